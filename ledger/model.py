@@ -1,0 +1,196 @@
+"""What the ledger speaks of: orders in, outcomes out, and the journal records between.
+
+Values only: no I/O, no clock. Amounts are integers from 0 to AMOUNT_MAX; the bound is the largest integer that a Lua
+double, a JavaScript number and a BIGINT all hold exactly.
+"""
+
+import enum
+from typing import Final, NewType
+
+from msgspec import Struct
+
+AMOUNT_MAX: Final = 2**53 - 1
+DIAMONDS_PER_COIN: Final = 100
+
+ViewerId = NewType("ViewerId", str)
+CreatorId = NewType("CreatorId", str)
+Coins = NewType("Coins", int)
+Diamonds = NewType("Diamonds", int)
+Partition = NewType("Partition", int)
+
+
+class Refusal(enum.Enum):
+    """Why the ledger did not carry out an order. Nothing was charged, except that after UNKNOWN it may have been."""
+
+    INSUFFICIENT_COINS = "insufficient_coins"
+    ID_CONFLICT = "id_conflict"
+    """The id was used with other content."""
+    ID_EXPIRED = "id_expired"
+    """The time in the id is older than the window, or too far ahead."""
+    AMOUNT_OVERFLOW = "amount_overflow"
+    """A balance would pass AMOUNT_MAX."""
+    OVERLOADED = "overloaded"
+    """More orders wait than the batcher may hold, or the journal is over its bound."""
+    UNKNOWN = "unknown"
+    """The connection broke while the order was in flight; the same id told again gives the true outcome."""
+
+
+class Cause(enum.StrEnum):
+    """Why coins came into a wallet."""
+
+    GRANT = "grant"
+    PURCHASE = "purchase"
+
+
+class GiftOrder(Struct, frozen=True):
+    """A gift to be paid.
+
+    Attributes:
+        id: UUIDv7, 16 bytes; the sender's idempotency key, unique for that viewer.
+        id_ms: the time inside the id.
+        content: what the sender asked for, as bytes; compared by digest to tell a replay from a conflict.
+        place: where it is given, as text that the ledger stores and never reads, such as `room:demo`.
+        item, unit_coins, count: the catalogue id, its price and how many; `coins` = unit_coins * count.
+        creator_diamonds, commission_diamonds: both sides of the split; their sum is coins * DIAMONDS_PER_COIN.
+        combo_key: gifts of one viewer with the same key within `combo_window_ms` of each other are one combo;
+            empty for a gift outside any combo.
+        details: how it is to be shown, as bytes that the ledger carries and never reads.
+    """
+
+    id: bytes
+    id_ms: int
+    viewer: ViewerId
+    creator: CreatorId
+    content: bytes
+    place: str
+    item: str
+    unit_coins: int
+    count: int
+    coins: int
+    creator_diamonds: int
+    commission_diamonds: int
+    combo_key: str = ""
+    combo_window_ms: int = 0
+    details: bytes = b""
+
+
+class ComboTotals(Struct, frozen=True):
+    """Running totals of a combo: its id is the id of its first gift."""
+
+    id: bytes
+    count: int
+    coins: int
+
+
+class GiftAccepted(Struct, frozen=True):
+    """The gift is paid and on disk.
+
+    Attributes:
+        coins: what was paid, now or when the id was first accepted.
+        balance_coins: the wallet after it; on a replay, the wallet now.
+        epoch, seq: of its journal record; 0, 0 on a replay.
+        replay: this id had been accepted before.
+    """
+
+    coins: int
+    balance_coins: int
+    epoch: int
+    seq: int
+    at_ms: int
+    combo: ComboTotals | None
+    replay: bool
+
+
+class GiftRefused(Struct, frozen=True):
+    """The gift was not paid. `balance_coins` is the wallet as the ledger saw it, where it looked."""
+
+    refusal: Refusal
+    balance_coins: int | None = None
+
+
+GiftOutcome = GiftAccepted | GiftRefused
+
+
+class CreditOrder(Struct, frozen=True):
+    """Coins to be put into a wallet, once for this id.
+
+    Attributes:
+        id: UUIDv7, 16 bytes.
+        cause: what brought them.
+        reference: the grant's reason, or the purchase's id; stored and never read.
+    """
+
+    id: bytes
+    viewer: ViewerId
+    coins: int
+    cause: Cause
+    reference: str
+
+
+class CreditAccepted(Struct, frozen=True):
+    """The coins are in the wallet and on disk; `balance_coins` as it was right after."""
+
+    balance_coins: int
+    replay: bool
+
+
+class CreditRefused(Struct, frozen=True):
+    """Nothing was credited (after UNKNOWN it may have been: tell the same id again)."""
+
+    refusal: Refusal
+
+
+CreditOutcome = CreditAccepted | CreditRefused
+
+
+# Records, as the journal holds them. The first part is written by the caller, the second by the script.
+
+
+class GiftBody(Struct, frozen=True, array_like=True, tag="g"):
+    """The part of a gift's record that its order fixes. Short names of the wire do not matter: fields go by place."""
+
+    id: bytes
+    viewer: ViewerId
+    creator: CreatorId
+    place: str
+    item: str
+    unit_coins: int
+    count: int
+    coins: int
+    creator_diamonds: int
+    commission_diamonds: int
+    combo_key: str
+    combo_window_ms: int
+    details: bytes
+
+
+class CreditBody(Struct, frozen=True, array_like=True, tag="c"):
+    """The part of a credit's record that its order fixes."""
+
+    id: bytes
+    viewer: ViewerId
+    coins: int
+    cause: Cause
+    reference: str
+
+
+Body = GiftBody | CreditBody
+
+
+class JournalRecord(Struct, frozen=True):
+    """Postings that take effect together.
+
+    Attributes:
+        partition, epoch, seq: its place; `seq` rises by one from record to record of a partition, over all epochs.
+        at_ms: the time of the commit, from the clock of the Redis or Valkey that made it; never falls in a partition.
+        wallet_after: coins of the viewer right after this record.
+        combo: totals right after this gift, when it belongs to a combo.
+    """
+
+    partition: Partition
+    epoch: int
+    seq: int
+    at_ms: int
+    wallet_after: int
+    combo: ComboTotals | None
+    body: Body
