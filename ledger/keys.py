@@ -1,0 +1,95 @@
+"""Every Redis key of the ledger is spelled here and nowhere else.
+
+A partition's keys share one hash tag, so that a script that is given them runs on one node of a cluster. Values:
+
+| key | type | holds |
+|---|---|---|
+| wallets | hash | viewer → coins |
+| earnings | hash | creator → diamonds of this stripe |
+| totals | hash | epoch, seq, clock, coins_in, spent, earned, commission, flushed (see `Total`) |
+| combos | hash | viewer NUL combo key → id, count, coins, deadline |
+| credits | hash | id of a grant or purchase → digest, balance after |
+| ids | hash, one a time bucket, expires | gift id + viewer → digest, coins |
+| journal | stream | the records, in order; entry id = epoch-seq of its last record |
+| relay | string | how far the relay has told the rooms: epoch-seq |
+"""
+
+import enum
+import zlib
+from typing import Final
+
+from ledger.model import Partition
+from ledger.tags import tags
+
+_PREFIX: Final = "gw"
+
+
+class Total(enum.StrEnum):
+    """Fields of a partition's totals; all integers.
+
+    In coins: the wallets sum to coins_in - spent. In diamonds: the stripes sum to earned; earned + commission is
+    100 for each coin of spent. `seq` is that of the last record, `flushed` that of the last one known to be in
+    PostgreSQL, `clock` the latest time any commit saw.
+    """
+
+    EPOCH = "epoch"
+    SEQ = "seq"
+    CLOCK = "clock"
+    COINS_IN = "coins_in"
+    SPENT = "spent"
+    EARNED = "earned"
+    COMMISSION = "commission"
+    FLUSHED = "flushed"
+
+
+class PartitionKeys:
+    """The keys of one partition, as bytes ready to be sent."""
+
+    __slots__ = ("_base", "combos", "credits", "earnings", "journal", "relay", "totals", "wallets")
+
+    def __init__(self, tag: str) -> None:
+        base = f"{_PREFIX}:{{{tag}}}:"
+        self._base = base
+        self.wallets = f"{base}wallets".encode()
+        self.earnings = f"{base}earnings".encode()
+        self.totals = f"{base}totals".encode()
+        self.combos = f"{base}combos".encode()
+        self.credits = f"{base}credits".encode()
+        self.journal = f"{base}journal".encode()
+        self.relay = f"{base}relay".encode()
+
+    def ids(self, bucket: int) -> bytes:
+        """The gift ids whose time lies in this bucket (time // bucket length)."""
+        return f"{self._base}ids:{bucket}".encode()
+
+    def channel(self, name: str) -> bytes:
+        """A sharded pub/sub channel in this partition's slot."""
+        return f"{self._base}channel:{name}".encode()
+
+
+class Keys:
+    """The keys of a deployment and who lives in which partition.
+
+    Args:
+        partitions: fixed when the deployment is made; another number would look for wallets in the wrong places.
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self.partitions = partitions
+        self._by_partition = tuple(PartitionKeys(tag) for tag in tags(partitions))
+
+    def of(self, partition: Partition) -> PartitionKeys:
+        """Keys of a partition."""
+        return self._by_partition[partition]
+
+    def all(self) -> list[tuple[Partition, PartitionKeys]]:
+        """Every partition with its keys, in order."""
+        return [(Partition(index), keys) for index, keys in enumerate(self._by_partition)]
+
+    def partition_of(self, viewer: str) -> Partition:
+        """The partition of a viewer: CRC-32 of the name, modulo the number of partitions."""
+        return Partition(zlib.crc32(viewer.encode()) % self.partitions)
+
+
+DEPLOYMENT: Final = f"{_PREFIX}:deployment".encode()
+"""A hash that pins what must not change once there is money: `partitions`."""

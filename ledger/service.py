@@ -1,0 +1,189 @@
+"""What others may call of the live ledger: pay for gifts, credit coins, read balances. Order in, outcome out."""
+
+import asyncio
+import hashlib
+import struct
+from typing import Final
+
+from msgspec import Struct
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from ledger.batcher import Batcher, Told
+from ledger.config import LedgerConfig
+from ledger.errors import LedgerError, LedgerUnavailable
+from ledger.journal import encode_body
+from ledger.keys import DEPLOYMENT, Keys
+from ledger.model import (
+    CreditBody,
+    CreditOrder,
+    CreditOutcome,
+    CreditRefused,
+    GiftBody,
+    GiftOrder,
+    GiftOutcome,
+    Partition,
+    Refusal,
+)
+from ledger.redis_client import LOST, connect
+from ledger.scripts import PreparedGift, Scripts
+
+_COMBO: Final = struct.Struct(">16sddd")
+
+
+class OpenCombo(Struct, frozen=True):
+    """A combo as its partition remembers it.
+
+    Attributes:
+        deadline_ms: a gift after this time opens a new combo.
+    """
+
+    partition: Partition
+    viewer: str
+    combo_key: str
+    id: bytes
+    count: int
+    coins: int
+    deadline_ms: int
+
+
+class WrongDeployment(LedgerError):
+    """The stored wallets were laid out for another number of partitions."""
+
+
+class Ledger:
+    """The live ledger on one Redis or Valkey server.
+
+    Every method may raise `LedgerUnavailable` when the server does not answer, except `give`, `submit` and `credit`,
+    which answer `Refusal.UNKNOWN`.
+    """
+
+    def __init__(self, redis: Redis, config: LedgerConfig) -> None:
+        self.keys = Keys(config.partitions)
+        self.redis = redis
+        self._scripts = Scripts(redis, self.keys, config)
+        self.batcher = Batcher(self._scripts, config)
+
+    async def start(self) -> None:
+        """Check that the stored layout is ours, then take orders.
+
+        Raises:
+            WrongDeployment: money is stored under another number of partitions.
+            LedgerUnavailable: the server does not answer.
+        """
+        try:
+            await self.redis.hsetnx(DEPLOYMENT, "partitions", str(self.keys.partitions))  # type: ignore[misc]
+            stored = int(await self.redis.hget(DEPLOYMENT, "partitions") or 0)  # type: ignore[misc,arg-type]
+        except (RedisError, OSError) as exc:
+            raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
+        if stored != self.keys.partitions:
+            raise WrongDeployment(f"this data has {stored} partitions, the configuration says {self.keys.partitions}")
+        self.batcher.start()
+
+    async def stop(self) -> None:
+        """Commit what waits, then let go of the server."""
+        await self.batcher.stop()
+        await self.redis.aclose()
+
+    def submit(self, order: GiftOrder, told: Told) -> None:
+        """Pay for a gift in the next commit. `told` hears the outcome once, never later than the retry time allows."""
+        self.batcher.submit(self._prepare(order), told)
+
+    async def give(self, order: GiftOrder) -> GiftOutcome:
+        """Pay for a gift and wait for the outcome. Cancelling the wait does not take the gift back."""
+        outcome: asyncio.Future[GiftOutcome] = asyncio.get_running_loop().create_future()
+
+        def told(result: GiftOutcome) -> None:
+            if not outcome.done():
+                outcome.set_result(result)
+
+        self.submit(order, told)
+        return await outcome
+
+    async def credit(self, order: CreditOrder) -> CreditOutcome:
+        """Put coins into a wallet, once for the order's id while the id is remembered.
+
+        An id is remembered until its record has been in PostgreSQL for an hour; callers ask PostgreSQL first.
+        """
+        if not 0 < order.coins:
+            raise ValueError("a credit is of at least one coin")
+        body = encode_body(CreditBody(order.id, order.viewer, order.coins, order.cause, order.reference))
+        digest = _digest(body)
+        call = self._scripts.credit(order.viewer, order.coins, order.id, digest, body)
+        try:
+            # Shielded: a command that is cancelled in flight leaves its answer behind for the next one to read.
+            return await asyncio.shield(call)
+        except LOST:
+            return CreditRefused(Refusal.UNKNOWN)
+
+    async def balance(self, viewer: str) -> int:
+        """Coins in a viewer's wallet; 0 for a viewer never heard of."""
+        keys = self.keys.of(self.keys.partition_of(viewer))
+        return int(await self._read(self.redis.hget(keys.wallets, viewer)) or 0)  # type: ignore[arg-type]
+
+    async def live_earnings(self, creator: str) -> int:
+        """Diamonds that a creator has earned by gifts so far: the sum of its stripes, for display only."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for _, keys in self.keys.all():
+            pipeline.hget(keys.earnings, creator)  # type: ignore[arg-type]
+        return sum(int(stripe or 0) for stripe in await self._read(pipeline.execute()))
+
+    async def open_combos(self, partition: Partition) -> list[OpenCombo]:
+        """Combos of a partition whose end has not been told, in no order."""
+        stored = await self._read(self.redis.hgetall(self.keys.of(partition).combos))  # type: ignore[arg-type]
+        return [_open_combo(partition, field, value) for field, value in stored.items()]
+
+    async def forget_combo(self, partition: Partition, viewer: str, combo_key: str, combo_id: bytes) -> None:
+        """The combo's end has been told: drop it, unless a newer one has taken its place."""
+        field = f"{viewer}\0{combo_key}".encode()
+        await self._read(self._scripts.forget_combo(partition, field, combo_id))
+
+    async def trim(self, partition: Partition, epoch: int, seq: int, flushed_seq: int) -> int:
+        """Drop journal entries up to (epoch, seq); see `Scripts.trim`."""
+        return await self._read(self._scripts.trim(partition, epoch, seq, flushed_seq))  # type: ignore[no-any-return]
+
+    def _prepare(self, order: GiftOrder) -> PreparedGift:
+        body = GiftBody(
+            order.id,
+            order.viewer,
+            order.creator,
+            order.place,
+            order.item,
+            order.unit_coins,
+            order.count,
+            order.coins,
+            order.creator_diamonds,
+            order.commission_diamonds,
+            order.combo_key,
+            order.combo_window_ms,
+            order.details,
+        )
+        return PreparedGift(
+            order,
+            self.keys.partition_of(order.viewer),
+            self._scripts.bucket_of(order.id_ms),
+            order.id + _digest(order.content),
+            encode_body(body),
+        )
+
+    @staticmethod
+    async def _read(call):  # type: ignore[no-untyped-def]
+        try:
+            return await call
+        except (RedisError, OSError) as exc:
+            raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
+
+
+def open_ledger(config: LedgerConfig) -> Ledger:
+    """A ledger on the configured server; call `start` before use and `stop` after."""
+    return Ledger(connect(config), config)
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=8).digest()
+
+
+def _open_combo(partition: Partition, field: bytes, value: bytes) -> OpenCombo:
+    viewer, _, combo_key = field.decode().partition("\0")
+    combo_id, count, coins, deadline_ms = _COMBO.unpack(value)
+    return OpenCombo(partition, viewer, combo_key, combo_id, int(count), int(coins), int(deadline_ms))
