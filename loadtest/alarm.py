@@ -1,7 +1,7 @@
 """A timer finer than the event loop's.
 
-uvloop and asyncio round timers to whole milliseconds. Late sending counts as latency here, so a generator with such
-timers would add up to 1 ms to every gift. A Linux timerfd is exact to some ten microseconds.
+uvloop and asyncio round timers to whole milliseconds. Late sending counts as latency here, so a generator
+with such timers would add up to 1 ms to every gift. A Linux timerfd is exact to some ten microseconds.
 """
 
 import asyncio
@@ -29,7 +29,8 @@ class _TimerSpec(ctypes.Structure):
 
 
 class Alarm:
-    """Calls back once for each time that it was set, at that time of the monotonic clock or as soon as possible after.
+    """Calls back once for each time that it was set, at that time of the monotonic clock or as soon as
+    possible after.
 
     Args:
         loop: the loop that runs the callback.

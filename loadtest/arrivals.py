@@ -1,8 +1,9 @@
 """When gifts are meant to be sent: an open model, which does not wait for the server.
 
-A client that sends the next gift only after the last reply slows down with the server and hides its worst moments
-(coordinated omission). Here the times are drawn before the run and latency is measured from them, however late the
-sending. The method is inversion: unit arrivals in "expected gifts so far", mapped to time by the phases' rates.
+A client that sends the next gift only after the last reply slows down with the server and hides its worst
+moments (coordinated omission). Here the times are drawn before the run and latency is measured from them,
+however late the sending. The method is inversion: unit arrivals in "expected gifts so far", mapped to time by
+the phases' rates.
 """
 
 import itertools
@@ -56,7 +57,8 @@ def arrival_times(scenario: Scenario, rng: random.Random, *, share: float = 1.0)
     """Rising times, in seconds from the start of the run, at which runs of gifts begin.
 
     Args:
-        share: of the scenario's rate; shares drawn with independent `rng`s add up to the whole (Poisson arrivals
+        share: of the scenario's rate; shares drawn with independent `rng`s add up to the whole (Poisson
+            arrivals
             stay Poisson when they are split and joined).
     """
     rate_per_s = scenario.rate_per_s * share / scenario.bursts.length_mean
@@ -70,6 +72,7 @@ def _time_in_piece(expected: float, length_s: float, start: float, end: float) -
     slope = (end - start) / length_s
     if abs(slope) < 1e-9:
         return expected / start
-    # start * t + slope * t^2 / 2 = expected, the root that lies in the piece; written so that nothing cancels.
+    # start * t + slope * t^2 / 2 = expected, the root that lies in the piece; written so that nothing
+    # cancels.
     root = math.sqrt(max(start * start + 2 * slope * expected, 0.0))
     return 2 * expected / (start + root)

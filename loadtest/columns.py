@@ -1,7 +1,7 @@
 """What was told and what was seen, as columns of integers.
 
-A run of a million gifts is a million rows here; as columns they cost about a hundred bytes a gift, are appended to
-in a microsecond and cross process borders as blocks of bytes. Names are numbers into tables.
+A run of a million gifts is a million rows here; as columns they cost about a hundred bytes a gift, are
+appended to in a microsecond and cross process borders as blocks of bytes. Names are numbers into tables.
 """
 
 import enum
@@ -52,8 +52,8 @@ class Names:
 class Commands:
     """Each gift that a process told, and what it heard back; the row is the gift's number in that process.
 
-    `sender` and `room` number the run's population, `kind` the scenario's mix, `combo` the table `combos`. Times are
-    `time.monotonic_ns`; `coins` and `balance` are as the reply said.
+    `sender` and `room` number the run's population, `kind` the scenario's mix, `combo` the table `combos`.
+    Times are `time.monotonic_ns`; `coins` and `balance` are as the reply said.
     """
 
     def __init__(self, process: int) -> None:
@@ -75,6 +75,8 @@ class Commands:
         self.combo_count = array("q")
         self.combos = Names()
         self.refusals = Names()
+        self.accepted_total = 0
+        self.refused_total = 0
         self.contradictions: list[str] = []
         """Answers to the same id that cannot both be true."""
 
@@ -112,7 +114,10 @@ class Commands:
         combo: str | None,
         combo_count: int,
     ) -> None:
-        """The server said `accepted`. A fresh answer after a replay corrects the balance; a second replay changes nothing."""
+        """The server said `accepted`.
+
+        A fresh answer after a replay corrects the balance; a second replay changes nothing.
+        """
         before = self.answer[number]
         if before == Answer.REFUSED and self.refused_for_good[number]:
             self.contradictions.append(f"gift {number} was refused for good, then accepted")
@@ -127,6 +132,8 @@ class Commands:
         self.answer[number] = Answer.RECOVERED if replay else Answer.ACCEPTED
         if before in (Answer.PENDING, Answer.REFUSED):
             self.answered_ns[number] = now_ns
+            self.accepted_total += 1
+            self.refused_total -= before == Answer.REFUSED
         self.coins[number] = coins
         self.balance[number] = balance
         if combo is not None:
@@ -142,6 +149,7 @@ class Commands:
             return
         if before == Answer.PENDING:
             self.answered_ns[number] = now_ns
+            self.refused_total += 1
         self.answer[number] = Answer.REFUSED
         self.refused_for_good[number] = for_good
         self.refusal[number] = self.refusals.number(code)
@@ -151,8 +159,8 @@ class Commands:
 class Sightings:
     """Each event that a complete receiver saw of one room, in order of arrival.
 
-    `key` is the gift's (or NO_KEY, or `naming.FOREIGN`), `sender` numbers the table `senders`, `gift` the table
-    `gifts`, `combo` the table `combos`; NO_NAME where there is none.
+    `key` is the gift's (or NO_KEY, or `naming.FOREIGN`), `sender` numbers the table `senders`, `gift` the
+    table `gifts`, `combo` the table `combos`; NO_NAME where there is none.
     """
 
     def __init__(self, room: int) -> None:

@@ -1,7 +1,8 @@
 """What viewers were shown, at the cost of one look per frame.
 
-A room's viewers get the same bytes, so each distinct frame is decoded once per process and every viewer keeps only a
-list of frame numbers. Two viewers with the same list were shown the same; the sums are then taken once for both.
+A room's viewers get the same bytes, so each distinct frame is decoded once per process and every viewer keeps
+only a list of frame numbers. Two viewers with the same list were shown the same; the sums are then taken once
+for both.
 """
 
 from array import array

@@ -1,7 +1,7 @@
 """Latencies as high-dynamic-range histograms: 3 significant digits from 1 µs to an hour.
 
-Samples are put into the histogram's own buckets by numpy, millions at a time; the hdrhistogram package then gives
-percentiles and the standard encoding, which other tools read.
+Samples are put into the histogram's own buckets by numpy, millions at a time; the hdrhistogram package then
+gives percentiles and the standard encoding, which other tools read.
 """
 
 from collections.abc import Sequence

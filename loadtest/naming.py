@@ -1,8 +1,8 @@
 """Names and gift ids of one run.
 
-Every run names its own rooms, creators and users, so that runs against the same server do not mix. A gift id is a
-UUIDv7 whose time is the intended send time and whose random part is the run, the process and the number of the gift:
-whoever sees the id knows which command it was, without a table of ids.
+Every run names its own rooms, creators and users, so that runs against the same server do not mix. A gift id
+is a UUIDv7 whose time is the intended send time and whose random part is the run, the process and the number
+of the gift: whoever sees the id knows which command it was, without a table of ids.
 """
 
 import secrets

@@ -88,7 +88,8 @@ class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         accepted_p99_ms, overlay_p99_ms, viewer_p99_ms: from the intended send time.
-        shed_share_max: of gifts that were refused for lack of capacity (overloaded, unavailable, rate limited).
+        shed_share_max: of gifts that were refused for lack of capacity (overloaded, unavailable, rate
+            limited).
         viewers_lost_share_max: of viewers who were closed or told of a gap.
         lag_p99_ms: of the generator itself; past it the numbers are not the server's.
     """
@@ -107,7 +108,8 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         rate_per_s: gifts per second that a phase factor of 1 stands for.
         duration_s: how long gifts are sent; joining before and draining after come on top.
-        repeat_share: share of the gifts that are told twice with the same id, as a client does whose reply is lost.
+        repeat_share: share of the gifts that are told twice with the same id, as a client does whose reply is
+            lost.
         poisson: whether arrivals are random; else evenly spaced.
     """
 
@@ -171,7 +173,7 @@ def scale(
 
 
 def with_senders_for(scenario: Scenario, commands_per_second_max: int) -> Scenario:
-    """The same scenario with as many senders as its peak needs, each at half of what a connection may send at most."""
+    """The same scenario with enough senders for its peak, each at half of what a connection may send."""
     repeats = 1 + scenario.repeat_share
     needed = math.ceil(scenario.rate_peak_per_s * repeats / max(commands_per_second_max / 2, 1))
     senders = max(scenario.population.senders, needed)

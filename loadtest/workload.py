@@ -37,7 +37,7 @@ class Sending(NamedTuple):
 
 
 def rooms_of(population: Population, seed: int, members: int, purpose: str) -> list[int]:
-    """The room of each of `members`, by the population's Zipf law; every room gets someone while members last."""
+    """The room of each of `members`, by the Zipf law; every room gets someone while members last."""
     rng = random.Random(f"{seed}:rooms:{purpose}")
     bounds = _bounds([1 / (rank + 1) ** population.room_skew for rank in range(population.rooms)])
     rooms = [_draw(bounds, rng) for _ in range(members)]

@@ -1,0 +1,242 @@
+"""One process of the generator: its clients, its event loop, and what it tells the process that leads.
+
+It is told its part (`Assignment`), says that all its clients stand ready, begins at a given time, reports
+progress, and hands over its books at the end. It decides nothing about right or wrong.
+"""
+
+import asyncio
+import contextlib
+import gc
+import random
+import resource
+import signal
+import time
+from multiprocessing.connection import Connection
+from typing import Final, TypeVar
+
+import uvloop
+
+from loadtest.clients.connection import CONNECTING_MAX, Client, ClientRefused, Line
+from loadtest.clients.overlay import OverlayClient
+from loadtest.clients.sender import SenderClient, SenderDesk
+from loadtest.clients.viewer import ViewerClient
+from loadtest.columns import Commands, Sightings
+from loadtest.frames import FrameBook, Watch
+from loadtest.latency import Latencies
+from loadtest.naming import GiftIds, GiftKeys
+from loadtest.orders import Assignment, Begin, Failed, Finish, Harvest, Progress, Ready
+from loadtest.workload import sendings
+
+REPORT_EVERY_S: Final = 0.25
+LOOP_PROBE_S: Final = 0.01
+TELL_AGAIN_EVERY_S: Final = 1.0
+FILES_MARGIN: Final = 256
+
+Order = TypeVar("Order", Begin, Finish)
+
+
+class Agent:
+    """Runs one assignment.
+
+    Args:
+        assignment: the part of this process.
+        lead: the pipe to the leading process.
+    """
+
+    def __init__(self, assignment: Assignment, lead: Connection) -> None:
+        self._assignment = assignment
+        self._lead = lead
+        self._line = Line(
+            url=assignment.url,
+            encoding=assignment.encoding,
+            slots=asyncio.Semaphore(CONNECTING_MAX),
+            rng=random.Random(f"{assignment.scenario.seed}:jitter:{assignment.process}"),
+            faults=[],
+        )
+        self._commands = Commands(assignment.process)
+        self._desk: SenderDesk | None = None
+        self._overlays: list[OverlayClient] = []
+        self._viewers: list[ViewerClient] = []
+        self._books: dict[int, FrameBook] = {}
+        self._loop_lag = Latencies()
+        self._reported = 0
+        self._unix_minus_monotonic_ns = 0
+
+    async def run(self) -> None:
+        """Take part from hello to harvest."""
+        clients = self._make_clients()
+        opening = [asyncio.create_task(client.open(), name=f"open {client.name}") for client in clients]
+        try:
+            await asyncio.gather(*opening)
+        except ClientRefused as exc:
+            for task in opening:
+                task.cancel()
+            self._lead.send(Failed(str(exc)))
+            return
+        self._lead.send(Ready(self._line.limits))
+        begin = await self._hear(Begin)
+        # The books only grow: looking through them for garbage would stop the loop for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        began_cpu_s, began_s = time.process_time(), time.monotonic()
+        self._unix_minus_monotonic_ns = begin.unix_minus_monotonic_ns
+        if self._desk is not None:
+            self._desk.begin(begin.start_ns, begin.unix_minus_monotonic_ns)
+        async with asyncio.TaskGroup() as group:
+            chores = [group.create_task(self._report()), group.create_task(self._probe_loop())]
+            await self._hear(Finish)
+            for chore in chores:
+                chore.cancel()
+        cpu_s, wall_s = time.process_time() - began_cpu_s, time.monotonic() - began_s
+        self._line.closing = True
+        await asyncio.gather(*(client.close() for client in clients))
+        self._lead.send(self._harvest(cpu_s, wall_s))
+
+    def _make_clients(self) -> list[Client]:
+        assignment, run, line = self._assignment, self._assignment.run, self._line
+        scenario = assignment.scenario
+        clients: list[Client] = []
+        if assignment.senders:
+            self._desk = SenderDesk(
+                self._commands,
+                GiftIds(run, assignment.process),
+                [run.room(number) for number in range(scenario.population.rooms)],
+                {member.number: member.room for member in assignment.senders},
+                [(mix.gift, mix.combo) for mix in scenario.mix],
+                sendings(scenario, slice_index=assignment.slice_index, slices=assignment.slices),
+            )
+            for member in assignment.senders:
+                client = SenderClient(line, run.sender(member.number), member.token, self._desk)
+                self._desk.senders[member.number] = client
+                clients.append(client)
+        keys = GiftKeys(run)
+        for member in assignment.overlays:
+            room, name = run.room(member.room), f"{run.creator(member.room)} overlay"
+            self._overlays.append(OverlayClient(line, name, member.token, room, Sightings(member.room), keys))
+        for member in assignment.viewers:
+            book = self._books.setdefault(member.room, FrameBook(member.room))
+            name, room = run.viewer(member.number), run.room(member.room)
+            self._viewers.append(ViewerClient(line, name, member.token, member.number, room, book))
+        return clients + self._overlays + self._viewers
+
+    async def _hear(self, kind: type[Order]) -> Order:
+        loop = asyncio.get_running_loop()
+        heard: asyncio.Future[Order] = loop.create_future()
+
+        def on_readable() -> None:
+            loop.remove_reader(self._lead.fileno())
+            try:
+                order = self._lead.recv()
+            except EOFError:
+                heard.set_exception(ConnectionError("the leading process is gone"))
+                return
+            if isinstance(order, kind):
+                heard.set_result(order)
+            else:
+                heard.set_exception(TypeError(f"expected {kind.__name__}, was told {order!r}"))
+
+        loop.add_reader(self._lead.fileno(), on_readable)
+        return await heard
+
+    async def _report(self) -> None:
+        told_again_s = time.monotonic()
+        while True:
+            await asyncio.sleep(REPORT_EVERY_S)
+            if self._desk is not None and time.monotonic() - told_again_s > TELL_AGAIN_EVERY_S:
+                told_again_s = time.monotonic()
+                self._desk.tell_again()
+            self._lead.send(self._progress())
+
+    async def _probe_loop(self) -> None:
+        late_ns: list[int] = []
+        while True:
+            before_ns = time.monotonic_ns()
+            await asyncio.sleep(LOOP_PROBE_S)
+            late_ns.append(max(time.monotonic_ns() - before_ns - int(LOOP_PROBE_S * 1e9), 0))
+            if len(late_ns) >= 100:
+                self._loop_lag.record_ns(late_ns)
+                late_ns.clear()
+
+    def _progress(self) -> Progress:
+        commands, desk = self._commands, self._desk
+        first, self._reported = self._reported, len(commands)
+        answered = [n for n in range(first, len(commands)) if commands.answered_ns[n]]
+        lag_ns = max(
+            (commands.sent_ns[n] - commands.intended_ns[n] for n in range(first, len(commands))), default=0
+        )
+        seen: dict[int, int] = {}
+        overlay_seqs: dict[int, int] = {}
+        for overlay in self._overlays:
+            room = overlay.sightings.room
+            seen[room] = min(seen.get(room, overlay.gifts_seen), overlay.gifts_seen)
+            overlay_seqs[room] = min(overlay_seqs.get(room, overlay.seq), overlay.seq)
+        viewer_seqs: dict[int, int] = {}
+        for viewer in self._viewers:
+            if viewer.watch is not None and not viewer.watch.lost:
+                viewer_seqs[viewer.room_number] = min(
+                    viewer_seqs.get(viewer.room_number, viewer.seq), viewer.seq
+                )
+        return Progress(
+            process=self._assignment.process,
+            told=len(commands),
+            accepted=self._commands.accepted_total,
+            refused=self._commands.refused_total,
+            unanswered=0 if desk is None else sum(len(client.waiting) for client in desk.senders.values()),
+            done=desk is None or desk.done,
+            seen=seen,
+            overlay_seqs=overlay_seqs,
+            viewer_seqs=viewer_seqs,
+            combos_open=sum(len(overlay.combos_open) for overlay in self._overlays),
+            frames=self._line.frames_received,
+            accepted_ms=[(commands.answered_ns[n] - commands.intended_ns[n]) / 1e6 for n in answered],
+            # Rough, for the live view only; the report takes the times from the books.
+            overlay_ms=[
+                sample
+                for overlay in self._overlays
+                for sample in overlay.recent_latencies_ms(self._unix_minus_monotonic_ns)
+            ],
+            lag_ms=lag_ns / 1e6,
+            reconnects=self._line.reconnects,
+        )
+
+    def _harvest(self, cpu_s: float, wall_s: float) -> Harvest:
+        watches: dict[int, list[Watch]] = {room: [] for room in self._books}
+        for viewer in self._viewers:
+            if viewer.watch is not None:
+                watches[viewer.room_number].append(viewer.watch)
+        return Harvest(
+            process=self._assignment.process,
+            commands=None if self._desk is None else self._commands,
+            sightings=[overlay.sightings for overlay in self._overlays],
+            books=list(self._books.values()),
+            watches=watches,
+            faults=self._line.faults,
+            loop_lag=self._loop_lag,
+            cpu_s=cpu_s,
+            wall_s=wall_s,
+            frames=self._line.frames_received,
+            bytes_received=self._line.bytes_received,
+            reconnects=self._line.reconnects,
+        )
+
+
+def main(assignment: Assignment, lead: Connection) -> None:
+    """The body of an agent's process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the leading process decides when to stop
+    raise_files_limit(len(assignment.senders) + len(assignment.overlays) + len(assignment.viewers))
+    try:
+        uvloop.run(Agent(assignment, lead).run())
+    except (ConnectionError, BrokenPipeError):
+        return  # nobody is left to tell
+    finally:
+        lead.close()
+
+
+def raise_files_limit(sockets: int) -> None:
+    """Allow this process that many sockets, as far as the machine lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = sockets + FILES_MARGIN
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))

@@ -1,0 +1,193 @@
+"""Viewers who send gifts, and the desk that sends for all of them at the intended times."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import UNSET
+
+from gateway.wire.codes import Code
+from gateway.wire.messages import Accepted, Joined, Refused, SendGift, Welcome
+from loadtest.alarm import Alarm
+from loadtest.clients.connection import Client, Line
+from loadtest.columns import Commands
+from loadtest.naming import GiftIds
+from loadtest.workload import Sending
+
+WAKE_APART_NS: Final = 250_000
+"""The desk wakes no more often than this; at high rates one wake sends several gifts, at most this late."""
+RETRY_FIRST_S: Final = 0.05
+UNANSWERED_RETRY_S: Final = 2.0
+
+
+class SenderDesk:
+    """Sends each gift at its time and keeps the book of commands and answers.
+
+    Args:
+        commands: the book.
+        ids: of this process.
+        senders: the clients by their number in the population.
+        rooms: room name by number; `room_of` the room number of each sender.
+        kinds: catalogue id and combo flag of each kind of the mix.
+        row: the sendings, in order of time.
+    """
+
+    def __init__(
+        self,
+        commands: Commands,
+        ids: GiftIds,
+        rooms: list[str],
+        room_of: dict[int, int],
+        kinds: list[tuple[str, bool]],
+        row: Iterator[Sending],
+    ) -> None:
+        self.commands = commands
+        self.senders: dict[int, SenderClient] = {}
+        self.done = False
+        self.last_due_ns = 0
+        self._ids = ids
+        self._rooms = rooms
+        self._room_of = room_of
+        self._kinds = kinds
+        self._row = row
+        self._next: Sending | None = next(row, None)
+        self._start_ns = 0
+        self._unix_minus_monotonic_ns = 0
+        self._alarm: Alarm | None = None
+
+    def begin(self, start_ns: int, unix_minus_monotonic_ns: int) -> None:
+        """Send from this monotonic time on; the difference turns it into the time inside an id."""
+        self._start_ns = start_ns
+        self._unix_minus_monotonic_ns = unix_minus_monotonic_ns
+        self._alarm = Alarm(asyncio.get_running_loop(), self._send_due)
+        self._set_alarm()
+
+    def message(self, number: int, ref: str) -> SendGift:
+        """The command with this number, as it was or will be sent; the same each time."""
+        commands = self.commands
+        gift, combo = self._kinds[commands.kind[number]]
+        at_ms = (commands.intended_ns[number] + self._unix_minus_monotonic_ns) // 1_000_000
+        return SendGift(
+            ref=ref,
+            id=self._ids.make(number, at_ms),
+            gift=gift,
+            room=self._rooms[commands.room[number]],
+            count=commands.count[number],
+            combo=combo,
+        )
+
+    def unanswered(self) -> list[int]:
+        """Numbers of the commands whose outcome is not known."""
+        return [number for client in self.senders.values() for number in client.waiting]
+
+    def tell_again(self) -> None:
+        """Ask after every outcome that has been missing for a while, with the same id."""
+        before_ns = time.monotonic_ns() - int(UNANSWERED_RETRY_S * 1e9)
+        for client in self.senders.values():
+            for number in [n for n in client.waiting if self.commands.sent_ns[n] < before_ns]:
+                client.tell_again(number)
+
+    def stop(self) -> None:
+        """Send no more."""
+        self.done = True
+        if self._alarm is not None:
+            self._alarm.close()
+
+    def _send_due(self) -> None:
+        commands, ids, kinds = self.commands, self._ids, self._kinds
+        rooms, room_of, start_ns = self._rooms, self._room_of, self._start_ns
+        sending = self._next
+        now_ns = time.monotonic_ns()
+        while sending is not None:
+            due_ns = start_ns + int(sending.at_s * 1e9)
+            if due_ns > now_ns:
+                break
+            room, kind = room_of[sending.sender], sending.kind
+            number = commands.tell(due_ns, sending.sender, room, kind, sending.items)
+            gift, combo = kinds[kind]
+            # Encoded here and not by `message`: this is the hot path, about 6 us a gift with its system call.
+            client = self.senders[sending.sender]
+            client.waiting[number] = 0
+            command = SendGift(
+                ref=str(number),
+                id=ids.make(number, (due_ns + self._unix_minus_monotonic_ns) // 1_000_000),
+                gift=gift,
+                room=rooms[room],
+                count=sending.items,
+                combo=combo,
+            )
+            client.send(command)
+            if sending.repeated:
+                client.send(command)
+            now_ns = commands.sent_ns[number] = time.monotonic_ns()
+            self.last_due_ns = due_ns
+            sending = next(self._row, None)
+        self._next = sending
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._next is None:
+            self.stop()
+        elif self._alarm is not None:
+            due_ns = self._start_ns + int(self._next.at_s * 1e9)
+            self._alarm.set(max(due_ns, time.monotonic_ns() + WAKE_APART_NS))
+
+
+class SenderClient(Client):
+    """One viewer who sends. It does not join the room: what it shows is the business of the other clients."""
+
+    def __init__(self, line: Line, name: str, token: str, desk: SenderDesk) -> None:
+        super().__init__(line, name, token)
+        self.waiting: dict[int, int] = {}
+        """Numbers of the commands without a known outcome → how often they were told again."""
+        self._desk = desk
+
+    def on_welcome(self, welcome: Welcome) -> None:
+        """Ready; after a reconnect, ask after everything whose answer may have been lost."""
+        if not self.settled.done():
+            self.settled.set_result(None)
+            return
+        for number in list(self.waiting):
+            self.tell_again(number)
+
+    def tell_again(self, number: int) -> None:
+        """Send a command again with the same id, if it is still without a known outcome."""
+        if number in self.waiting and self.send(self._desk.message(number, str(number))):
+            self.waiting[number] += 1
+
+    def on_reply(self, message: Accepted | Refused | Joined) -> None:
+        """Write the answer into the book."""
+        now_ns = time.monotonic_ns()
+        if isinstance(message, Accepted):
+            number = int(message.ref)
+            combo = message.combo
+            self._desk.commands.accept(
+                number,
+                now_ns,
+                message.coins,
+                message.balance_coins,
+                replay=message.replay,
+                combo=None if combo is UNSET else combo.id,
+                combo_count=0 if combo is UNSET else combo.count,
+            )
+            self.waiting.pop(number, None)
+        elif isinstance(message, Refused):
+            self._refused(message, now_ns)
+
+    def _refused(self, message: Refused, now_ns: int) -> None:
+        if message.ref is UNSET or not message.ref.isdigit():
+            self.give_up(f"refused: {message.code} {message.message}")
+            return
+        number = int(message.ref)
+        if message.code == Code.UNAVAILABLE:
+            # The one refusal after which it may have been charged: only the same id tells.
+            tries = self.waiting.get(number)
+            if tries is not None:
+                told_ms = 0 if message.retry_after_ms is UNSET else message.retry_after_ms
+                pause_s = max(told_ms / 1000, RETRY_FIRST_S * 2 ** min(tries, 5))
+                asyncio.get_running_loop().call_later(pause_s, self.tell_again, number)
+            return
+        balance = 0 if message.balance_coins is UNSET else message.balance_coins
+        self._desk.commands.refuse(number, now_ns, message.code, balance, for_good=not message.retryable)
+        self.waiting.pop(number, None)
