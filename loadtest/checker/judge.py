@@ -1,0 +1,116 @@
+"""The whole verdict, in one place."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from loadtest.checker.combos import check_combos
+from loadtest.checker.faults import Fault, FaultKind, Faults
+from loadtest.checker.money import check_earnings, check_wallets
+from loadtest.checker.shown import check_shown
+from loadtest.checker.sightings import check_sightings
+from loadtest.checker.told import Told, check_answers
+from loadtest.columns import Sightings
+from loadtest.frames import FrameBook, Watch
+
+
+class MoneyRead(Struct, frozen=True):
+    """What the server said over HTTP after the run.
+
+    Attributes:
+        balances: coins by sender; None where it could not be read.
+        live_diamonds, share_percent: by room; the earnings of its creator and the creator's share of a coin.
+        audit_faults: invariants that the server's audit found broken, in words; None when it could not be
+            had.
+    """
+
+    balances: Mapping[int, int | None]
+    live_diamonds: Mapping[int, int | None]
+    share_percent: Mapping[int, int]
+    audit_faults: Sequence[str] | None
+
+
+class Seen(Struct, frozen=True):
+    """What the receivers of one process kept: the viewers' book and lists by room."""
+
+    book: FrameBook
+    watches: Sequence[Watch]
+
+
+class Verdict(Struct, frozen=True):
+    """What was found; `ok` when nothing was found wrong and there was something to judge."""
+
+    ok: bool
+    faults: list[Fault]
+    gifts_told: int
+    gifts_accepted: int
+    gifts_seen: int
+    combos_seen: int
+    viewers_checked: int
+    viewers_lost: int
+    wallets_checked: int
+
+
+def judge(
+    told: Told,
+    sightings: Sequence[Sightings],
+    seen: Sequence[Seen],
+    combo_window_ms: int,
+    money: MoneyRead,
+    client_faults: Sequence[str] = (),
+) -> Verdict:
+    """Check everything that can be checked from outside.
+
+    Args:
+        sightings: of every complete receiver; each room with gifts needs one.
+        seen: of the viewers, by process and room.
+        client_faults: what befell the generator's own clients, in words.
+    """
+    faults = Faults()
+    for words in client_faults:
+        faults.add(FaultKind.CLIENT, words)
+    check_answers(told, faults)
+    accepted = told.accepted_keys_by_room()
+    truths: dict[int, Sightings] = {}
+    for book in sightings:
+        truths.setdefault(book.room, book)
+        check_sightings(told, book, accepted.get(book.room, set()), faults)
+        check_combos(told, book, combo_window_ms, faults)
+    for room in accepted.keys() - truths.keys():
+        faults.add(FaultKind.VACUOUS, f"{told.run.room(room)} had gifts and no complete receiver")
+    if not accepted:
+        faults.add(FaultKind.VACUOUS, "no gift was accepted")
+    checked, lost = _check_viewers(told, truths, seen, faults)
+    check_wallets(told, money.balances, faults)
+    check_earnings(told, money.live_diamonds, money.share_percent, faults)
+    for words in ["the audit could not be had"] if money.audit_faults is None else money.audit_faults:
+        faults.add(FaultKind.AUDIT, words)
+    return Verdict(
+        ok=not faults,
+        faults=faults.listed(),
+        gifts_told=sum(len(book) for book in told.books.values()),
+        gifts_accepted=sum(len(keys) for keys in accepted.values()),
+        gifts_seen=sum(len(book) for book in truths.values()),
+        combos_seen=sum(len(book.combos.names) for book in truths.values()),
+        viewers_checked=checked,
+        viewers_lost=lost,
+        wallets_checked=len(money.balances),
+    )
+
+
+def _check_viewers(
+    told: Told, truths: Mapping[int, Sightings], seen: Sequence[Seen], faults: Faults
+) -> tuple[int, int]:
+    checked = lost = 0
+    for viewers in seen:
+        room = told.run.room(viewers.book.room)
+        truth = truths.get(viewers.book.room)
+        if truth is None:
+            faults.add(FaultKind.VACUOUS, f"{room} had viewers and no complete receiver")
+            continue
+        result = check_shown(room, truth, viewers.book, viewers.watches, faults)
+        checked += result.checked
+        lost += result.lost
+    if lost and not checked:
+        faults.add(FaultKind.VACUOUS, f"all {lost} viewers had missed something, so no sum was checked")
+    return checked, lost
