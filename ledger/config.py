@@ -1,0 +1,138 @@
+"""What an operator may set about the money half, with its bounds, and where a running system is found.
+
+Every limit of the ledger is a named field here. Values come from elsewhere (flags, environment, file): this file
+only says which are right. `Endpoints` is a small file in the data folder, written by `serve` and read by everything
+else; only its owner may read it, since a URL may hold a password.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+ENDPOINTS_FILE: Final = "endpoints.json"
+
+_Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+_Millis = Annotated[int, Meta(ge=1, le=2**40)]
+_Days = Annotated[int, Meta(ge=0, le=365)]
+_BasisPoints = Annotated[int, Meta(ge=0, le=10_000)]
+_MinorUnits = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+_Url = Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the ledger, the flusher and the payouts.
+
+    Attributes:
+        redis_url: the Redis or Valkey that holds the live ledger: `redis://`, `rediss://` or `unix://`.
+        database_url: the PostgreSQL that holds the books, as asyncpg reads it.
+        partitions: how many partitions the viewers are spread over; fixed once money is stored.
+        id_window_ms: a gift id whose own time is older than this is refused.
+        id_ahead_ms: a gift id whose own time is further ahead than this is refused.
+        id_bucket_ms: width of the time buckets in which gift ids are remembered.
+        batch_gifts_max: gifts in one commit.
+        batch_waiting_max: gifts that may wait for a commit; one more is refused as overloaded.
+        script_time_ms_max: time that one script call may spend on gifts; the rest waits for the next.
+        retry_ms_max: how long a commit whose answer was lost is told again before its outcome is unknown.
+        journal_records_max: records that PostgreSQL may lag behind in a partition; beyond it gifts are refused.
+        flush_entries_max: journal entries that one flush takes from each partition.
+        flush_records_max: journal records that one PostgreSQL transaction of the flusher writes.
+        flush_interval_ms: the flusher rests this long between two transactions when it has caught up.
+        flush_retry_ms_max: the longest pause between two attempts while PostgreSQL does not answer.
+        trim_interval_ms: pause between two trims of the journals.
+        credit_retry_ms: pause between two rounds that tell credits again whose outcome was not learned.
+        database_connections_max: PostgreSQL connections of one process.
+        maturing_days: days from a gift until its diamonds can be withdrawn.
+        maturing_interval_ms: pause between two rounds of the maturing of earnings.
+        commission_bp: the platform's part of a gift in basis points, where no plan says otherwise.
+        payout_min_minor: the least that one withdrawal may pay, in minor units of its currency.
+        payout_day_max_minor: the most that one creator may withdraw in a day, in minor units of its currency.
+        payout_currency: ISO 4217 code in which earnings are paid, where the creator has no other.
+        diamonds_per_minor: diamonds that one minor unit of `payout_currency` costs.
+    """
+
+    redis_url: _Url = "redis://127.0.0.1:6379/0"
+    database_url: _Url = "postgresql://giftwire@127.0.0.1/giftwire"
+    partitions: Annotated[int, Meta(ge=1, le=1024)] = 32
+    id_window_ms: _Millis = 3_600_000
+    id_ahead_ms: _Millis = 300_000
+    id_bucket_ms: _Millis = 600_000
+    batch_gifts_max: Annotated[int, Meta(ge=1, le=2000)] = 256
+    batch_waiting_max: _Count = 20_000
+    script_time_ms_max: Annotated[float, Meta(gt=0, le=100)] = 1.0
+    retry_ms_max: _Millis = 3_000
+    journal_records_max: _Count = 1_000_000
+    flush_entries_max: _Count = 64
+    flush_records_max: _Count = 5_000
+    flush_interval_ms: _Millis = 50
+    flush_retry_ms_max: _Millis = 5_000
+    trim_interval_ms: _Millis = 1_000
+    credit_retry_ms: _Millis = 2_000
+    database_connections_max: Annotated[int, Meta(ge=2, le=500)] = 8
+    maturing_days: _Days = 7
+    maturing_interval_ms: _Millis = 30_000
+    commission_bp: _BasisPoints = 5_000
+    payout_min_minor: _MinorUnits = 1_000
+    payout_day_max_minor: _MinorUnits = 100_000
+    payout_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "USD"
+    diamonds_per_minor: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 100
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
+    """Addresses of a system that serves from one data folder. Where things were last: no proof that they still run.
+
+    Attributes:
+        redis_url, database_url: as `LedgerConfig` takes them.
+        http_url: where the gateways answer, without a slash at the end; empty when only the servers run.
+        serve_pid: process id of `serve`.
+        valkey_pid, postgres_pid: of the embedded servers, None where the operator brought their own.
+        demo: whether the demo is switched on.
+    """
+
+    redis_url: str
+    database_url: str
+    http_url: str = ""
+    serve_pid: int = 0
+    valkey_pid: int | None = None
+    postgres_pid: int | None = None
+    demo: bool = False
+
+
+def read_endpoints(data_dir: Path) -> Endpoints | None:
+    """What the last `serve` wrote; None when there is no such file.
+
+    Raises:
+        OSError: the file is there and cannot be read.
+        ValueError: it holds something else.
+    """
+    try:
+        content = (data_dir / ENDPOINTS_FILE).read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return msgspec.json.decode(content, type=Endpoints)
+    except msgspec.DecodeError as exc:
+        raise ValueError(f"{data_dir / ENDPOINTS_FILE} is damaged: {exc}") from exc
+
+
+def write_endpoints(data_dir: Path, endpoints: Endpoints) -> None:
+    """Put the file in place at once, readable by its owner only: a reader sees the old or the new one.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    fresh = data_dir / f".{ENDPOINTS_FILE}.{os.getpid()}"
+    content = msgspec.json.format(msgspec.json.encode(endpoints), indent=2) + b"\n"
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, content)
+    finally:
+        os.close(handle)
+    fresh.replace(data_dir / ENDPOINTS_FILE)
+
+
+def remove_endpoints(data_dir: Path) -> None:
+    """Forget the addresses after an orderly stop. A file that is not there is fine."""
+    (data_dir / ENDPOINTS_FILE).unlink(missing_ok=True)
