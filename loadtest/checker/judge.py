@@ -10,7 +10,7 @@ from loadtest.checker.money import check_earnings, check_wallets
 from loadtest.checker.shown import check_shown
 from loadtest.checker.sightings import check_sightings
 from loadtest.checker.told import Told, check_answers
-from loadtest.columns import Sightings
+from loadtest.columns import NO_KEY, Sightings
 from loadtest.frames import FrameBook, Watch
 
 
@@ -90,7 +90,7 @@ def judge(
         faults=faults.listed(),
         gifts_told=sum(len(book) for book in told.books.values()),
         gifts_accepted=sum(len(keys) for keys in accepted.values()),
-        gifts_seen=sum(len(book) for book in truths.values()),
+        gifts_seen=sum(len(book) - book.key.count(NO_KEY) for book in truths.values()),
         combos_seen=sum(len(book.combos.names) for book in truths.values()),
         viewers_checked=checked,
         viewers_lost=lost,

@@ -1,4 +1,4 @@
-"""Each accepted gift on each complete receiver exactly once, in order, with the right content; nothing else."""
+"""Each accepted gift on each complete receiver exactly once, in order, as it was sent; nothing else."""
 
 from loadtest.checker.faults import FaultKind, Faults
 from loadtest.checker.told import ACCEPTED, Told
@@ -100,8 +100,7 @@ def _check_payment_order(told: Told, sightings: Sightings, faults: Faults) -> No
         if balance > balances.get(sender, balance):
             faults.add(
                 FaultKind.REORDERED,
-                f"{_at(told, sightings, row)}: {told.describe(book, number)} was paid before the one shown
-                before",
+                f"{_at(told, sightings, row)}: {told.describe(book, number)} was paid before the last one",
             )
         balances[sender] = balance
 
