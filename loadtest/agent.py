@@ -121,23 +121,14 @@ class Agent:
         return clients + self._overlays + self._viewers
 
     async def _hear(self, kind: type[Order]) -> Order:
-        loop = asyncio.get_running_loop()
-        heard: asyncio.Future[Order] = loop.create_future()
-
-        def on_readable() -> None:
-            loop.remove_reader(self._lead.fileno())
-            try:
-                order = self._lead.recv()
-            except EOFError:
-                heard.set_exception(ConnectionError("the leading process is gone"))
-                return
-            if isinstance(order, kind):
-                heard.set_result(order)
-            else:
-                heard.set_exception(TypeError(f"expected {kind.__name__}, was told {order!r}"))
-
-        loop.add_reader(self._lead.fileno(), on_readable)
-        return await heard
+        # In a thread: the loop would make the pipe non-blocking, and then the harvest does not fit into one write.
+        try:
+            order = await asyncio.to_thread(self._lead.recv)
+        except EOFError as exc:
+            raise ConnectionError("the leading process is gone") from exc
+        if not isinstance(order, kind):
+            raise TypeError(f"expected {kind.__name__}, was told {order!r}")
+        return order
 
     async def _report(self) -> None:
         told_again_s = time.monotonic()
@@ -162,9 +153,7 @@ class Agent:
         commands, desk = self._commands, self._desk
         first, self._reported = self._reported, len(commands)
         answered = [n for n in range(first, len(commands)) if commands.answered_ns[n]]
-        lag_ns = max(
-            (commands.sent_ns[n] - commands.intended_ns[n] for n in range(first, len(commands))), default=0
-        )
+        lag_ns = max((commands.sent_ns[n] - commands.intended_ns[n] for n in range(first, len(commands))), default=0)
         seen: dict[int, int] = {}
         overlay_seqs: dict[int, int] = {}
         for overlay in self._overlays:
@@ -174,9 +163,7 @@ class Agent:
         viewer_seqs: dict[int, int] = {}
         for viewer in self._viewers:
             if viewer.watch is not None and not viewer.watch.lost:
-                viewer_seqs[viewer.room_number] = min(
-                    viewer_seqs.get(viewer.room_number, viewer.seq), viewer.seq
-                )
+                viewer_seqs[viewer.room_number] = min(viewer_seqs.get(viewer.room_number, viewer.seq), viewer.seq)
         return Progress(
             process=self._assignment.process,
             told=len(commands),
@@ -212,6 +199,7 @@ class Agent:
             books=list(self._books.values()),
             watches=watches,
             faults=self._line.faults,
+            combo_window_ms=max((overlay.combo_window_ms for overlay in self._overlays), default=0),
             loop_lag=self._loop_lag,
             cpu_s=cpu_s,
             wall_s=wall_s,

@@ -125,9 +125,7 @@ class Commands:
             self.fresh_accepts[number] += 1
         elif before in (Answer.ACCEPTED, Answer.RECOVERED):
             if self.coins[number] != coins:
-                self.contradictions.append(
-                    f"gift {number} cost {self.coins[number]}, its replay says {coins}"
-                )
+                self.contradictions.append(f"gift {number} cost {self.coins[number]}, its replay says {coins}")
             return
         self.answer[number] = Answer.RECOVERED if replay else Answer.ACCEPTED
         if before in (Answer.PENDING, Answer.REFUSED):

@@ -93,3 +93,10 @@ def id_time_ms(gift_id: str) -> int:
 def _tail(run: Run) -> str:
     # xxxxxxxx-xxxx-7ppp-VVVV-nnnn########: variant bits and the nonce; the last eight digits number the gift.
     return f"{0x8000 | run.nonce >> 16:04x}-{run.nonce & 0xFFFF:04x}"
+
+
+def grant_id(now_ms: int) -> str:
+    """A fresh UUIDv7 for a call that is not a gift."""
+    high, low = secrets.randbits(12), secrets.randbits(62) | 1 << 63
+    digits = f"{now_ms:012x}7{high:03x}{low:016x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

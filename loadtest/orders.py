@@ -96,6 +96,7 @@ class Harvest(Struct):
 
     Attributes:
         loop_lag: how late a 10 ms timer of its loop rang.
+        combo_window_ms: as the server told its overlays; 0 without any.
         cpu_s: that the process used from begin to finish, in `wall_s`.
     """
 
@@ -105,6 +106,7 @@ class Harvest(Struct):
     books: list[FrameBook]
     watches: dict[int, list[Watch]]
     faults: list[str]
+    combo_window_ms: int
     loop_lag: Latencies
     cpu_s: float
     wall_s: float

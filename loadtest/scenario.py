@@ -177,9 +177,7 @@ def with_senders_for(scenario: Scenario, commands_per_second_max: int) -> Scenar
     repeats = 1 + scenario.repeat_share
     needed = math.ceil(scenario.rate_peak_per_s * repeats / max(commands_per_second_max / 2, 1))
     senders = max(scenario.population.senders, needed)
-    return msgspec.structs.replace(
-        scenario, population=msgspec.structs.replace(scenario.population, senders=senders)
-    )
+    return msgspec.structs.replace(scenario, population=msgspec.structs.replace(scenario.population, senders=senders))
 
 
 def _source(name: str) -> bytes:

@@ -36,9 +36,7 @@ def check_combos(told: Told, sightings: Sightings, window_ms: int, faults: Fault
             faults.add(FaultKind.COMBO_END, f"{told.run.room(sightings.room)}: combo {name} never ended")
 
 
-def _check_membership(
-    told: Told, sightings: Sightings, row: int, book: Commands, number: int, faults: Faults
-) -> None:
+def _check_membership(told: Told, sightings: Sightings, row: int, book: Commands, number: int, faults: Faults) -> None:
     shown = sightings.combo[row]
     if told.kinds[book.kind[number]].combo != (shown != NO_NAME):
         faults.add(

@@ -88,9 +88,7 @@ class Faults:
 
     def listed(self) -> list[Fault]:
         """All kinds found, in the order of `FaultKind`."""
-        return [
-            Fault(kind, self._found[kind], self._examples[kind]) for kind in FaultKind if kind in self._found
-        ]
+        return [Fault(kind, self._found[kind], self._examples[kind]) for kind in FaultKind if kind in self._found]
 
     def __bool__(self) -> bool:
         return bool(self._found)

@@ -31,9 +31,7 @@ def check_sightings(told: Told, sightings: Sightings, accepted: set[int], faults
     for key in sorted(accepted - seen):
         found = told.find(key)
         if found is not None:
-            faults.add(
-                FaultKind.LOST, f"{told.describe(*found)} was accepted and not seen by the room's overlay"
-            )
+            faults.add(FaultKind.LOST, f"{told.describe(*found)} was accepted and not seen by the room's overlay")
     _check_payment_order(told, sightings, faults)
 
 
@@ -41,9 +39,7 @@ def _check_positions(told: Told, sightings: Sightings, faults: Faults) -> None:
     last = (-1, -1)
     for row, position in enumerate(zip(sightings.epoch, sightings.seq, strict=True)):
         if position <= last:
-            faults.add(
-                FaultKind.REORDERED, f"{_at(told, sightings, row)} came after position {last[0]}-{last[1]}"
-            )
+            faults.add(FaultKind.REORDERED, f"{_at(told, sightings, row)} came after position {last[0]}-{last[1]}")
         last = max(last, position)
 
 
@@ -53,14 +49,10 @@ def _check_without_gift(told: Told, sightings: Sightings, row: int, faults: Faul
         faults.add(FaultKind.STRANGER, f"{_at(told, sightings, row)}: value without a gift id")
 
 
-def _check_content(
-    told: Told, sightings: Sightings, row: int, book: Commands, number: int, faults: Faults
-) -> None:
+def _check_content(told: Told, sightings: Sightings, row: int, book: Commands, number: int, faults: Faults) -> None:
     if book.answer[number] not in ACCEPTED:
         if book.answer[number] == Answer.REFUSED:
-            faults.add(
-                FaultKind.GHOST, f"{_at(told, sightings, row)}: {told.describe(book, number)} was refused"
-            )
+            faults.add(FaultKind.GHOST, f"{_at(told, sightings, row)}: {told.describe(book, number)} was refused")
         return
     kind = told.kinds[book.kind[number]]
     sender = sightings.sender[row]

@@ -97,9 +97,7 @@ def _check_answer(told: Told, book: Commands, number: int, spent: dict[int, int]
     answer = book.answer[number]
     if book.fresh_accepts[number] > 1:
         times = book.fresh_accepts[number]
-        faults.add(
-            FaultKind.CHARGED_TWICE, f"{told.describe(book, number)} was accepted as new {times} times"
-        )
+        faults.add(FaultKind.CHARGED_TWICE, f"{told.describe(book, number)} was accepted as new {times} times")
     price_coins = told.kinds[book.kind[number]].price_coins * book.count[number]
     if answer == Answer.PENDING:
         faults.add(FaultKind.UNRESOLVED, told.describe(book, number))
@@ -135,7 +133,5 @@ def _check_reply_balances(told: Told, faults: Faults) -> None:
             balance -= coins
             if balance_told != balance:
                 name = told.run.sender(sender)
-                faults.add(
-                    FaultKind.REPLY_BALANCE, f"{name} was told {balance_told}, by arithmetic {balance}"
-                )
+                faults.add(FaultKind.REPLY_BALANCE, f"{name} was told {balance_told}, by arithmetic {balance}")
                 break

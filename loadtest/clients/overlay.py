@@ -31,9 +31,7 @@ _STATES: Final = {"start": ComboState.START, "update": ComboState.UPDATE, "end":
 class OverlayClient(Client):
     """One overlay of one room, and the book of what it saw."""
 
-    def __init__(
-        self, line: Line, name: str, token: str, room: str, sightings: Sightings, keys: GiftKeys
-    ) -> None:
+    def __init__(self, line: Line, name: str, token: str, room: str, sightings: Sightings, keys: GiftKeys) -> None:
         super().__init__(line, name, token)
         self.sightings = sightings
         self.room = room
@@ -78,9 +76,7 @@ class OverlayClient(Client):
             if isinstance(event, GiftEvent) and event.test is not True:
                 self._see(event, events.epoch, now_ns)
         if (events.epoch, events.seq) < (self.epoch, self.seq):
-            self.sightings.gaps.append(
-                f"went back from {self.epoch}-{self.seq} to {events.epoch}-{events.seq}"
-            )
+            self.sightings.gaps.append(f"went back from {self.epoch}-{self.seq} to {events.epoch}-{events.seq}")
         self.epoch, self.seq = events.epoch, events.seq
 
     def on_notice(self, notice: Notice) -> None:
@@ -91,9 +87,7 @@ class OverlayClient(Client):
     def recent_latencies_ms(self, unix_minus_monotonic_ns: int) -> list[float]:
         """Intended send to here, of gifts seen since the last call; as exact as the ms inside an id."""
         recent, self._recent = self._recent, []
-        return [
-            (seen_ns + unix_minus_monotonic_ns) / 1e6 - id_time_ms(gift_id) for seen_ns, gift_id in recent
-        ]
+        return [(seen_ns + unix_minus_monotonic_ns) / 1e6 - id_time_ms(gift_id) for seen_ns, gift_id in recent]
 
     async def close(self) -> None:
         """Stop acknowledging and close."""

@@ -1,0 +1,118 @@
+"""The `loadtest` command.
+
+Exit codes: 0 when nothing was lost or doubled and the limits held, 1 when not, 2 when the test could not be run.
+"""
+
+import contextlib
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+from gateway.wire.codec import Encoding
+from loadtest.api import ApiError
+from loadtest.casting import Crowd
+from loadtest.clients.connection import ClientRefused
+from loadtest.crew import CrewFailed
+from loadtest.display import LiveView, Silent, print_summary
+from loadtest.report import Report, write_json
+from loadtest.run import Options, run_loadtest
+from loadtest.scenario import Scenario, ScenarioError, load_scenario, scale
+from loadtest.tokens import KEY_FILE, KeyUnreadable, TokenSigner
+
+COULD_NOT_RUN = 2
+
+
+@click.command(name="loadtest")
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO ...")
+@click.option("--url", default="ws://127.0.0.1:8080", show_default=True, help="Address of the server.")
+@click.option("--duration", type=float, metavar="S", help="Seconds in which gifts are sent.")
+@click.option("--rate", type=float, metavar="N", help="Gifts per second at a phase factor of 1.")
+@click.option("--viewers", type=int, metavar="N", help="Viewers who only watch.")
+@click.option("--seed", type=int, help="Luck of the arrivals.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    default=Path("var"),
+    show_default=True,
+    help="Data folder of a local server; its signing key makes the users' tokens.",
+)
+@click.option("--token-key-file", type=click.Path(path_type=Path), help="The signing key, when it is elsewhere.")
+@click.option("--token", help="An operator's token; made with the signing key when absent.")
+@click.option("--msgpack", is_flag=True, help="Speak the MessagePack subprotocol.")
+@click.option("--sender-processes", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--viewer-processes", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--report", "report_dir", type=click.Path(path_type=Path), help="Folder for JSON reports and plots.")
+@click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON, and nothing else.")
+@click.option("--quiet", is_flag=True, help="No live view.")
+def loadtest(
+    scenarios: tuple[str, ...],
+    url: str,
+    duration: float | None,
+    rate: float | None,
+    viewers: int | None,
+    seed: int | None,
+    data_dir: Path,
+    token_key_file: Path | None,
+    token: str | None,
+    msgpack: bool,
+    sender_processes: int,
+    viewer_processes: int,
+    report_dir: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Drive a running server and check from outside that every gift arrived once and every coin adds up.
+
+    SCENARIO is hot_room, many_rooms, combo_storm, or a TOML file.
+    """
+    console = Console(stderr=as_json)
+    try:
+        signer = TokenSigner.from_file(token_key_file or data_dir / KEY_FILE)
+        options = Options(
+            url=_endpoint(url),
+            operator_token=token or signer.token("loadtest", "operator"),
+            signer=signer,
+            encoding=Encoding.MSGPACK if msgpack else Encoding.JSON,
+            crowd=Crowd(sender_processes, viewer_processes),
+        )
+        reports = []
+        for name in scenarios:
+            scenario = scale(load_scenario(name), duration_s=duration, rate_per_s=rate, viewers=viewers, seed=seed)
+            report = _run(scenario, options, console, shown=not (quiet or as_json) and console.is_terminal)
+            reports.append(report)
+            if not as_json:
+                print_summary(report, console)
+            if report_dir is not None:
+                _write(report, report_dir, console)
+    except (ScenarioError, KeyUnreadable, ApiError, ClientRefused, CrewFailed) as exc:
+        click.echo(f"loadtest: {exc}", err=True)
+        sys.exit(COULD_NOT_RUN)
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(reports), indent=2) + b"\n")
+    sys.exit(0 if all(report.ok for report in reports) else 1)
+
+
+def _run(scenario: Scenario, options: Options, console: Console, *, shown: bool) -> Report:
+    with contextlib.ExitStack() as stack:
+        watcher = stack.enter_context(LiveView(scenario, console)) if shown else Silent()
+        return run_loadtest(scenario, options, watcher)
+
+
+def _write(report: Report, folder: Path, console: Console) -> None:
+    from loadtest.plot import plot_percentiles
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{report.scenario.name}-{report.run}"
+    write_json(report, path.with_suffix(".json"))
+    plot_percentiles(report, path.with_suffix(".png"))
+    console.print(f"report: {path.with_suffix('.json')}, {path.with_suffix('.png')}")
+
+
+def _endpoint(url: str) -> str:
+    """The address of the WebSocket: an origin is enough."""
+    scheme, _, rest = url.partition("://")
+    scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
+    return f"{scheme}://{rest.rstrip('/')}" if "/" in rest.rstrip("/") else f"{scheme}://{rest.rstrip('/')}/v1/ws"
