@@ -1,0 +1,40 @@
+"""Fixtures that many tests share: real servers, each test on empty data."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from servers import Postgres, Valkey, running_postgres, running_valkey
+
+
+@pytest.fixture(scope="session")
+def session_valkey() -> Iterator[Valkey]:
+    """One Valkey for this test process."""
+    with tempfile.TemporaryDirectory(prefix="gw-") as folder, running_valkey(Path(folder)) as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def valkey_url(session_valkey: Valkey) -> str:
+    """URL of a Valkey that holds nothing."""
+    with Redis.from_url(session_valkey.url) as redis:
+        redis.flushall()
+    return session_valkey.url
+
+
+@pytest.fixture(scope="session")
+def session_postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for this test process."""
+    with tempfile.TemporaryDirectory(prefix="gw-") as folder, running_postgres(Path(folder)) as postgres:
+        yield postgres
+
+
+@pytest.fixture
+def empty_postgres_url(session_postgres: Postgres) -> Iterator[str]:
+    """URL of a database without any table."""
+    name = session_postgres.create_database()
+    yield session_postgres.url(name)
+    session_postgres.drop_database(name)

