@@ -30,6 +30,8 @@ from loadtest.workload import sendings
 REPORT_EVERY_S: Final = 0.25
 LOOP_PROBE_S: Final = 0.01
 TELL_AGAIN_EVERY_S: Final = 1.0
+SAMPLES_MAX: Final = 500
+"""Gifts of one report from which the live view's percentiles are taken."""
 FILES_MARGIN: Final = 256
 
 Order = TypeVar("Order", Begin, Finish)
@@ -80,6 +82,7 @@ class Agent:
         gc.freeze()
         gc.disable()
         began_cpu_s, began_s = time.process_time(), time.monotonic()
+        self._line.frames_received = self._line.bytes_received = 0
         self._unix_minus_monotonic_ns = begin.unix_minus_monotonic_ns
         if self._desk is not None:
             self._desk.begin(begin.start_ns, begin.unix_minus_monotonic_ns)
@@ -152,8 +155,9 @@ class Agent:
     def _progress(self) -> Progress:
         commands, desk = self._commands, self._desk
         first, self._reported = self._reported, len(commands)
-        answered = [n for n in range(first, len(commands)) if commands.answered_ns[n]]
-        lag_ns = max((commands.sent_ns[n] - commands.intended_ns[n] for n in range(first, len(commands))), default=0)
+        recent = range(first, len(commands), max((len(commands) - first) // SAMPLES_MAX, 1))
+        answered = [n for n in recent if commands.answered_ns[n]]
+        lag_ns = max((commands.sent_ns[n] - commands.intended_ns[n] for n in recent), default=0)
         seen: dict[int, int] = {}
         overlay_seqs: dict[int, int] = {}
         for overlay in self._overlays:

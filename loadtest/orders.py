@@ -97,7 +97,7 @@ class Harvest(Struct):
     Attributes:
         loop_lag: how late a 10 ms timer of its loop rang.
         combo_window_ms: as the server told its overlays; 0 without any.
-        cpu_s: that the process used from begin to finish, in `wall_s`.
+        cpu_s, frames, bytes_received: from begin to finish, in `wall_s`.
     """
 
     process: int

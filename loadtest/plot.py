@@ -31,6 +31,7 @@ def plot_percentiles(report: Report, path: Path) -> None:
     axes.set_yscale("log")
     axes.set_xticks([at for at, _ in _TICKS], [label for _, label in _TICKS])
     axes.minorticks_off()
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("percentile")
     axes.set_ylabel("ms from the intended send time")
     axes.set_title(f"{report.scenario.name}: {report.gifts_per_s:,.0f} gifts/s accepted")
