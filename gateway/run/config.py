@@ -39,8 +39,8 @@ class EmbeddedConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     postgres_connections_max: Annotated[int, Meta(ge=10, le=1000)] = 60
     start_ms_max: Annotated[int, Meta(ge=1000, le=600_000)] = 60_000
     stop_ms_max: Annotated[int, Meta(ge=100, le=600_000)] = 10_000
-    quick_death_ms: Annotated[int, Meta(ge=1, le=600_000)] = 10_000
-    quick_deaths_max: Annotated[int, Meta(ge=1, le=100)] = 5
+    quick_death_ms: Annotated[int, Meta(ge=1, le=600_000)] = 3_000
+    quick_deaths_max: Annotated[int, Meta(ge=1, le=100)] = 6
     restart_pause_ms_max: Annotated[int, Meta(ge=1, le=60_000)] = 3_000
     log_bytes_max: Annotated[int, Meta(ge=65_536, le=2**40)] = 16 * 2**20
 
