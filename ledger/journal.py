@@ -148,4 +148,3 @@ class JournalReader:
             raise InvariantBroken(
                 "I9", f"partition {partition}: record {first.seq} follows {before.seq}; those between are gone"
             )
-

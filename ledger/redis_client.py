@@ -7,7 +7,7 @@ lost may have been carried out. Repeating is the batcher's decision, with the sa
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004
+from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from ledger.config import LedgerConfig

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import struct
-from typing import Final
+from collections.abc import Awaitable
+from typing import Any, Final
 
 from msgspec import Struct
 from redis.asyncio import Redis
@@ -72,8 +73,8 @@ class Ledger:
             LedgerUnavailable: the server does not answer.
         """
         try:
-            await self.redis.hsetnx(DEPLOYMENT, "partitions", str(self.keys.partitions))  # type: ignore[misc]
-            stored = int(await self.redis.hget(DEPLOYMENT, "partitions") or 0)  # type: ignore[misc,arg-type]
+            await self.redis.hsetnx(DEPLOYMENT, "partitions", str(self.keys.partitions))
+            stored = int(await self.redis.hget(DEPLOYMENT, "partitions") or 0)
         except (RedisError, OSError) as exc:
             raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
         if stored != self.keys.partitions:
@@ -105,7 +106,7 @@ class Ledger:
 
         An id is remembered until its record has been in PostgreSQL for an hour; callers ask PostgreSQL first.
         """
-        if not 0 < order.coins:
+        if not order.coins > 0:
             raise ValueError("a credit is of at least one coin")
         body = encode_body(CreditBody(order.id, order.viewer, order.coins, order.cause, order.reference))
         digest = _digest(body)
@@ -119,18 +120,18 @@ class Ledger:
     async def balance(self, viewer: str) -> int:
         """Coins in a viewer's wallet; 0 for a viewer never heard of."""
         keys = self.keys.of(self.keys.partition_of(viewer))
-        return int(await self._read(self.redis.hget(keys.wallets, viewer)) or 0)  # type: ignore[arg-type]
+        return int(await self._read(self.redis.hget(keys.wallets, viewer)) or 0)
 
     async def live_earnings(self, creator: str) -> int:
         """Diamonds that a creator has earned by gifts so far: the sum of its stripes, for display only."""
         pipeline = self.redis.pipeline(transaction=False)
         for _, keys in self.keys.all():
-            pipeline.hget(keys.earnings, creator)  # type: ignore[arg-type]
+            pipeline.hget(keys.earnings, creator)
         return sum(int(stripe or 0) for stripe in await self._read(pipeline.execute()))
 
     async def open_combos(self, partition: Partition) -> list[OpenCombo]:
         """Combos of a partition whose end has not been told, in no order."""
-        stored = await self._read(self.redis.hgetall(self.keys.of(partition).combos))  # type: ignore[arg-type]
+        stored = await self._read(self.redis.hgetall(self.keys.of(partition).combos))
         return [_open_combo(partition, field, value) for field, value in stored.items()]
 
     async def forget_combo(self, partition: Partition, viewer: str, combo_key: str, combo_id: bytes) -> None:
@@ -140,7 +141,7 @@ class Ledger:
 
     async def trim(self, partition: Partition, epoch: int, seq: int, flushed_seq: int) -> int:
         """Drop journal entries up to (epoch, seq); see `Scripts.trim`."""
-        return await self._read(self._scripts.trim(partition, epoch, seq, flushed_seq))  # type: ignore[no-any-return]
+        return int(await self._read(self._scripts.trim(partition, epoch, seq, flushed_seq)))
 
     def _prepare(self, order: GiftOrder) -> PreparedGift:
         body = GiftBody(
@@ -167,7 +168,7 @@ class Ledger:
         )
 
     @staticmethod
-    async def _read(call):  # type: ignore[no-untyped-def]
+    async def _read(call: Awaitable[Any]) -> Any:
         try:
             return await call
         except (RedisError, OSError) as exc:

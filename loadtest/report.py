@@ -33,6 +33,7 @@ class ProcessUse(Struct, frozen=True):
 
     process: int
     plays: str
+    cpu_s: float
     cpu_share: float
     frames_per_s: float
     reconnects: int

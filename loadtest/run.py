@@ -88,7 +88,7 @@ def run_loadtest(scenario: Scenario, options: Options, watcher: Watcher) -> Repo
     watcher.stage("setting up")
     limits = asyncio.run(_probe_limits(options))
     stage = set_stage(run, with_senders_for(scenario, limits.commands_per_second_max))
-    ground = asyncio.run(_prepare(stage, options))
+    ground = asyncio.run(prepare(stage, options))
     watcher.stage("joining")
     with Crew(assign(stage, options.crowd, options.url, options.encoding, options.signer)) as crew:
         crew.wait_ready()
@@ -119,7 +119,13 @@ async def _probe_limits(options: Options) -> Limits:
     return line.limits
 
 
-async def _prepare(stage: Stage, options: Options) -> Ground:
+async def prepare(stage: Stage, options: Options) -> Ground:
+    """Make creators and rooms, and give every sender its coins.
+
+    Raises:
+        ScenarioError: the catalogue lacks what the scenario sends.
+        ApiError: the server would not.
+    """
     run, population = stage.run, stage.scenario.population
     async with Api(http_url(options.url), options.operator_token, options.signer) as api:
         kinds = _kinds(stage.scenario, await api.catalog())
@@ -271,6 +277,7 @@ def _generator_use(
         ProcessUse(
             harvest.process,
             "senders" if harvest.commands is not None else "overlays" if harvest.sightings else "viewers",
+            round(harvest.cpu_s, 3),
             round(harvest.cpu_s / harvest.wall_s, 3),
             round(harvest.frames / harvest.wall_s, 1),
             harvest.reconnects,

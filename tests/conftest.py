@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from servers import Postgres, Valkey, running_postgres, running_valkey
+from tests.servers import Postgres, Valkey, running_postgres, running_valkey
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ def postgres_binaries() -> Path:
 
 
 class Valkey:
-    """One Valkey server: `start`, `kill` (SIGKILL) and `stop` as often as a test likes; its data stays in the folder."""
+    """One Valkey server: `start`, `kill` (SIGKILL) and `stop` as often as a test likes; the folder keeps its data."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,7 +1,7 @@
 """Bytes to messages and back, for both subprotocols. Coders are built once: building one costs more than using it."""
 
 import enum
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -54,9 +54,9 @@ def decode(payload: bytes, encoding: Encoding) -> ClientMessage:
     Raises:
         BadMessage: not valid in the encoding, an unknown `type`, or a field that is missing or out of range.
     """
-    decoder = _json_decoder if encoding is Encoding.JSON else _msgpack_decoder
     try:
-        return decoder.decode(payload)
+        decoder = _json_decoder if encoding is Encoding.JSON else _msgpack_decoder
+        return cast(ClientMessage, decoder.decode(payload))
     except msgspec.ValidationError as exc:
         text = str(exc)
         field = text.rsplit(" - at `", 1)[1].rstrip("`") if " - at `" in text else ""

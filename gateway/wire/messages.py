@@ -27,9 +27,7 @@ Id = Annotated[
         description="A UUIDv7 in lower-case text form, chosen by the caller: the idempotency key.",
     ),
 ]
-Ref = Annotated[
-    str, Meta(min_length=1, max_length=64, description="Chosen by the client; the reply repeats it.")
-]
+Ref = Annotated[str, Meta(min_length=1, max_length=64, description="Chosen by the client; the reply repeats it.")]
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
 TimeMs = Annotated[int, Meta(ge=0, le=AMOUNT_MAX, description="Milliseconds since the Unix epoch.")]
 Seq = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
@@ -172,7 +170,7 @@ class RoomState(Struct, frozen=True):
 
 
 class Joined(Struct, frozen=True, tag="joined", tag_field="type"):
-    """The room is entered. When `recovered`, the missed events follow; else the client missed some or asked for none."""
+    """The room is entered. When `recovered`, the missed events follow; else some were missed, or none asked for."""
 
     ref: str
     room: str

@@ -54,9 +54,7 @@ class PerfectRun:
         self.wallets[sender] = wallet
         self.diamonds += coins * SHARE_PERCENT
         combo_id, combo_count = combo or (None, 0)
-        self.commands.accept(
-            number, 2_000_000, coins, wallet, replay=False, combo=combo_id, combo_count=combo_count
-        )
+        self.commands.accept(number, 2_000_000, coins, wallet, replay=False, combo=combo_id, combo_count=combo_count)
         return coins
 
     def see(
@@ -143,9 +141,7 @@ class PerfectRun:
         """What the checker says of the books as they are now."""
         told = Told(self.run, self.kinds, {0: GRANTED, 1: GRANTED}, [self.commands])
         money = MoneyRead(self.wallets, {0: self.diamonds}, {0: SHARE_PERCENT}, self.audit)
-        return judge(
-            told, [self.sightings], [Seen(self.book, [self.watch])], WINDOW_MS, money, self.client_faults
-        )
+        return judge(told, [self.sightings], [Seen(self.book, [self.watch])], WINDOW_MS, money, self.client_faults)
 
     def kinds_found(self) -> list[FaultKind]:
         """The kinds of fault that the checker finds."""

@@ -262,9 +262,7 @@ def test_checker_finds_gift_shown_twice_to_viewer(perfect: "PerfectRun") -> None
 
 
 @pytest.mark.parametrize(("gifts", "count", "coins"), [(1, 2, 2), (2, 1, 2), (2, 2, 3)])
-def test_checker_finds_summary_that_does_not_add_up(
-    perfect: "PerfectRun", gifts: int, count: int, coins: int
-) -> None:
+def test_checker_finds_summary_that_does_not_add_up(perfect: "PerfectRun", gifts: int, count: int, coins: int) -> None:
     """Gifts, items and coins of a summary must each make up the difference."""
     for number in (perfect.tell(), perfect.tell()):
         perfect.accept(number)

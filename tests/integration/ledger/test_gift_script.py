@@ -1,0 +1,224 @@
+"""The money script on a real Valkey: each refusal, each replay, and sums added up from the raw keys."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from ledger.config import LedgerConfig
+from ledger.ids import new_id
+from ledger.journal import JournalReader
+from ledger.model import (
+    AMOUNT_MAX,
+    CreditAccepted,
+    CreditBody,
+    CreditRefused,
+    GiftAccepted,
+    GiftBody,
+    GiftRefused,
+    JournalRecord,
+    Refusal,
+)
+from ledger.service import Ledger, WrongDeployment, open_ledger
+from tests.integration.ledger.orders import gift_order, grant, now_ms
+
+
+@pytest.fixture
+async def ledger(valkey_url: str) -> AsyncIterator[Ledger]:
+    """A started ledger of four partitions on empty data."""
+    opened = open_ledger(LedgerConfig(redis_url=valkey_url, partitions=4))
+    await opened.start()
+    yield opened
+    await opened.stop()
+
+
+async def read_journal(ledger: Ledger) -> list[JournalRecord]:
+    """All records of all partitions."""
+    reader = JournalReader(ledger.redis, ledger.keys, [p for p, _ in ledger.keys.all()], {})
+    return (await reader.read(block_ms=None, entries_max=10_000)).records
+
+
+async def sums(redis: Redis, ledger: Ledger) -> tuple[int, int]:
+    """Coins in all wallets and diamonds in all stripes, added up here from the stored hashes."""
+    wallets = stripes = 0
+    for _, keys in ledger.keys.all():
+        wallets += sum(int(v) for v in (await redis.hvals(keys.wallets)))
+        stripes += sum(int(v) for v in (await redis.hvals(keys.earnings)))
+    return wallets, stripes
+
+
+OUTCOMES = """
+# viewer  coins  id  content | outcome               wallet
+  ann     5      1   a       | accepted              95
+  ann     5      1   a       | replay                95
+  ann     5      1   b       | id_conflict           95
+  ann     96     2   c       | insufficient_coins    95
+  ann     95     2   c       | accepted              0
+  ann     1      3   d       | insufficient_coins    0
+  bob     1      1   a       | insufficient_coins    0
+  ann     5      1   a       | replay                0
+  ann     1      old e       | id_expired            0
+  ann     1      far f       | id_expired            0
+"""
+
+
+async def test_gift_outcomes_one_after_another(ledger: Ledger) -> None:
+    """Each line of the table has the outcome of its last columns."""
+    await ledger.credit(grant("ann", 100))
+    now = now_ms()
+    ids = {name: new_id(now) for name in "123"} | {"old": new_id(now - 3_601_000), "far": new_id(now + 310_000)}
+    for line in OUTCOMES.strip().splitlines()[1:]:
+        left, right = line.split("|")
+        viewer, coins, name, content = left.split()
+        expected, wallet = right.split()
+        outcome = await ledger.give(gift_order(viewer, int(coins), gift_id=ids[name], content=content.encode()))
+        if isinstance(outcome, GiftAccepted):
+            assert ("replay" if outcome.replay else "accepted", outcome.coins) == (expected, int(coins)), line
+        else:
+            assert outcome.refusal.value == expected, line
+        assert outcome.balance_coins == int(wallet), line
+    assert await sums(ledger.redis, ledger) == (0, 5_000)
+
+
+async def test_gift_outcomes_same_batch(ledger: Ledger) -> None:
+    """Gifts of one commit are judged in order, each seeing what those before it left."""
+    await ledger.credit(grant("ann", 10))
+    same = new_id(now_ms())
+    orders = [
+        gift_order("ann", 4, gift_id=same, content=b"x"),
+        gift_order("ann", 4, gift_id=same, content=b"x"),
+        gift_order("ann", 4, gift_id=same, content=b"y"),
+        gift_order("ann", 7),
+        gift_order("ann", 6),
+        gift_order("ann", 1),
+    ]
+    outcomes = await asyncio.gather(*(ledger.give(order) for order in orders))
+    told = [o.replay if isinstance(o, GiftAccepted) else o.refusal for o in outcomes]
+    assert told == [
+        False,
+        True,
+        Refusal.ID_CONFLICT,
+        Refusal.INSUFFICIENT_COINS,
+        False,
+        Refusal.INSUFFICIENT_COINS,
+    ]
+    assert ledger.batcher.stats.commits <= 2
+    assert await sums(ledger.redis, ledger) == (0, 500)
+
+
+async def test_journal_holds_every_record_in_order(ledger: Ledger) -> None:
+    """Each accepted order has one record, seqs rise by one in a partition, and wallets after match arithmetic."""
+    viewers = [f"viewer{n}" for n in range(20)]
+    for viewer in viewers:
+        await ledger.credit(grant(viewer, 30))
+    await asyncio.gather(*(ledger.give(gift_order(v, 1 + n)) for v in viewers for n in range(10)))
+    records = await read_journal(ledger)
+    wallets = dict.fromkeys(viewers, 0)
+    seqs: dict[int, int] = {}
+    gifts = 0
+    for record in records:
+        assert record.seq == seqs.get(record.partition, 0) + 1
+        seqs[record.partition] = record.seq
+        body = record.body
+        wallets[body.viewer] += body.coins if isinstance(body, CreditBody) else -body.coins
+        assert record.wallet_after == wallets[body.viewer]
+        gifts += isinstance(body, GiftBody)
+    # 1 + 2 + … + 7 = 28 fits into 30 coins; 8, 9 and 10 do not.
+    assert gifts == 20 * 7
+    assert await sums(ledger.redis, ledger) == (20 * 2, 20 * 28 * 50)
+    assert await ledger.live_earnings("cora") == 20 * 28 * 50
+
+
+async def test_batch_over_its_time_is_finished_later(valkey_url: str) -> None:
+    """A commit that runs out of time leaves the rest for the next one; every gift is told its outcome."""
+    config = LedgerConfig(redis_url=valkey_url, partitions=2, script_time_ms_max=0.000001)
+    ledger = open_ledger(config)
+    await ledger.start()
+    await ledger.credit(grant("ann", 500))
+    outcomes = await asyncio.gather(*(ledger.give(gift_order("ann", 1)) for _ in range(300)))
+    assert all(isinstance(o, GiftAccepted) and not o.replay for o in outcomes)
+    assert ledger.batcher.stats.not_judged > 0
+    assert await ledger.balance("ann") == 200
+    await ledger.stop()
+
+
+async def test_waiting_over_the_bound_is_refused(valkey_url: str) -> None:
+    """One gift more than may wait is refused as overloaded at once, and costs nothing."""
+    ledger = open_ledger(LedgerConfig(redis_url=valkey_url, batch_waiting_max=3))
+    await ledger.start()
+    await ledger.credit(grant("ann", 10))
+    outcomes = await asyncio.gather(*(ledger.give(gift_order("ann", 1)) for _ in range(4)))
+    assert [isinstance(o, GiftAccepted) for o in outcomes] == [True, True, True, False]
+    assert outcomes[3] == GiftRefused(Refusal.OVERLOADED)
+    assert await ledger.balance("ann") == 7
+    await ledger.stop()
+
+
+async def test_unflushed_records_at_the_bound_refuse_gifts(valkey_url: str) -> None:
+    """At the bound of records that PostgreSQL lacks gifts are refused; a trim opens the way again."""
+    ledger = open_ledger(LedgerConfig(redis_url=valkey_url, partitions=1, journal_records_max=3))
+    await ledger.start()
+    await ledger.credit(grant("ann", 10))
+    outcomes = [await ledger.give(gift_order("ann", 1)) for _ in range(3)]
+    assert [isinstance(o, GiftAccepted) for o in outcomes] == [True, True, False]
+    assert isinstance(outcomes[2], GiftRefused) and outcomes[2].refusal is Refusal.OVERLOADED
+    (partition, _), *_ = ledger.keys.all()
+    assert await ledger.trim(partition, 1, 3, 3) == 3
+    assert isinstance(await ledger.give(gift_order("ann", 1)), GiftAccepted)
+    await ledger.stop()
+
+
+async def test_combo_counts_until_its_window_closes(ledger: Ledger) -> None:
+    """Gifts inside the window carry totals on; a window of no length makes each gift a combo of its own."""
+    await ledger.credit(grant("ann", 100))
+    first = await ledger.give(gift_order("ann", 2, combo=True))
+    second = await ledger.give(gift_order("ann", 2, combo=True))
+    assert isinstance(first, GiftAccepted) and isinstance(second, GiftAccepted)
+    assert first.combo and second.combo
+    assert second.combo.id == first.combo.id
+    assert (first.combo.count, second.combo.count, second.combo.coins) == (1, 2, 4)
+    (combo,) = [c for p, _ in ledger.keys.all() for c in await ledger.open_combos(p)]
+    assert (combo.viewer, combo.count, combo.coins) == ("ann", 2, 4)
+    await ledger.forget_combo(combo.partition, "ann", combo.combo_key, b"x" * 16)
+    assert await ledger.open_combos(combo.partition)
+    await ledger.forget_combo(combo.partition, "ann", combo.combo_key, combo.id)
+    assert not await ledger.open_combos(combo.partition)
+    third = await ledger.give(gift_order("ann", 2, combo=True))
+    assert isinstance(third, GiftAccepted) and third.combo and third.combo.count == 1
+
+
+async def test_credit_same_id(ledger: Ledger) -> None:
+    """The same id credits once; with other content it is refused."""
+    credit_id = new_id(now_ms())
+    assert await ledger.credit(grant("ann", 7, credit_id=credit_id)) == CreditAccepted(7, replay=False)
+    assert await ledger.credit(grant("ann", 7, credit_id=credit_id)) == CreditAccepted(7, replay=True)
+    assert await ledger.credit(grant("ann", 8, credit_id=credit_id)) == CreditRefused(Refusal.ID_CONFLICT)
+    assert await ledger.balance("ann") == 7
+
+
+async def test_amounts_at_the_bound(ledger: Ledger) -> None:
+    """A wallet may hold 2^53-1 coins exactly and not one more; such an amount survives the script."""
+    assert await ledger.credit(grant("ann", AMOUNT_MAX)) == CreditAccepted(AMOUNT_MAX, replay=False)
+    assert await ledger.credit(grant("ann", 1)) == CreditRefused(Refusal.AMOUNT_OVERFLOW)
+    outcome = await ledger.give(gift_order("ann", 1))
+    assert isinstance(outcome, GiftAccepted) and outcome.balance_coins == AMOUNT_MAX - 1
+    big = await ledger.give(gift_order("ann", AMOUNT_MAX // 50))
+    assert isinstance(big, GiftRefused) and big.refusal is Refusal.AMOUNT_OVERFLOW
+    assert await ledger.balance("ann") == AMOUNT_MAX - 1
+
+
+async def test_scripts_forgotten_by_the_server(ledger: Ledger) -> None:
+    """After SCRIPT FLUSH the next call loads its script again."""
+    await ledger.credit(grant("ann", 2))
+    await ledger.give(gift_order("ann", 1))
+    await ledger.redis.script_flush()
+    assert isinstance(await ledger.give(gift_order("ann", 1)), GiftAccepted)
+
+
+async def test_start_with_other_partitions(ledger: Ledger, valkey_url: str) -> None:
+    """Wallets laid out for four partitions are not opened with five."""
+    other = open_ledger(LedgerConfig(redis_url=valkey_url, partitions=5))
+    with pytest.raises(WrongDeployment):
+        await other.start()
+    await other.redis.aclose()
