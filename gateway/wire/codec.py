@@ -56,7 +56,7 @@ def decode(payload: bytes, encoding: Encoding) -> ClientMessage:
     """
     try:
         decoder = _json_decoder if encoding is Encoding.JSON else _msgpack_decoder
-        return cast(ClientMessage, decoder.decode(payload))
+        return cast("ClientMessage", decoder.decode(payload))
     except msgspec.ValidationError as exc:
         text = str(exc)
         field = text.rsplit(" - at `", 1)[1].rstrip("`") if " - at `" in text else ""
