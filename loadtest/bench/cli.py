@@ -1,0 +1,171 @@
+"""The `bench` command: each measurement starts its own server and prints a ratio to a reference of the same run.
+
+More measurements join by the entry-point group `giftwire.bench`, so that this package need not import theirs.
+"""
+
+import sys
+from importlib.metadata import entry_points
+from typing import Final
+
+import click
+import msgspec
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+
+from loadtest.agent import raise_files_limit
+from loadtest.api import ApiError
+from loadtest.bench.fanout import FanoutResult, measure_fanout
+from loadtest.bench.latency import LatencyResult, measure_latency
+from loadtest.bench.memory import MemoryResult, measure_memory
+from loadtest.bench.server import ServerFailed, bench_server
+from loadtest.clients.connection import ClientRefused
+from loadtest.crew import CrewFailed
+from loadtest.latency import Summary
+from loadtest.report import environment
+from loadtest.scenario import ScenarioError
+
+ENTRY_POINTS: Final = "giftwire.bench"
+COULD_NOT_RUN: Final = 2
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else.")
+
+
+class BenchGroup(click.Group):
+    """Commands of this file, and those that other packages bring."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names."""
+        brought = [point.name for point in entry_points(group=ENTRY_POINTS)]
+        return sorted({*super().list_commands(ctx), *brought})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of ours, or one that was brought."""
+        if (own := super().get_command(ctx, cmd_name)) is not None:
+            return own
+        for point in entry_points(group=ENTRY_POINTS, name=cmd_name):
+            command = point.load()
+            if isinstance(command, click.Command):
+                return command
+        return None
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run; what kept a measurement from being taken is a line and an exit code, not a traceback."""
+        try:
+            return super().invoke(ctx)
+        except (ServerFailed, ScenarioError, ApiError, ClientRefused, CrewFailed) as exc:
+            click.echo(f"bench: {exc}", err=True)
+            sys.exit(COULD_NOT_RUN)
+
+
+@click.command(cls=BenchGroup)
+def bench() -> None:
+    """Measure a server of its own, each time against a reference taken in the same run."""
+
+
+@bench.command()
+@click.option("--sockets", type=click.IntRange(10, 100_000), default=1_000, show_default=True)
+@click.option("--seconds", type=float, default=6.0, show_default=True, help="Length of a round.")
+@click.option("--rounds", type=click.IntRange(1, 50), default=5, show_default=True)
+@json_option
+def fanout(sockets: int, seconds: float, rounds: int, as_json: bool) -> None:
+    """Gateway CPU per frame and viewer, over that of a bare os.write loop."""
+    raise_files_limit(sockets * 2)
+    with bench_server() as server:
+        result = measure_fanout(server, sockets=sockets, seconds=seconds, rounds=rounds)
+    _print(result, _fanout_rows(result), as_json=as_json)
+
+
+@bench.command()
+@click.option("--sockets", type=click.IntRange(100, 200_000), default=4_000, show_default=True)
+@click.option("--steps", type=click.IntRange(1, 100), default=4, show_default=True)
+@json_option
+def memory(sockets: int, steps: int, as_json: bool) -> None:
+    """Gateway memory per idle viewer who is in a room."""
+    raise_files_limit(sockets * 2)
+    with bench_server() as server:
+        result = measure_memory(server, sockets=sockets, steps=steps)
+    _print(result, _memory_rows(result), as_json=as_json)
+
+
+@bench.command()
+@click.option("--viewers", type=click.IntRange(0, 100_000), default=200, show_default=True)
+@click.option("--first-rate", type=float, default=1_000.0, show_default=True, help="Gifts per second to begin with.")
+@click.option("--rate-max", type=float, default=60_000.0, show_default=True, help="Where the search ends.")
+@click.option("--seconds", type=float, default=6.0, show_default=True, help="Length of a step.")
+@click.option("--final-seconds", type=float, default=20.0, show_default=True, help="Length of the run at half load.")
+@json_option
+def latency(
+    viewers: int, first_rate: float, rate_max: float, seconds: float, final_seconds: float, as_json: bool
+) -> None:
+    """The highest rate that holds, and latencies at half of it, with everything on this machine."""
+    raise_files_limit(10_000)
+    with bench_server() as server:
+        result = measure_latency(
+            server,
+            viewers=viewers,
+            first_rate=first_rate,
+            seconds=seconds,
+            final_seconds=final_seconds,
+            rate_max=rate_max,
+        )
+    _print(result, _latency_rows(result), as_json=as_json)
+    sys.exit(0 if result.ok else 1)
+
+
+def _print(result: Struct, rows: list[tuple[str, str]], *, as_json: bool) -> None:
+    place = environment()
+    if as_json:
+        document = {"environment": place, "result": result}
+        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+        return
+    table = Table(show_header=False, title=f"{place.machine}, {place.cores} cores, kernel {place.kernel}")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _fanout_rows(result: FanoutResult) -> list[tuple[str, str]]:
+    return [
+        (
+            "sockets",
+            f"{result.sockets:,} in one room, {result.gifts_per_s:g} gifts/s, frames of {result.frame_bytes:.0f} B",
+        ),
+        ("gateway, µs a frame", str(result.server_us_per_frame)),
+        ("bare os.write, µs a frame", str(result.reference_us_per_frame)),
+        ("ratio", str(result.ratio)),
+        ("ratio without the gifts' own cost", str(result.ratio_fanout_only)),
+    ]
+
+
+def _memory_rows(result: MemoryResult) -> list[tuple[str, str]]:
+    return [
+        ("idle sockets", f"{result.sockets:,}"),
+        ("KB a socket", f"{result.kb_per_socket:.2f}"),
+        ("KB a socket, by step", str(result.kb_by_step)),
+        ("gateway before and after, KB", f"{result.gateway_kb_before:,} → {result.gateway_kb_after:,}"),
+    ]
+
+
+def _latency_rows(result: LatencyResult) -> list[tuple[str, str]]:
+    rows = [
+        (
+            f"{step.rate_per_s:,.0f} gifts/s",
+            f"{'held' if step.held else 'not held: ' + step.why_not}, "
+            f"accepted {step.accepted_per_s:,.0f}/s, p99 {step.accepted_p99_ms} ms",
+        )
+        for step in result.steps
+    ]
+    rows.append(("highest rate that held", f"{result.max_per_s:,.0f} gifts/s"))
+    for label, summary in (
+        ("gift → accepted", result.accepted),
+        ("gift → overlay", result.overlay),
+        ("gift → viewer", result.viewer),
+    ):
+        rows.append((f"{label} at {result.at_half:,.0f}/s", _percentiles(summary)))
+    rows += [(f"CPU µs a gift, {part}", f"{used:.1f}") for part, used in result.cpu_us_per_gift.items()]
+    rows += [("the generator may be the limit", words) for words in result.limited_by]
+    return rows
+
+
+def _percentiles(summary: Summary) -> str:
+    return f"p50 {summary.p50_ms} ms, p99 {summary.p99_ms} ms, p99.9 {summary.p999_ms} ms ({summary.samples:,})"

@@ -1,0 +1,84 @@
+"""CPU time and memory of processes, as the kernel counts them. Linux only."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_PARENT, _UTIME, _STIME = 1, 11, 12
+"""Fields of /proc/PID/stat, counted after the command name, which may itself hold blanks and brackets."""
+
+
+class ServerProcess(Struct, frozen=True):
+    """A process below `giftwire serve`.
+
+    Attributes:
+        part: gateway, worker, valkey, postgres, serve, or other.
+    """
+
+    pid: int
+    part: str
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of all threads of a process so far; 0 when it has gone."""
+    fields = _stat(pid)
+    return (int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS_PER_S if fields else 0.0
+
+
+def pss_kb(pid: int) -> int:
+    """Memory of a process with shared pages divided among those who share them.
+
+    Raises:
+        OSError: the process has gone, or is not ours to look at.
+    """
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise OSError(f"no Pss of process {pid}")
+
+
+def family(root_pid: int) -> list[ServerProcess]:
+    """A `serve` process and everything below it."""
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal() and (fields := _stat(int(entry))):
+            children.setdefault(int(fields[_PARENT]), []).append(int(entry))
+    found, waiting = [ServerProcess(root_pid, "serve")], list(children.get(root_pid, ()))
+    while waiting:
+        pid = waiting.pop()
+        found.append(ServerProcess(pid, _part(pid)))
+        waiting += children.get(pid, ())
+    return found
+
+
+def cpu_by_part(processes: list[ServerProcess]) -> dict[str, float]:
+    """CPU seconds so far, summed over the processes of each part."""
+    parts: dict[str, float] = {}
+    for process in processes:
+        parts[process.part] = parts.get(process.part, 0.0) + cpu_s(process.pid)
+    return parts
+
+
+def _part(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").split()
+    except OSError:
+        return "other"
+    for part in ("gateway", "worker"):
+        if part in words[:8]:
+            return part
+    program = words[0] if words else ""
+    for part in ("valkey", "postgres"):
+        if part in program:
+            return part
+    return "other"
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return []
