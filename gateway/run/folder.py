@@ -3,6 +3,7 @@
 Nothing that is there gets looser permissions than it has; what is made here is its owner's alone.
 """
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -17,6 +18,7 @@ from typing import Final, Self
 SOCKET_PATH_BYTES_MAX: Final = 107
 """The kernel's bound for the path of a unix socket."""
 SOCKET_NAME_BYTES_MAX: Final = len("/.s.PGSQL.5432")
+SHORT_PARENT_BYTES_MAX: Final = 60
 FREE_BYTES_MIN: Final = 256 * 2**20
 """What a start asks for: PostgreSQL's first folder and its first log segments."""
 KEY_BYTES: Final = 48
@@ -75,16 +77,27 @@ class DataFolder:
         """
         if len(os.fsencode(self.run)) + SOCKET_NAME_BYTES_MAX <= SOCKET_PATH_BYTES_MAX:
             return self.run
-        digest = hashlib.blake2b(os.fsencode(self.path), digest_size=6).hexdigest()
-        parent = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-        if len(os.fsencode(parent)) > 60 or not os.access(parent, os.W_OK | os.X_OK):
-            parent = Path("/tmp")  # noqa: S108 - made for its owner only, and looked at again below
-        short = parent / f"giftwire-{os.geteuid()}-{digest}"
-        short.mkdir(mode=0o700, exist_ok=True)
+        short = self._short()
+        try:
+            short.mkdir(mode=0o700, exist_ok=True)
+        except OSError as exc:
+            raise FolderUnusable(f"{short} cannot be made for the sockets: {exc.strerror}") from exc
         found = short.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
             raise FolderUnusable(f"{short} should be a folder of ours alone and is not; remove it")
         return short
+
+    def remove_short_sockets(self) -> None:
+        """Remove the short folder, if there is one and it is empty."""
+        with contextlib.suppress(OSError):
+            self._short().rmdir()
+
+    def _short(self) -> Path:
+        digest = hashlib.blake2b(os.fsencode(self.path), digest_size=6).hexdigest()
+        parent = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+        if len(os.fsencode(parent)) > SHORT_PARENT_BYTES_MAX or not os.access(parent, os.W_OK | os.X_OK):
+            parent = Path("/tmp")  # noqa: S108 - what is made there is its owner's alone, and looked at again
+        return parent / f"giftwire-{os.geteuid()}-{digest}"
 
 
 class ServeLock:

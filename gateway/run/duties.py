@@ -1,0 +1,123 @@
+"""The worker's duties: each a task of its own, started again when it fails, stopped for good when money contradicts.
+
+One duty that fails does not hold up the others. A broken invariant ends its duty until somebody has looked: going on
+would spread the fault. The state of all is written to a small file for readiness and metrics.
+"""
+
+import asyncio
+import enum
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from ledger.errors import InvariantBroken
+
+DUTIES_FILE: Final = "duties.json"
+PAUSE_S_MIN: Final = 0.05
+PAUSE_S_MAX: Final = 2.0
+HEALTHY_S: Final = 10.0
+_log = structlog.get_logger()
+
+
+class DutyCondition(enum.StrEnum):
+    """How a duty is."""
+
+    RUNNING = "running"
+    FAILING = "failing"
+    """It failed, and is about to be started again."""
+    STOPPED = "stopped"
+    """An invariant was broken: it does not go on by itself."""
+
+
+class DutyState(msgspec.Struct, frozen=True):
+    """How a duty is, how often it failed, and what it said last."""
+
+    name: str
+    condition: DutyCondition
+    failures: int = 0
+    error: str = ""
+
+
+class Duty(msgspec.Struct, frozen=True):
+    """Something the worker does until it is cancelled. `run` leaves nothing half done when it is."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+
+
+async def do_duties(
+    duties: Sequence[Duty],
+    stop: asyncio.Event,
+    told: Callable[[list[DutyState]], None],
+    expected: tuple[type[Exception], ...] = (),
+) -> None:
+    """Do all of them until `stop` is set, then cancel them and wait for their ends.
+
+    Args:
+        told: hears the state of all whenever one changes.
+        expected: failures of the servers that we use, logged in one line; others are logged with their trace.
+    """
+    states = {duty.name: DutyState(duty.name, DutyCondition.RUNNING) for duty in duties}
+
+    def changed(state: DutyState) -> None:
+        states[state.name] = state
+        told(list(states.values()))
+
+    told(list(states.values()))
+    tasks = [asyncio.create_task(_keep_doing(duty, changed, expected), name=f"duty-{duty.name}") for duty in duties]
+    try:
+        await stop.wait()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_doing(duty: Duty, changed: Callable[[DutyState], None], expected: tuple[type[Exception], ...]) -> None:
+    loop = asyncio.get_running_loop()
+    failures, pause_s = 0, PAUSE_S_MIN
+    while True:
+        began_s = loop.time()
+        try:
+            await duty.run()
+            _log.error("duty_ended_by_itself", duty=duty.name)
+            error = "it ended by itself"
+        except InvariantBroken as exc:
+            _log.critical("duty_stopped", duty=duty.name, invariant=exc.invariant, error=str(exc))
+            changed(DutyState(duty.name, DutyCondition.STOPPED, failures + 1, str(exc)))
+            return
+        except expected as exc:
+            error = f"{type(exc).__name__}: {exc}"
+            _log.warning("duty_failed", duty=duty.name, error=error)
+        except Exception as exc:  # noqa: BLE001 - logged and counted
+            # The task's top: whatever it was, the other duties go on and this one is tried again.
+            error = f"{type(exc).__name__}: {exc}"
+            _log.exception("duty_failed", duty=duty.name)
+        failures += 1
+        pause_s = PAUSE_S_MIN if loop.time() - began_s > HEALTHY_S else min(pause_s * 2, PAUSE_S_MAX)
+        changed(DutyState(duty.name, DutyCondition.FAILING, failures, error))
+        await asyncio.sleep(pause_s)
+        changed(DutyState(duty.name, DutyCondition.RUNNING, failures, error))
+
+
+def write_duties(run: Path, states: list[DutyState]) -> None:
+    """Put the file in place at once."""
+    fresh = run / f".{DUTIES_FILE}"
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(states), indent=2) + b"\n")
+    fresh.replace(run / DUTIES_FILE)
+
+
+def read_duties(run: Path) -> list[DutyState]:
+    """What the folder's worker wrote last; empty when there is none.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    try:
+        content = (run / DUTIES_FILE).read_bytes()
+    except FileNotFoundError:
+        return []
+    return msgspec.json.decode(content, type=list[DutyState])

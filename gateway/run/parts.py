@@ -1,0 +1,55 @@
+"""How `serve` runs its own parts: the same commands that an operator would give, with everything spelled out."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from gateway.run.child import Program
+from gateway.run.config import Config
+from gateway.run.folder import DataFolder
+from gateway.run.sources import CONFIG_VARIABLE, variable_of
+
+
+def gateway_program(config: Config, folder: DataFolder, file: Path | None, number: int) -> Program:
+    """One of the gateways.
+
+    Args:
+        config: with both servers named.
+        number: counts from 1; the name of its log.
+    """
+    listen = ["--host", config.host, "--port", str(config.port), "--demo" if config.demo else "--no-demo"]
+    return _part(config, folder, file, "gateway", f"gateway-{number}", listen)
+
+
+def worker_program(config: Config, folder: DataFolder, file: Path | None) -> Program:
+    """The worker."""
+    return _part(config, folder, file, "worker", "worker", ["--demo" if config.demo else "--no-demo"])
+
+
+def _part(config: Config, folder: DataFolder, file: Path | None, command: str, name: str, more: list[str]) -> Program:
+    words = [sys.executable, "-P", "-m", "gateway.run", command, "--data-dir", str(folder.path)]
+    words += ["--log-level", config.log_level, *more]
+    if file is not None:
+        words += ["--config", str(file)]
+    return Program(
+        name=name,
+        command=words,
+        folder=Path.cwd(),
+        log=folder.logs / f"{name}.log",
+        stop_signals=(signal.SIGTERM,),
+        death_signal=signal.SIGTERM,
+        environment=_environment(config),
+    )
+
+
+def _environment(config: Config) -> dict[str, str]:
+    # Addresses may hold a password, so they go by the environment, which only we may read, and not as flags.
+    addresses = {"redis_url": config.ledger.redis_url, "database_url": config.ledger.database_url}
+    kept = dict(os.environ)
+    for name, url in addresses.items():
+        kept.pop(variable_of((name,)) + "_FILE", None)
+        kept[variable_of((name,))] = url
+    if CONFIG_VARIABLE in kept:
+        kept[CONFIG_VARIABLE] = str(Path(kept[CONFIG_VARIABLE]).absolute())
+    return kept
