@@ -44,6 +44,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         trim_interval_ms: pause between two trims of the journals.
         credit_retry_ms: pause between two rounds that tell credits again whose outcome was not learned.
         database_connections_max: PostgreSQL connections of one process.
+        database_timeout_ms: how long PostgreSQL may take to connect or to answer one statement.
+        accounts_cached_max: accounts whose number and balance the flusher remembers.
         maturing_days: days from a gift until its diamonds can be withdrawn.
         maturing_interval_ms: pause between two rounds of the maturing of earnings.
         commission_bp: the platform's part of a gift in basis points, where no plan says otherwise.
@@ -71,6 +73,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     trim_interval_ms: _Millis = 1_000
     credit_retry_ms: _Millis = 2_000
     database_connections_max: Annotated[int, Meta(ge=2, le=500)] = 8
+    database_timeout_ms: _Millis = 30_000
+    accounts_cached_max: _Count = 500_000
     maturing_days: _Days = 7
     maturing_interval_ms: _Millis = 30_000
     commission_bp: _BasisPoints = 5_000

@@ -127,6 +127,19 @@ class Postgres:
         """Run one statement outside of any transaction."""
         subprocess.run([*self._psql(), "-c", statement], check=True, capture_output=True, timeout=60)
 
+    def cpu_s(self) -> float:
+        """CPU seconds that the server's processes have used so far, of those that live and those that ended."""
+        if self._process is None:
+            return 0.0
+        own = _stat(self._process.pid)
+        ticks = sum(own[11:15])
+        for pid in filter(str.isdecimal, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                stat = _stat(int(pid))
+                if stat[1] == self._process.pid:
+                    ticks += stat[11] + stat[12]
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def _launch(self) -> None:
         settings = (
             *("-c", "listen_addresses="),
@@ -176,6 +189,12 @@ def running_postgres(folder: Path) -> Iterator[Postgres]:
         yield postgres
     finally:
         postgres.stop()
+
+
+def _stat(pid: int) -> list[int]:
+    """Fields of /proc/PID/stat from the third on; letters read as 0. Parent: [1]; user and system ticks: [11], [12]."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return [int(word) if word.lstrip("-").isdecimal() else 0 for word in words]
 
 
 def _as_somebody() -> list[str]:

@@ -1,0 +1,202 @@
+"""Writes batches of journal records into PostgreSQL: records, entries, balances and positions in one transaction.
+
+A partition's position is locked while its records are written, and each batch must begin right after it. So a batch is
+written whole or not at all, and never twice: after a lost connection the position tells which. Records that are there
+already are compared with what is stored; a difference stops the writer.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Final
+
+import asyncpg
+
+from ledger.accounts import Account, lock_accounts, open_accounts, save_balances
+from ledger.copy_rows import ENTRY_COLUMNS, RECORD_COLUMNS, read_record
+from ledger.errors import InvariantBroken, LedgerError
+from ledger.flush_batch import FlushBatch, OpenBook, compose, day_date
+from ledger.journal import Position
+from ledger.model import GiftBody, JournalRecord, Partition
+from ledger.postgres import CONTRADICTED, Connection, Pool, connected
+
+_MAKE_POSITIONS: Final = "INSERT INTO positions (partition) SELECT unnest($1::smallint[]) ON CONFLICT DO NOTHING"
+_POSITIONS: Final = (
+    "SELECT partition, epoch, seq FROM positions WHERE partition = ANY ($1::smallint[]) ORDER BY partition"
+)
+_SAVE_POSITIONS: Final = """
+UPDATE positions SET epoch = moved.epoch, seq = moved.seq, at = to_timestamp(moved.at_ms / 1000.0)
+FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::bigint[]) AS moved (partition, epoch, seq, at_ms)
+WHERE positions.partition = moved.partition
+"""
+_SAVE_DAYS: Final = """
+INSERT INTO creator_days AS days (creator, day, earned, gifts)
+SELECT * FROM unnest($1::text[], $2::date[], $3::bigint[], $4::bigint[]) ORDER BY 1, 2
+ON CONFLICT (creator, day) DO UPDATE SET earned = days.earned + excluded.earned, gifts = days.gifts + excluded.gifts
+"""
+_COPY_CHUNK_BYTES: Final = 1 << 18
+_STORED: Final = f"""
+SELECT {", ".join(RECORD_COLUMNS)} FROM journal_records WHERE partition = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq
+"""  # noqa: S608 - column names of ours
+
+
+class PositionMoved(LedgerError):
+    """Somebody else wrote records of these partitions meanwhile. Nothing was written; write again."""
+
+
+class Books:
+    """Writes the records of some partitions. Not for several tasks at once.
+
+    Args:
+        accounts_cached_max: how many wallets to remember with their balance.
+    """
+
+    def __init__(self, pool: Pool, partitions: Sequence[Partition], accounts_cached_max: int) -> None:
+        self._pool = pool
+        self._partitions = list(partitions)
+        self._cached_max = accounts_cached_max
+        self._positions: dict[Partition, Position] = {}
+        self._book = OpenBook()
+
+    async def load_positions(self) -> dict[Partition, Position]:
+        """How far each partition is written; what was remembered is dropped.
+
+        Raises:
+            LedgerUnavailable: PostgreSQL does not answer.
+        """
+        self._book.clear()
+        async with connected(self._pool) as connection:
+            await connection.execute(_MAKE_POSITIONS, self._partitions)
+            self._positions = _read_positions(await connection.fetch(_POSITIONS, self._partitions))
+        return dict(self._positions)
+
+    @property
+    def positions(self) -> dict[Partition, Position]:
+        """Committed positions as of the last load or write, as a copy."""
+        return dict(self._positions)
+
+    async def write(self, records: Sequence[JournalRecord]) -> FlushBatch | None:
+        """Write records, of each partition in the order of `seq`; those that are there already are passed over.
+
+        Returns:
+            What was written; None when everything was there already.
+
+        Raises:
+            InvariantBroken: a record is missing before these, one is stored with other content, or the amounts
+                contradict. Nothing was written.
+            PositionMoved: see there.
+            LedgerUnavailable: PostgreSQL was lost. `load_positions` tells whether this was written.
+        """
+        fresh, known = split_known(records, self._positions)
+        try:
+            async with connected(self._pool) as connection:
+                for same in known:
+                    await _compare(connection, same)
+                if not fresh:
+                    return None
+                await self._open(connection, fresh)
+                batch = await self._write(connection, fresh)
+        except BaseException as exc:
+            # The balances in memory may be ahead of the books now.
+            self._book.clear()
+            if isinstance(exc, CONTRADICTED):
+                raise InvariantBroken("I9", f"PostgreSQL refuses journal records: {exc}") from exc
+            raise
+        for partition, last in batch.lasts.items():
+            self._positions[partition] = Position(last.epoch, last.seq)
+        return batch
+
+    async def _open(self, connection: Connection, records: Sequence[JournalRecord]) -> None:
+        if len(self._book.wallets) > self._cached_max:
+            self._book.clear()
+        missing = self._book.missing(records)
+        if missing:
+            for key, account in (await open_accounts(connection, missing)).items():
+                self._book.add(key, account)
+
+    async def _write(self, connection: Connection, records: Sequence[JournalRecord]) -> FlushBatch:
+        creators = {record.body.creator for record in records if isinstance(record.body, GiftBody)}
+        shared = [self._book.pending[creator] for creator in creators]
+        partitions = sorted({record.partition for record in records})
+        async with connection.transaction():
+            locked = _read_positions(await connection.fetch(_POSITIONS + " FOR UPDATE", partitions))
+            if any(self._positions[partition] != position for partition, position in locked.items()):
+                raise PositionMoved(f"expected {self._positions}, found {locked}")
+            await lock_accounts(connection, shared)
+            batch = compose(records, self._book)
+            await _store(connection, batch, shared)
+        return batch
+
+
+def split_known(
+    records: Sequence[JournalRecord], positions: Mapping[Partition, Position]
+) -> tuple[list[JournalRecord], list[list[JournalRecord]]]:
+    """Tell records that follow the positions from those that lie before them.
+
+    Returns:
+        The fresh ones, and for each partition those that must be stored already.
+
+    Raises:
+        InvariantBroken: a record is missing, or they are out of order.
+    """
+    fresh: list[JournalRecord] = []
+    known: dict[Partition, list[JournalRecord]] = {}
+    last = dict(positions)
+    for record in records:
+        before = last[record.partition]
+        if record.seq == before.seq + 1 and record.epoch >= before.epoch:
+            fresh.append(record)
+            last[record.partition] = Position(record.epoch, record.seq)
+        elif record.seq <= before.seq and before == positions[record.partition]:
+            known.setdefault(record.partition, []).append(record)
+        else:
+            raise InvariantBroken(
+                "I9", f"partition {record.partition}: record {record.epoch}-{record.seq} does not follow {before}"
+            )
+    return fresh, list(known.values())
+
+
+async def _compare(connection: Connection, records: Sequence[JournalRecord]) -> None:
+    """See that these records of one partition are stored as they are.
+
+    Raises:
+        InvariantBroken: one is not, or is stored with other content.
+    """
+    partition, seqs = records[0].partition, [record.seq for record in records]
+    rows = await connection.fetch(_STORED, partition, min(seqs), max(seqs))
+    stored = {row["seq"]: read_record(row) for row in rows}
+    for record in records:
+        if stored.get(record.seq) != record:
+            raise InvariantBroken(
+                "I9", f"record {record.epoch}-{record.seq} of partition {partition} is stored with other content"
+            )
+
+
+async def _store(connection: Connection, batch: FlushBatch, shared: Sequence[Account]) -> None:
+    for table, columns, rows in (
+        ("journal_records", RECORD_COLUMNS, batch.records),
+        ("entries", ENTRY_COLUMNS, batch.entries),
+    ):
+        await connection.copy_to_table(table, source=_chunks(rows), columns=columns, format="binary")
+    if shared:
+        await save_balances(connection, shared)
+    if batch.days:
+        creators, days = zip(*batch.days, strict=True)
+        earned = [day.earned for day in batch.days.values()]
+        gifts = [day.gifts for day in batch.days.values()]
+        await connection.execute(_SAVE_DAYS, creators, [day_date(day) for day in days], earned, gifts)
+    lasts = list(batch.lasts.values())
+    await connection.execute(
+        _SAVE_POSITIONS,
+        [last.partition for last in lasts],
+        [last.epoch for last in lasts],
+        [last.seq for last in lasts],
+        [last.at_ms for last in lasts],
+    )
+
+
+async def _chunks(rows: bytearray) -> AsyncIterator[bytes]:
+    for start in range(0, len(rows), _COPY_CHUNK_BYTES):
+        yield bytes(rows[start : start + _COPY_CHUNK_BYTES])
+
+
+def _read_positions(rows: Sequence[asyncpg.Record]) -> dict[Partition, Position]:
+    return {Partition(row["partition"]): Position(row["epoch"], row["seq"]) for row in rows}

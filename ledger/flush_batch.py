@@ -1,0 +1,184 @@
+"""Journal records into double entry: which entries they make and what every account holds after. No I/O.
+
+A wallet and the pending earnings of a creator get an entry for each gift. The platform's accounts of a partition get
+one for each batch, at the batch's last record, since nobody reads them gift by gift; a batch still sums to zero.
+"""
+
+import datetime
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
+
+from ledger.accounts import Account, AccountKey, AccountKind, earnings, platform, wallet
+from ledger.copy_rows import HEADER, TRAILER, pack_credit, pack_entry, pack_gift
+from ledger.errors import InvariantBroken
+from ledger.model import Body, Cause, CreditBody, GiftBody, JournalRecord, Partition
+
+_DAY_MS: Final = 86_400_000
+_EPOCH_DAY: Final = datetime.date(1970, 1, 1).toordinal()
+_GIFT_KINDS: Final = (AccountKind.SPENT, AccountKind.ISSUANCE, AccountKind.COMMISSION)
+_SOURCE_OF: Final = {Cause.GRANT: AccountKind.COINS_GRANTED, Cause.PURCHASE: AccountKind.COINS_SOLD}
+
+
+class CreatorDay(Struct):
+    """What gifts of this batch earned a creator on one day: diamonds, and how many gifts."""
+
+    earned: int = 0
+    gifts: int = 0
+
+
+class FlushBatch(Struct):
+    """What a transaction writes.
+
+    Attributes:
+        records, entries: rows in binary COPY format, with header and trailer.
+        lasts: the last record of each partition.
+        days: by creator and day (days since 1970-01-01).
+        gifts, credits: how many records of each.
+    """
+
+    records: bytearray
+    entries: bytearray
+    lasts: dict[Partition, JournalRecord]
+    days: dict[tuple[str, int], CreatorDay]
+    gifts: int = 0
+    credits: int = 0
+
+
+class OpenBook:
+    """Accounts by what the hot loop has at hand, each with its balance from before the batch."""
+
+    __slots__ = ("pending", "platform", "wallets")
+
+    def __init__(self) -> None:
+        self.wallets: dict[str, Account] = {}
+        self.pending: dict[str, Account] = {}
+        self.platform: dict[tuple[AccountKind, int], Account] = {}
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self.wallets.clear()
+        self.pending.clear()
+        self.platform.clear()
+
+    def add(self, key: AccountKey, account: Account) -> None:
+        """Hold one more account."""
+        if key.kind is AccountKind.WALLET:
+            self.wallets[key.owner] = account
+        elif key.kind is AccountKind.PENDING:
+            self.pending[key.owner] = account
+        else:
+            self.platform[key.kind, key.partition] = account
+
+    def missing(self, records: Iterable[JournalRecord]) -> set[AccountKey]:
+        """Which accounts these records move that are not here."""
+        missing = set()
+        for record in records:
+            body, partition = record.body, record.partition
+            if body.viewer not in self.wallets:
+                missing.add(wallet(body.viewer, partition))
+            if type(body) is GiftBody:
+                if body.creator not in self.pending:
+                    missing.add(earnings(AccountKind.PENDING, body.creator))
+                if (AccountKind.COMMISSION, partition) not in self.platform:
+                    missing.update(platform(kind, partition) for kind in _GIFT_KINDS)
+            elif type(body) is CreditBody and (_SOURCE_OF[body.cause], partition) not in self.platform:
+                missing.add(platform(_SOURCE_OF[body.cause], partition))
+        return missing
+
+
+def compose(records: Iterable[JournalRecord], book: OpenBook) -> FlushBatch:
+    """Post the records in order. The accounts of `book` are moved; after an error they are worth nothing.
+
+    Raises:
+        InvariantBroken: a wallet would not hold what the journal says that it held (I9), a gift does not split into
+            its two parts (I1), or a wallet falls below zero (I2).
+    """
+    batch = FlushBatch(bytearray(HEADER), bytearray(HEADER), {}, {})
+    sums: dict[tuple[AccountKind, Partition], int] = {}
+    for record in records:
+        body = record.body
+        if type(body) is GiftBody:
+            _post_gift(batch, sums, record, body, book)
+        elif type(body) is CreditBody:
+            _post_credit(batch, sums, record, body, book)
+        batch.lasts[record.partition] = record
+    for (kind, partition), amount in sums.items():
+        _enter(batch, book.platform[kind, partition], partition, batch.lasts[partition].seq, amount)
+    batch.records += TRAILER
+    batch.entries += TRAILER
+    return batch
+
+
+def _post_gift(
+    batch: FlushBatch,
+    sums: dict[tuple[AccountKind, Partition], int],
+    record: JournalRecord,
+    body: GiftBody,
+    book: OpenBook,
+) -> None:
+    partition, coins = record.partition, body.coins
+    diamonds = body.creator_diamonds + body.commission_diamonds
+    if diamonds != coins * 100:
+        raise InvariantBroken("I1", f"{_name(record)}: {coins} coins became {diamonds} diamonds")
+    _move_wallet(batch, record, body, -coins, book)
+    _enter(batch, book.pending[body.creator], partition, record.seq, body.creator_diamonds)
+    for kind, amount in (
+        (AccountKind.SPENT, coins),
+        (AccountKind.ISSUANCE, -diamonds),
+        (AccountKind.COMMISSION, body.commission_diamonds),
+    ):
+        sums[kind, partition] = sums.get((kind, partition), 0) + amount
+    creator_day = (body.creator, record.at_ms // _DAY_MS)
+    day = batch.days.get(creator_day)
+    if day is None:
+        day = batch.days[creator_day] = CreatorDay()
+    day.earned += body.creator_diamonds
+    day.gifts += 1
+    batch.records += pack_gift(record, body)
+    batch.gifts += 1
+
+
+def _post_credit(
+    batch: FlushBatch,
+    sums: dict[tuple[AccountKind, Partition], int],
+    record: JournalRecord,
+    body: CreditBody,
+    book: OpenBook,
+) -> None:
+    _move_wallet(batch, record, body, body.coins, book)
+    source = (_SOURCE_OF[body.cause], record.partition)
+    sums[source] = sums.get(source, 0) - body.coins
+    batch.records += pack_credit(record, body)
+    batch.credits += 1
+
+
+def _move_wallet(batch: FlushBatch, record: JournalRecord, body: Body, amount: int, book: OpenBook) -> None:
+    account = book.wallets[body.viewer]
+    if account.balance + amount != record.wallet_after:
+        raise InvariantBroken(
+            "I9",
+            f"{_name(record)}: {body.viewer} had {account.balance} coins, moved {amount}, and the journal says"
+            f" {record.wallet_after}",
+        )
+    if record.wallet_after < 0:
+        raise InvariantBroken("I2", f"{_name(record)}: {body.viewer} would hold {record.wallet_after} coins")
+    _enter(batch, account, record.partition, record.seq, amount)
+
+
+def _enter(batch: FlushBatch, account: Account, partition: int, seq: int, amount: int) -> None:
+    if amount == 0:
+        return
+    account.number += 1
+    account.balance += amount
+    batch.entries += pack_entry(account.id, account.number, partition, seq, amount, account.balance)
+
+
+def day_date(day: int) -> datetime.date:
+    """The date of a day counted from 1970-01-01."""
+    return datetime.date.fromordinal(_EPOCH_DAY + day)
+
+
+def _name(record: JournalRecord) -> str:
+    return f"record {record.epoch}-{record.seq} of partition {record.partition}"

@@ -1,0 +1,189 @@
+"""The flusher: carries the journal into PostgreSQL, batch after batch, and lets the journal go behind it.
+
+It survives PostgreSQL or Redis being away: it comes back to the last committed position, so nothing is lost and nothing
+written twice. Where stored money contradicts itself it stops for good. The journal is trimmed only up to what both
+PostgreSQL holds and the rooms were told.
+"""
+
+import asyncio
+import enum
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import structlog
+from msgspec import Struct
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from ledger.books import Books, PositionMoved
+from ledger.config import LedgerConfig
+from ledger.errors import InvariantBroken, LedgerUnavailable
+from ledger.journal import JournalReader, Position
+from ledger.keys import Keys, Total
+from ledger.model import JournalRecord, Partition
+from ledger.postgres import Pool
+from ledger.scripts import Scripts
+
+_log = structlog.get_logger()
+_IDLE_BLOCK_MS: Final = 500
+_RETRY_S_MIN: Final = 0.05
+
+
+class FlusherCondition(enum.StrEnum):
+    """How the flusher is."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    """A server does not answer."""
+    STOPPED = "stopped"
+    """An invariant is broken; nothing is written until somebody has looked."""
+
+
+class FlusherStats(Struct):
+    """Where the flusher stands and what it did since the start, for metrics and readiness.
+
+    Attributes:
+        broken: what stopped it for good; empty while nothing did.
+        retries: how often it began again because a server did not answer.
+        moved: how often somebody else had written its partitions.
+        last_at_ms: commit time of the newest record in PostgreSQL, 0 before the first.
+        lag_records: records that it has read and not yet written.
+    """
+
+    condition: FlusherCondition = FlusherCondition.STARTING
+    broken: str = ""
+    transactions: int = 0
+    gifts: int = 0
+    credits: int = 0
+    passed_over: int = 0
+    retries: int = 0
+    moved: int = 0
+    trimmed_entries: int = 0
+    last_at_ms: int = 0
+    lag_records: int = 0
+
+
+class Flusher:
+    """Flushes some partitions. `run` is its one task.
+
+    Args:
+        redis: a connection pool of its own is not needed, but a read may block on it for half a second.
+        partitions: which; two flushers of one partition do no harm, but get in each other's way.
+    """
+
+    def __init__(
+        self, pool: Pool, redis: Redis, keys: Keys, partitions: Sequence[Partition], config: LedgerConfig
+    ) -> None:
+        self.stats = FlusherStats()
+        self._redis = redis
+        self._keys = keys
+        self._partitions = list(partitions)
+        self._config = config
+        self._books = Books(pool, partitions, config.accounts_cached_max)
+        self._scripts = Scripts(redis, keys, config)
+        self._trimmed: dict[Partition, tuple[Position, int]] = {}
+        self._trim_at_s = 0.0
+
+    async def run(self) -> None:
+        """Flush until cancelled. A server that is away is waited for.
+
+        Raises:
+            InvariantBroken: stored money contradicts itself; nothing after it was written.
+        """
+        pause_s = _RETRY_S_MIN
+        while True:
+            transactions = self.stats.transactions
+            try:
+                await self._flush_on()
+            except InvariantBroken as exc:
+                self.stats.condition, self.stats.broken = FlusherCondition.STOPPED, str(exc)
+                _log.critical("flusher_stopped", invariant=exc.invariant, error=str(exc))
+                raise
+            except PositionMoved as exc:
+                self.stats.moved += 1
+                _log.warning("flusher_position_moved", error=str(exc))
+            except (LedgerUnavailable, RedisError, OSError) as exc:
+                self.stats.retries += 1
+                self.stats.condition = FlusherCondition.RETRYING
+                _log.warning("flusher_retries", error=f"{type(exc).__name__}: {exc}", retries=self.stats.retries)
+            if self.stats.transactions > transactions:
+                pause_s = _RETRY_S_MIN
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, self._config.flush_retry_ms_max / 1000)
+
+    async def _flush_on(self) -> None:
+        positions = await self._books.load_positions()
+        await self._check_not_behind()
+        reader = JournalReader(self._redis, self._keys, self._partitions, positions)
+        self.stats.condition = FlusherCondition.RUNNING
+        entries_max, block_ms = self._config.flush_entries_max, None
+        while True:
+            batch = await reader.read(block_ms=block_ms, entries_max=entries_max)
+            await self._write(batch.records)
+            await self._trim_when_due()
+            entries_max = self._next_entries_max(entries_max, len(batch.records))
+            if len(batch.records) < self._config.flush_records_max // 2:
+                # Caught up: let some gather, since a transaction costs the same for one record as for many.
+                block_ms = None if batch.records else _IDLE_BLOCK_MS
+                await asyncio.sleep(self._config.flush_interval_ms / 1000)
+
+    async def _write(self, records: Sequence[JournalRecord]) -> None:
+        self.stats.lag_records = len(records)
+        for part in _parts(records, self._config.flush_records_max):
+            written = await self._books.write(part)
+            if written is None:
+                self.stats.passed_over += len(part)
+                continue
+            self.stats.transactions += 1
+            self.stats.gifts += written.gifts
+            self.stats.credits += written.credits
+            self.stats.passed_over += len(part) - written.gifts - written.credits
+            self.stats.last_at_ms = max(self.stats.last_at_ms, *(last.at_ms for last in written.lasts.values()))
+            self.stats.lag_records -= len(part)
+
+    def _next_entries_max(self, entries_max: int, records: int) -> int:
+        """Entries to ask for next, so that one read is about what one transaction takes."""
+        if records > self._config.flush_records_max:
+            return max(1, entries_max // 2)
+        return min(self._config.flush_entries_max, entries_max * 2)
+
+    async def _trim_when_due(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._trim_at_s:
+            return
+        self._trim_at_s = now_s + self._config.trim_interval_ms / 1000
+        await self._check_not_behind()
+        for partition, committed in self._books.positions.items():
+            told = await self._redis.get(self._keys.of(partition).relay)
+            relayed = Position.parse(told) if isinstance(told, bytes) else Position()
+            target = (min(committed, relayed), committed.seq)
+            if self._trimmed.get(partition) != target:
+                upto = target[0]
+                went = await self._scripts.trim(partition, upto.epoch, upto.seq, committed.seq)
+                self.stats.trimmed_entries += went
+                self._trimmed[partition] = target
+
+    async def _check_not_behind(self) -> None:
+        """See that Redis still has every record that PostgreSQL has.
+
+        Raises:
+            InvariantBroken: Redis went back in time (I4).
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        for partition in self._partitions:
+            pipeline.hget(self._keys.of(partition).totals, Total.SEQ)
+        seqs = await pipeline.execute()
+        for partition, seq in zip(self._partitions, seqs, strict=True):
+            written = self._books.positions[partition].seq
+            if int(seq or 0) < written:
+                raise InvariantBroken(
+                    "I4",
+                    f"partition {partition}: Redis ends at record {int(seq or 0)}, PostgreSQL has {written};"
+                    " `giftwire reconcile` names what is missing",
+                )
+
+
+def _parts(records: Sequence[JournalRecord], size: int) -> Iterator[Sequence[JournalRecord]]:
+    for start in range(0, len(records), size):
+        yield records[start : start + size]
