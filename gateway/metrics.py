@@ -1,0 +1,236 @@
+"""What one process counts, and the only place where metrics are named.
+
+`METRICS` is the table of all of them; `Metrics` has one short method for each thing that happens, so that callers know
+no metric and no label. Labels come from closed sets: a value outside of its set is counted as `other`, so that nothing
+a client sends can make a new time series. Base units in names (Prometheus' rules).
+"""
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
+
+from gateway.wire.codes import CloseCode, Code
+
+MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+OTHER: Final = "other"
+ACCEPTED: Final = "accepted"
+REPLAYED: Final = "replayed"
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_ROLES: Final = frozenset({"viewer", "creator", "overlay", "operator"})
+_OUTCOMES: Final = frozenset({ACCEPTED, REPLAYED, *Code})
+_CLOSES: Final = frozenset({"1000", "1001", "1002", "1003", "1006", "1007", "1009", *(str(code) for code in CloseCode)})
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
+_STATUSES: Final = frozenset({"2xx", "3xx", "4xx", "5xx"})
+
+Way = Literal["websocket", "http"]
+_Kind = TypeVar("_Kind", Counter, Gauge, Histogram)
+
+
+class Shed(enum.StrEnum):
+    """Why something was not sent, or not taken."""
+
+    TICK_SKIPPED = "tick_skipped"
+    """A viewer's queue was over its bound: the next tick heals."""
+    SLOW_CONSUMER = "slow_consumer"
+    """A connection was closed because it did not keep up."""
+    RATE_LIMITED = "rate_limited"
+    """A command came faster than its connection may send."""
+    SESSIONS_MAX = "sessions_max"
+    """A connection came when the process held all that it may."""
+    IN_FLIGHT_MAX = "in_flight_max"
+    """A gift came while too many of its connection waited for their outcome."""
+
+
+class Metric(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        labels: with the closed set of values of each; None where the code's own tables bound them (routes).
+    """
+
+    kind: type[Counter] | type[Gauge] | type[Histogram]
+    name: str
+    text: str
+    labels: Mapping[str, frozenset[str] | None] = MappingProxyType({})
+    buckets: tuple[float, ...] = ()
+
+
+SOCKETS: Final = Metric(Gauge, "giftwire_sockets", "Open WebSockets.")
+SOCKETS_OPENED: Final = Metric(Counter, "giftwire_sockets_opened_total", "WebSockets taken.")
+SOCKETS_CLOSED: Final = Metric(
+    Counter, "giftwire_sockets_closed_total", "WebSockets that we closed, by close code.", {"code": _CLOSES}
+)
+SESSIONS: Final = Metric(Gauge, "giftwire_sessions", "Sessions that said hello, by role.", {"role": _ROLES})
+FRAMES: Final = Metric(Counter, "giftwire_frames_sent_total", "Frames written to sockets.")
+FRAME_BYTES: Final = Metric(Counter, "giftwire_frame_bytes_sent_total", "Bytes of the frames written to sockets.")
+SHED: Final = Metric(
+    Counter, "giftwire_shed_total", "What was not sent or not taken, by reason.", {"reason": frozenset(Shed)}
+)
+GIFTS: Final = Metric(
+    Counter,
+    "giftwire_gifts_total",
+    "Gifts by outcome and by the way they came.",
+    {"outcome": _OUTCOMES, "way": frozenset({"websocket", "http"})},
+)
+GIFT_SECONDS: Final = Metric(
+    Histogram, "giftwire_gift_seconds", "From a gift's arrival to its reply.", buckets=_SECONDS
+)
+TICKS: Final = Metric(Counter, "giftwire_ticks_total", "Ticks of rooms.")
+TICK_SECONDS: Final = Metric(Histogram, "giftwire_tick_seconds", "Time that one tick took.", buckets=_SECONDS)
+TICK_SOCKETS: Final = Metric(Counter, "giftwire_tick_sockets_total", "Sockets that ticks were written to.")
+ROOMS: Final = Metric(Gauge, "giftwire_rooms", "Rooms that this process holds.")
+EVENTS: Final = Metric(Counter, "giftwire_events_total", "Events of rooms that came in from the channels.")
+RESYNCS: Final = Metric(Counter, "giftwire_resyncs_total", "Times that a room was read again after a gap.")
+REQUESTS: Final = Metric(
+    Counter,
+    "giftwire_http_requests_total",
+    "HTTP requests by route, method and class of the status.",
+    {"route": None, "method": _METHODS, "status": _STATUSES},
+)
+REQUEST_SECONDS: Final = Metric(
+    Histogram, "giftwire_http_request_seconds", "Time to answer an HTTP request, by route.", {"route": None}, _SECONDS
+)
+
+METRICS: Final = (
+    *(SOCKETS, SOCKETS_OPENED, SOCKETS_CLOSED, SESSIONS, FRAMES, FRAME_BYTES, SHED, GIFTS, GIFT_SECONDS),
+    *(TICKS, TICK_SECONDS, TICK_SOCKETS, ROOMS, EVENTS, RESYNCS, REQUESTS, REQUEST_SECONDS),
+)
+
+
+class Metrics:
+    """The counters of one process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        made = {metric.name: _make(metric, self._registry) for metric in METRICS}
+        self._made = made
+        # Looked up once: what stands on the hot path must not look labels up.
+        self._sockets = _gauge(made[SOCKETS.name])
+        self._opened = _counter(made[SOCKETS_OPENED.name])
+        self._frames = _counter(made[FRAMES.name])
+        self._frame_bytes = _counter(made[FRAME_BYTES.name])
+        self._ticks = _counter(made[TICKS.name])
+        self._tick_sockets = _counter(made[TICK_SOCKETS.name])
+        self._events = _counter(made[EVENTS.name])
+        self._tick_seconds = _histogram(made[TICK_SECONDS.name])
+        self._gift_seconds = _histogram(made[GIFT_SECONDS.name])
+        self._accepted = self._counter(GIFTS, outcome=ACCEPTED, way="websocket")
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    # Sockets and sessions.
+
+    def socket_opened(self) -> None:
+        """A WebSocket was taken."""
+        self._sockets.inc()
+        self._opened.inc()
+
+    def socket_gone(self) -> None:
+        """A WebSocket ended, whoever ended it."""
+        self._sockets.dec()
+
+    def socket_closed(self, code: int) -> None:
+        """We closed a WebSocket with this code."""
+        self._counter(SOCKETS_CLOSED, code=str(int(code))).inc()
+
+    def session_begun(self, role: str) -> None:
+        """Somebody said hello."""
+        self._gauge(SESSIONS, role=role).inc()
+
+    def session_ended(self, role: str) -> None:
+        """A session that said hello ended."""
+        self._gauge(SESSIONS, role=role).dec()
+
+    def frames_sent(self, frames: int, bytes_sent: int) -> None:
+        """Frames were written; a fan-out tells many at once."""
+        self._frames.inc(frames)
+        self._frame_bytes.inc(bytes_sent)
+
+    def shed(self, reason: Shed, times: int = 1) -> None:
+        """Something was not sent or not taken."""
+        self._counter(SHED, reason=reason).inc(times)
+
+    # Gifts.
+
+    def gift_answered(self, outcome: str, seconds: float, way: Way = "websocket") -> None:
+        """A gift got its reply: `accepted`, `replayed` or a refusal's code."""
+        if outcome == ACCEPTED and way == "websocket":
+            self._accepted.inc()
+        else:
+            self._counter(GIFTS, outcome=outcome, way=way).inc()
+        self._gift_seconds.observe(seconds)
+
+    # Rooms.
+
+    def ticked(self, seconds: float, sockets: int) -> None:
+        """A room's tick was written to so many sockets."""
+        self._ticks.inc()
+        self._tick_sockets.inc(sockets)
+        self._tick_seconds.observe(seconds)
+
+    def rooms_held(self, rooms: int) -> None:
+        """So many rooms are held now."""
+        self._gauge(ROOMS).set(rooms)
+
+    def events_heard(self, events: int) -> None:
+        """Events came in from the channels."""
+        self._events.inc(events)
+
+    def resynced(self) -> None:
+        """A room was read again after a gap."""
+        self._counter(RESYNCS).inc()
+
+    # HTTP.
+
+    def request_answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """An HTTP request was answered. `route` is the route's pattern, never the path that was asked for."""
+        self._counter(REQUESTS, route=route, method=method, status=f"{status // 100}xx").inc()
+        _histogram(self._made[REQUEST_SECONDS.name].labels(route=route)).observe(seconds)
+
+    def _counter(self, metric: Metric, **labels: str) -> Counter:
+        return _counter(_labelled(metric, self._made[metric.name], labels))
+
+    def _gauge(self, metric: Metric, **labels: str) -> Gauge:
+        return _gauge(_labelled(metric, self._made[metric.name], labels))
+
+
+def _make(metric: Metric, registry: CollectorRegistry) -> MetricWrapperBase:
+    if metric.kind is Histogram:
+        return Histogram(metric.name, metric.text, tuple(metric.labels), registry=registry, buckets=metric.buckets)
+    return metric.kind(metric.name, metric.text, tuple(metric.labels), registry=registry)
+
+
+def _labelled(metric: Metric, made: MetricWrapperBase, labels: dict[str, str]) -> MetricWrapperBase:
+    if not labels:
+        return made
+    bounded = {name: _bounded(metric.labels[name], value) for name, value in labels.items()}
+    return made.labels(**bounded)
+
+
+def _bounded(values: frozenset[str] | None, value: str) -> str:
+    return value if values is None or value in values else OTHER
+
+
+def _counter(made: MetricWrapperBase) -> Counter:
+    return _of(Counter, made)
+
+
+def _gauge(made: MetricWrapperBase) -> Gauge:
+    return _of(Gauge, made)
+
+
+def _histogram(made: MetricWrapperBase) -> Histogram:
+    return _of(Histogram, made)
+
+
+def _of(kind: type[_Kind], made: MetricWrapperBase) -> _Kind:
+    if not isinstance(made, kind):
+        raise TypeError(f"the table of metrics has no {kind.__name__} here")
+    return made
