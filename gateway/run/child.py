@@ -16,6 +16,7 @@ from gateway.run.processes import send_signal
 
 POLL_S: Final = 0.02
 KILL_S_MAX: Final = 5.0
+PRIVATE_UMASK: Final = 0o077
 TAIL_BYTES: Final = 16 * 1024
 READY_VARIABLE: Final = "READY_FD"
 """Names the open file to which a process of ours writes one line when it is ready."""
@@ -177,6 +178,7 @@ async def start(program: Program) -> Child:
             cwd=program.folder,
             env=environment,
             pass_fds=passed,
+            umask=PRIVATE_UMASK,  # logs and data name people and hold money: nobody else's to read
             start_new_session=True,  # the terminal's Ctrl-C is for serve alone, which stops the others in order
         )
     finally:

@@ -85,9 +85,14 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def http_url(self) -> str:
         """How browsers reach us, without a slash at the end."""
+        return self.public_url or self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """How this machine reaches us, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
-        return self.public_url or f"http://{host}:{self.port}"
+        return f"http://{host}:{self.port}"
 
 
 DEMO_DEFAULTS: Final = {("ledger", "maturing_days"): 0}

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from gateway.run.folder import put_in_place
 from ledger.errors import InvariantBroken
 
 DUTIES_FILE: Final = "duties.json"
@@ -104,10 +105,11 @@ async def _keep_doing(duty: Duty, changed: Callable[[DutyState], None], expected
 
 
 def write_duties(run: Path, states: list[DutyState]) -> None:
-    """Put the file in place at once."""
-    fresh = run / f".{DUTIES_FILE}"
-    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(states), indent=2) + b"\n")
-    fresh.replace(run / DUTIES_FILE)
+    """Put the file in place at once. On a full disk the old one stays: the duties go on."""
+    try:
+        put_in_place(run / DUTIES_FILE, msgspec.json.format(msgspec.json.encode(states), indent=2) + b"\n")
+    except OSError as exc:
+        _log.warning("duties_not_written", error=str(exc))
 
 
 def read_duties(run: Path) -> list[DutyState]:

@@ -166,6 +166,20 @@ def signing_key(data_dir: Path) -> str:
     return key
 
 
+def put_in_place(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half of it.
+
+    Raises:
+        OSError: it cannot be written; the old one is as it was.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
 def free_bytes(path: Path) -> int:
     """What we may still write on the disk of `path`."""
     found = os.statvfs(path)

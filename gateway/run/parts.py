@@ -4,11 +4,17 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Final
 
-from gateway.run.child import Program
+from gateway.run.child import Program, ProgramFailed
 from gateway.run.config import Config
 from gateway.run.folder import DataFolder
+from gateway.run.processes import end_processes, processes_started_as
 from gateway.run.sources import CONFIG_VARIABLE, variable_of
+
+GATEWAY: Final = "gateway"
+WORKER: Final = "worker"
+_MODULE: Final = ("-P", "-m", "gateway.run")
 
 
 def gateway_program(config: Config, folder: DataFolder, file: Path | None, number: int) -> Program:
@@ -19,16 +25,33 @@ def gateway_program(config: Config, folder: DataFolder, file: Path | None, numbe
         number: counts from 1; the name of its log.
     """
     listen = ["--host", config.host, "--port", str(config.port), "--demo" if config.demo else "--no-demo"]
-    return _part(config, folder, file, "gateway", f"gateway-{number}", listen)
+    return _part(config, folder, file, GATEWAY, f"gateway-{number}", listen)
 
 
 def worker_program(config: Config, folder: DataFolder, file: Path | None) -> Program:
     """The worker."""
-    return _part(config, folder, file, "worker", "worker", ["--demo" if config.demo else "--no-demo"])
+    return _part(config, folder, file, WORKER, WORKER, ["--demo" if config.demo else "--no-demo"])
+
+
+async def end_leftover_parts(folder: DataFolder, each_s: float) -> None:
+    """Wait for gateways and workers of a `serve` that was killed: the kernel has told them to end. Then end them.
+
+    They would hold the port, and a second worker would have to wait for the first.
+
+    Raises:
+        ProgramFailed: one is still there.
+    """
+    path = str(folder.path)
+
+    def leftover() -> list[int]:
+        return [pid for part in (GATEWAY, WORKER) for pid in processes_started_as([*_MODULE, part, "--data-dir", path])]
+
+    if not await end_processes(leftover, (signal.SIGTERM, signal.SIGKILL), each_s):
+        raise ProgramFailed("a gateway or worker", f"of an earlier serve does not end: processes {leftover()}")
 
 
 def _part(config: Config, folder: DataFolder, file: Path | None, command: str, name: str, more: list[str]) -> Program:
-    words = [sys.executable, "-P", "-m", "gateway.run", command, "--data-dir", str(folder.path)]
+    words = [sys.executable, *_MODULE, command, "--data-dir", str(folder.path)]
     words += ["--log-level", config.log_level, *more]
     if file is not None:
         words += ["--config", str(file)]

@@ -18,7 +18,7 @@ from gateway.run.child import Program, ProgramFailed, Readiness
 from gateway.run.config import EmbeddedConfig
 from gateway.run.folder import DataFolder, FolderUnusable
 from gateway.run.launch import launcher
-from gateway.run.processes import end_processes
+from gateway.run.processes import end_processes, processes_in
 from gateway.run.valkey import ServerMissing, package_folders
 
 PROGRAM: Final = "postgres"
@@ -95,8 +95,8 @@ def postgres_program(folder: DataFolder, sockets: Path, identity: str, log: Path
     data = folder.postgres
 
     async def prepare() -> None:
-        within_s = config.stop_ms_max / 1000
-        ended = await end_processes(data, PROGRAM, (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL), within_s)
+        signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
+        ended = await end_processes(lambda: processes_in(data, PROGRAM), signals, config.stop_ms_max / 1000)
         if not ended:
             raise ProgramFailed("postgres", f"is still running in {data} and does not end")
         # Nobody runs there, whatever these say: after a crash their process ids may be anybody's.

@@ -1,12 +1,14 @@
-"""Processes of the machine, looked up by the folder they work in.
+"""Processes of the machine, looked up by the folder they work in or by their command line.
 
 A process id in a file says little: after a crash or a reboot the number may belong to somebody else. What is asked of
-the kernel instead is which processes run this program with this working folder, which both servers keep as theirs.
+the kernel instead is which processes run this program with this working folder, which both servers keep as theirs, or
+which ones were started with these very words.
 """
 
 import asyncio
 import os
 import signal
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,10 +24,17 @@ def processes_in(folder: Path, program: str) -> list[int]:
     return [pid for pid in _all_pids() if _runs_in(pid, wanted, program)]
 
 
-async def end_processes(folder: Path, program: str, signals: tuple[signal.Signals, ...], each_s: float) -> bool:
-    """Ask the processes of `folder` to end, with one signal after another.
+def processes_started_as(words: Sequence[str]) -> list[int]:
+    """Ids of the processes, other than this one, in whose command lines these words follow each other."""
+    wanted = b"\0".join(os.fsencode(word) for word in words)
+    return [pid for pid in _all_pids() if pid != os.getpid() and b"\0" + wanted + b"\0" in _command_line(pid)]
+
+
+async def end_processes(find: Callable[[], list[int]], signals: tuple[signal.Signals, ...], each_s: float) -> bool:
+    """Ask processes to end, with one signal after another.
 
     Args:
+        find: names those that are still there.
         signals: the mildest first; none is sent to a process that has gone by itself in time.
         each_s: how long each signal may take, and how long they may take before the first.
 
@@ -33,10 +42,10 @@ async def end_processes(folder: Path, program: str, signals: tuple[signal.Signal
         Whether all of them have gone.
     """
     for number in (None, *signals):
-        for pid in processes_in(folder, program):
+        for pid in find():
             if number is not None:
                 send_signal(pid, number)
-        if await _gone(folder, program, each_s):
+        if await _gone(find, each_s):
             return True
     return False
 
@@ -49,10 +58,10 @@ def send_signal(pid: int, number: signal.Signals) -> None:
         return
 
 
-async def _gone(folder: Path, program: str, within_s: float) -> bool:
+async def _gone(find: Callable[[], list[int]], within_s: float) -> bool:
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + within_s
-    while processes_in(folder, program):
+    while find():
         if loop.time() >= deadline_s:
             return False
         await asyncio.sleep(POLL_S)
@@ -71,3 +80,10 @@ def _runs_in(pid: int, folder: Path, program: str) -> bool:
     except OSError:
         # It ended while we looked, or is not ours to look at.
         return False
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -4,17 +4,21 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
+from gateway.run.folder import put_in_place
 from gateway.run.supervisor import ProcessState
 
 STATUS_FILE: Final = "processes.json"
+_log = structlog.get_logger()
 
 
 def write_status(run: Path, states: list[ProcessState]) -> None:
-    """Put the file in place at once."""
-    fresh = run / f".{STATUS_FILE}"
-    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(states), indent=2) + b"\n")
-    fresh.replace(run / STATUS_FILE)
+    """Put the file in place at once. On a full disk the old one stays: those who keep things running go on."""
+    try:
+        put_in_place(run / STATUS_FILE, msgspec.json.format(msgspec.json.encode(states), indent=2) + b"\n")
+    except OSError as exc:
+        _log.warning("status_not_written", error=str(exc))
 
 
 def read_status(run: Path) -> list[ProcessState]:

@@ -63,7 +63,7 @@ class Keeper:
             ProgramFailed: its first start failed.
         """
         await self._start()
-        self._task = asyncio.create_task(self._keep(), name=f"keep-{self.program.name}")
+        self._task = asyncio.create_task(self._keep_or_fail(), name=f"keep-{self.program.name}")
 
     async def stop(self) -> bool:
         """Stop it for good.
@@ -102,6 +102,14 @@ class Keeper:
             self._child = None
             raise
         self._changed()
+
+    async def _keep_or_fail(self) -> None:
+        try:
+            await self._keep()
+        except Exception as exc:  # noqa: BLE001 - the task's top
+            # Left alone the process would never be started again, and nobody would hear of it.
+            _log.exception("keeper_failed", name=self.program.name)
+            self.failed.set_result(ProgramFailed(self.program.name, f"cannot be kept: {exc}"))
 
     async def _keep(self) -> None:
         quick_deaths = 0

@@ -11,9 +11,9 @@ import signal
 from pathlib import Path
 from typing import Final
 
-from gateway.run.child import Program, Readiness
+from gateway.run.child import Program, ProgramFailed, Readiness
 from gateway.run.config import EmbeddedConfig
-from gateway.run.processes import end_processes
+from gateway.run.processes import end_processes, processes_in
 
 PROGRAM: Final = "valkey-server"
 SOCKET: Final = "valkey.sock"
@@ -61,7 +61,9 @@ def valkey_program(data: Path, sockets: Path, log: Path, config: EmbeddedConfig)
 
     async def prepare() -> None:
         # One of a `serve` that was killed: it has been told to end, and its last writes must be on disk before we read.
-        await end_processes(data, PROGRAM, (signal.SIGTERM, signal.SIGKILL), config.stop_ms_max / 1000)
+        signals = (signal.SIGTERM, signal.SIGKILL)
+        if not await end_processes(lambda: processes_in(data, PROGRAM), signals, config.stop_ms_max / 1000):
+            raise ProgramFailed("valkey", f"is still running in {data} and does not end")
 
     async def ready(_pid: int) -> Readiness:
         return await _ask(socket)

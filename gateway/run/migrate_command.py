@@ -1,0 +1,26 @@
+"""`giftwire migrate`: brings the database to the schema of this code. `serve` does the same before it starts the rest."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.run.options import Unusable, folder_options, placed
+from ledger.errors import LedgerError
+from ledger.migrate import migrate as bring_up
+
+
+@click.command()
+@folder_options
+def migrate(file: Path | None, **flags: Any) -> None:
+    """Apply the migrations that the database lacks, and name them. Run it once before newer code starts."""
+    config = placed(file, flags)
+    try:
+        applied = asyncio.run(bring_up(config.ledger.database_url))
+    except LedgerError as exc:
+        raise Unusable(str(exc)) from exc
+    for name in applied:
+        click.echo(f"applied {name}")
+    if not applied:
+        click.echo("the database is up to date")
