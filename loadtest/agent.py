@@ -24,7 +24,7 @@ from loadtest.columns import Commands, Sightings
 from loadtest.frames import FrameBook, Watch
 from loadtest.latency import Latencies
 from loadtest.naming import GiftIds, GiftKeys
-from loadtest.orders import Assignment, Begin, Failed, Finish, Harvest, Progress, Ready
+from loadtest.orders import Assignment, Begin, Begun, Failed, Finish, Harvest, Progress, Ready
 from loadtest.workload import sendings
 
 REPORT_EVERY_S: Final = 0.25
@@ -75,14 +75,15 @@ class Agent:
                 task.cancel()
             self._lead.send(Failed(str(exc)))
             return
-        self._lead.send(Ready(self._line.limits))
-        begin = await self._hear(Begin)
         # The books only grow: looking through them for garbage would stop the loop for tens of milliseconds.
         gc.collect()
         gc.freeze()
         gc.disable()
+        self._lead.send(Ready(self._line.limits))
+        begin = await self._hear(Begin)
         began_cpu_s, began_s = time.process_time(), time.monotonic()
         self._line.frames_received = self._line.bytes_received = 0
+        self._lead.send(Begun())
         self._unix_minus_monotonic_ns = begin.unix_minus_monotonic_ns
         if self._desk is not None:
             self._desk.begin(begin.start_ns, begin.unix_minus_monotonic_ns)

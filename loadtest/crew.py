@@ -12,13 +12,14 @@ from multiprocessing.process import BaseProcess
 from typing import Final, TypeVar
 
 from loadtest.agent import main
-from loadtest.orders import Assignment, Begin, Failed, Finish, Harvest, Progress, Ready
+from loadtest.orders import Assignment, Begin, Begun, Failed, Finish, Harvest, Progress, Ready
 
 READY_S_MAX: Final = 120.0
+BEGUN_S_MAX: Final = 10.0
 HARVEST_S_MAX: Final = 120.0
 END_S_MAX: Final = 5.0
 
-Message = TypeVar("Message", Ready, Harvest)
+Message = TypeVar("Message", Ready, Begun, Harvest)
 
 
 class CrewFailed(Exception):
@@ -73,9 +74,14 @@ class Crew:
         return self._one_each(Ready, READY_S_MAX)
 
     def begin(self, begin: Begin) -> None:
-        """Tell all agents when to begin."""
+        """Tell all agents when to begin, and wait until they count.
+
+        Raises:
+            CrewFailed: an agent died.
+        """
         for line in self._lines:
             line.send(begin)
+        self._one_each(Begun, BEGUN_S_MAX)
 
     def progress(self, timeout_s: float) -> list[Progress]:
         """What the agents report within this time; empty when none does.

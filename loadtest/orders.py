@@ -46,6 +46,10 @@ class Begin(Struct, frozen=True):
     unix_minus_monotonic_ns: int
 
 
+class Begun(Struct, frozen=True):
+    """The process counts from here on: what is sent to its clients after this is in its books."""
+
+
 class Finish(Struct, frozen=True):
     """Close everything and hand over the books."""
 

@@ -1,0 +1,288 @@
+"""Clients on a real socket: they come back when they should, and never change the id of a gift."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.wire.messages import (
+    Accepted,
+    Ack,
+    ClientMessage,
+    Events,
+    GiftEvent,
+    Join,
+    Notice,
+    Position,
+    Refused,
+    Sender,
+    SendGift,
+)
+from loadtest.clients.connection import Client, ClientRefused, Line
+from loadtest.clients.overlay import OverlayClient
+from loadtest.clients.sender import SenderClient, SenderDesk
+from loadtest.clients.viewer import ViewerClient
+from loadtest.columns import Answer, Commands, Sightings
+from loadtest.frames import FrameBook
+from loadtest.naming import GiftIds, GiftKeys, Run
+from loadtest.workload import Sending
+
+if TYPE_CHECKING:
+    from tests.integration.loadtest.conftest import Peer, ScriptedServer
+
+RUN = Run(5)
+
+
+@asynccontextmanager
+async def opened(*clients: Client) -> AsyncIterator[None]:
+    """Clients that stand ready and are closed in the end."""
+    for client in clients:
+        await client.open()
+    try:
+        yield
+    finally:
+        for client in clients:
+            client.line.closing = True
+            await client.close()
+
+
+def make_desk(line: Line, *row: Sending) -> tuple[SenderDesk, SenderClient]:
+    """A desk with one sender and these sendings."""
+    desk = SenderDesk(Commands(1), GiftIds(RUN, 1), ["room-0"], {0: 0}, [("rose", False)], iter(row))
+    client = SenderClient(line, "s", "token", desk)
+    desk.senders[0] = client
+    return desk, client
+
+
+def begin(desk: SenderDesk) -> None:
+    """Start now."""
+    desk.begin(time.monotonic_ns(), time.time_ns() - time.monotonic_ns())
+
+
+def accept(peer: "Peer", gift: SendGift, *, replay: bool = False) -> None:
+    """The usual answer."""
+    peer.send(Accepted(gift.ref, gift.id, 1, 99, replay))
+
+
+def gifts_of(messages: list[ClientMessage]) -> list[SendGift]:
+    """The gifts among them."""
+    return [message for message in messages if isinstance(message, SendGift)]
+
+
+async def test_gifts_are_sent_in_order_and_answers_are_booked(scripted: "ScriptedServer", line: Line) -> None:
+    """Each sending becomes one command with its own id, none before its time."""
+    scripted.answer = lambda peer, message: accept(peer, message) if isinstance(message, SendGift) else None
+    desk, client = make_desk(line, *(Sending(0.02 * n, 0, 0, n + 1, False) for n in range(5)))
+    async with opened(client):
+        begin(desk)
+        await scripted.until(lambda: desk.commands.accepted_total == 5)
+    sent = gifts_of(scripted.messages)
+    assert [(gift.room, gift.gift, gift.count) for gift in sent] == [("room-0", "rose", n + 1) for n in range(5)]
+    assert len({gift.id for gift in sent}) == 5
+    assert all(a <= b for a, b in zip(desk.commands.intended_ns, desk.commands.sent_ns, strict=True))
+    assert desk.done
+    assert desk.unanswered() == []
+
+
+async def test_repeated_gift_is_the_same_command_twice(scripted: "ScriptedServer", line: Line) -> None:
+    """A repeat has the same id and content, and its replay is one acceptance."""
+    seen: set[str] = set()
+
+    def answer(peer: "Peer", message: ClientMessage) -> None:
+        if isinstance(message, SendGift):
+            accept(peer, message, replay=message.id in seen)
+            seen.add(message.id)
+
+    scripted.answer = answer
+    desk, client = make_desk(line, Sending(0.0, 0, 0, 1, True))
+    async with opened(client):
+        begin(desk)
+        await scripted.until(lambda: len(gifts_of(scripted.messages)) == 2 and desk.commands.accepted_total == 1)
+    first, second = gifts_of(scripted.messages)
+    assert first == second
+    assert desk.commands.fresh_accepts[0] == 1
+
+
+async def test_lost_answer_is_asked_for_with_the_same_id(scripted: "ScriptedServer", line: Line) -> None:
+    """The line is cut after the gift: the sender comes back and tells the same command again."""
+
+    def answer(peer: "Peer", message: ClientMessage) -> None:
+        if isinstance(message, SendGift):
+            if peer.number == 0:
+                peer.cut()
+            else:
+                accept(peer, message, replay=True)
+
+    scripted.answer = answer
+    desk, client = make_desk(line, Sending(0.0, 0, 0, 3, False))
+    async with opened(client):
+        begin(desk)
+        await scripted.until(lambda: desk.commands.answer[:1].tolist() == [Answer.RECOVERED])
+    first, again = gifts_of(scripted.messages)
+    assert first == again
+    assert line.reconnects == 1
+    assert line.faults == []
+
+
+async def test_unavailable_is_told_again_until_the_outcome_is_known(scripted: "ScriptedServer", line: Line) -> None:
+    """After `unavailable` the gift may have been charged: it stays open until the same id is answered."""
+
+    def answer(peer: "Peer", message: ClientMessage) -> None:
+        if isinstance(message, SendGift):
+            if len(gifts_of(scripted.messages)) < 3:
+                peer.send(Refused("unavailable", "", True, message.ref, message.id, retry_after_ms=1))
+            else:
+                accept(peer, message, replay=True)
+
+    scripted.answer = answer
+    desk, client = make_desk(line, Sending(0.0, 0, 0, 1, False))
+    async with opened(client):
+        begin(desk)
+        await scripted.until(lambda: desk.commands.accepted_total == 1)
+    assert len({gift.id for gift in gifts_of(scripted.messages)}) == 1
+    assert desk.commands.answer[0] == Answer.RECOVERED
+
+
+@pytest.mark.parametrize(("code", "retryable"), [("overloaded", True), ("insufficient_coins", False)])
+async def test_refusal_is_booked_and_not_told_again(
+    scripted: "ScriptedServer", line: Line, code: str, retryable: bool
+) -> None:
+    """An open model does not push after a refusal: the gift is refused, and that is counted."""
+
+    def answer(peer: "Peer", message: ClientMessage) -> None:
+        if isinstance(message, SendGift):
+            peer.send(Refused(code, "", retryable, message.ref, message.id))
+
+    scripted.answer = answer
+    desk, client = make_desk(line, Sending(0.0, 0, 0, 1, False))
+    async with opened(client):
+        begin(desk)
+        await scripted.until(lambda: desk.commands.refused_total == 1)
+        assert desk.unanswered() == []
+    assert desk.commands.refusals.names == [code]
+    assert desk.commands.refused_for_good[0] == (not retryable)
+
+
+async def test_client_that_is_sent_away_for_good_does_not_come_back(scripted: "ScriptedServer", line: Line) -> None:
+    """Codes from 4500 on mean: do not reconnect. It is a fault of the run."""
+    desk, client = make_desk(line)
+    async with opened(client):
+        scripted.peers[0].cut(4504)
+        await scripted.until(lambda: bool(line.faults))
+    assert len(scripted.peers) == 1
+    assert "4504" in line.faults[0]
+    assert desk.commands.accepted_total == 0
+
+
+async def test_client_that_is_never_welcomed_fails_to_open(scripted: "ScriptedServer", line: Line) -> None:
+    """A bad token closes with 4500 before any welcome: opening says so."""
+    scripted.welcomes = False
+    scripted.answer = lambda peer, message: peer.cut(4500)
+    _, client = make_desk(line)
+    with pytest.raises(ClientRefused, match="4500"):
+        await client.open()
+
+
+def events(seq: int, *numbers: int) -> Events:
+    """A frame with these gifts of process 1."""
+    ids = GiftIds(RUN, 1)
+    return Events(
+        "room-0",
+        1,
+        seq,
+        [GiftEvent(seq, Sender("s", "s"), "c", "rose", 1, 1, 1, 0, id=ids.make(number, 1_000)) for number in numbers],
+    )
+
+
+async def test_overlay_notes_gifts_and_acknowledges(scripted: "ScriptedServer", line: Line) -> None:
+    """What it saw is in its book under the command's key, and the server hears how far it is."""
+    sightings = Sightings(0)
+    overlay = OverlayClient(line, "o", "token", "room-0", sightings, GiftKeys(RUN))
+    async with opened(overlay):
+        scripted.peers[0].send(events(1, 7))
+        scripted.peers[0].send(events(2, 8))
+        await scripted.until(lambda: Ack("room-0", 2) in scripted.messages)
+    assert sightings.key.tolist() == [1 << 32 | 7, 1 << 32 | 8]
+    assert sightings.seq.tolist() == [1, 2]
+    assert sightings.gaps == []
+
+
+async def test_overlay_resumes_after_the_last_event(scripted: "ScriptedServer", line: Line) -> None:
+    """It asks for what came after its last position, and takes what it is given."""
+    sightings = Sightings(0)
+    overlay = OverlayClient(line, "o", "token", "room-0", sightings, GiftKeys(RUN))
+    async with opened(overlay):
+        scripted.peers[0].send(events(3, 7))
+        await scripted.until(lambda: overlay.seq == 3)
+        scripted.peers[0].cut(4001)
+        await scripted.until(lambda: Join("join", "room-0", Position(1, 3)) in scripted.messages)
+        scripted.peers[1].send(events(4, 8))
+        await scripted.until(lambda: overlay.gifts_seen == 2)
+    assert sightings.gaps == []
+
+
+async def test_overlay_that_is_not_recovered_notes_the_gap(scripted: "ScriptedServer", line: Line) -> None:
+    """A resume that the server cannot serve is a hole in a complete receiver."""
+    sightings = Sightings(0)
+    overlay = OverlayClient(line, "o", "token", "room-0", sightings, GiftKeys(RUN))
+    async with opened(overlay):
+        scripted.recovers, scripted.seq = False, 9
+        scripted.peers[0].cut()
+        await scripted.until(lambda: bool(sightings.gaps))
+    assert "not recovered from 1-0: now 1-9" in sightings.gaps[0]
+
+
+async def test_viewers_of_a_room_share_their_frames(scripted: "ScriptedServer", line: Line) -> None:
+    """Two viewers who get the same bytes decode them once and keep the same list."""
+    book = FrameBook(0)
+    viewers = [ViewerClient(line, f"v{n}", "token", n, "room-0", book) for n in range(2)]
+    async with opened(*viewers):
+        for seq in (1, 2):
+            for peer in scripted.peers:
+                peer.send(events(seq, seq))
+        await scripted.until(lambda: all(viewer.seq == 2 for viewer in viewers))
+    lists = [viewer.watch.frames.tolist() for viewer in viewers if viewer.watch is not None]
+    assert lists == [[0, 1], [0, 1]]
+    assert len(book.frames) == 2
+
+
+@pytest.mark.parametrize("how", ["resync", "not recovered"])
+async def test_viewer_that_is_told_of_a_gap_no_longer_counts(scripted: "ScriptedServer", line: Line, how: str) -> None:
+    """Its sums cannot agree, and it knows: told by a notice, or by a resume that was not served."""
+    viewer = ViewerClient(line, "v", "token", 0, "room-0", FrameBook(0))
+    async with opened(viewer):
+        if how == "resync":
+            scripted.peers[0].send(Notice("resync", "ticks were skipped"))
+        else:
+            scripted.recovers = False
+            scripted.peers[0].cut(4001)
+        await scripted.until(lambda: viewer.watch is not None and bool(viewer.watch.lost))
+
+
+async def test_viewer_that_resumes_still_counts(scripted: "ScriptedServer", line: Line) -> None:
+    """Cut off and given what it missed, it is judged like everybody."""
+    viewer = ViewerClient(line, "v", "token", 0, "room-0", FrameBook(0))
+    async with opened(viewer):
+        scripted.peers[0].send(events(1, 1))
+        await scripted.until(lambda: viewer.seq == 1)
+        scripted.peers[0].cut()
+        await scripted.until(lambda: Join("join", "room-0", Position(1, 1)) in scripted.messages)
+        scripted.peers[1].send(events(2, 2))
+        await scripted.until(lambda: viewer.seq == 2)
+    assert viewer.watch is not None
+    assert viewer.watch.lost == ""
+
+
+async def test_clients_stop_coming_back_when_the_run_ends(scripted: "ScriptedServer", line: Line) -> None:
+    """A client that finds no server and waits for its next try is closed at once, and does not try again."""
+    _, client = make_desk(line)
+    async with opened(client):
+        scripted.stop_listening()
+        scripted.peers[0].cut()
+        await scripted.until(lambda: client.transport is None)
+        assert any("_reconnect" in repr(task) for task in asyncio.all_tasks())
+    assert not any("_reconnect" in repr(task) for task in asyncio.all_tasks())
+    assert len(scripted.peers) == 1

@@ -1,0 +1,56 @@
+"""What the bench reads of processes is what the kernel says."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from loadtest.bench.procfs import ServerProcess, cpu_s, family, pss_kb
+from loadtest.bench.spread import spread
+
+
+def test_own_cpu_time_is_counted() -> None:
+    """Work shows, and agrees with what Python says of itself to two ticks of the clock."""
+    while sum(os.times()[:2]) < 0.05:
+        sum(range(10_000))
+    assert cpu_s(os.getpid()) == pytest.approx(sum(os.times()[:2]), abs=0.03)
+
+
+def test_process_that_has_gone_used_nothing() -> None:
+    """A process may end while it is looked at."""
+    assert cpu_s(2**22 + 1) == 0.0
+    with pytest.raises(OSError, match="No such file"):
+        pss_kb(2**22 + 1)
+
+
+def test_own_memory_is_some() -> None:
+    """An interpreter is megabytes."""
+    assert pss_kb(os.getpid()) > 1_000
+
+
+def test_family_names_the_parts() -> None:
+    """Children are found and named by the words in their command lines."""
+    wait = "import sys; print(1, flush=True); sys.stdin.read()"
+    children = [
+        subprocess.Popen([sys.executable, "-c", wait, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for words in (["gateway"], ["worker"], [])
+    ]
+    try:
+        for child in children:
+            assert child.stdout is not None
+            child.stdout.readline()
+        found = family(os.getpid())
+    finally:
+        for child in children:
+            child.communicate(b"")
+    parts = {process.pid: process.part for process in found}
+    assert ServerProcess(os.getpid(), "serve") in found
+    assert [parts[child.pid] for child in children] == ["gateway", "worker", "other"]
+
+
+def test_spread_is_median_and_range() -> None:
+    """An outlier moves the range, not the figure."""
+    found = spread([1.0, 1.1, 9.0])
+    assert (found.median, found.low, found.high, found.runs) == (1.1, 1.0, 9.0, 3)
+    assert str(found) == "1.1 (1 to 9, 3 runs)"
