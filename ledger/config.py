@@ -53,6 +53,12 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         payout_day_max_minor: the most that one creator may withdraw in a day, in minor units of its currency.
         payout_currency: ISO 4217 code in which earnings are paid, where the creator has no other.
         diamonds_per_minor: diamonds that one minor unit of `payout_currency` costs.
+        payout_methods_max: ways to be paid that one creator may keep.
+        purchases_pending_max: purchases of one viewer that may wait for their payment.
+        purchase_expires_ms: a purchase that is not paid by then is asked after at its rail, then given up.
+        webhook_bytes_max: size of a payment provider's webhook.
+        settle_rows_max: rows that a duty (coins owed, purchases given up, earnings maturing) takes at a time.
+        list_rows_max: rows of one answer of a list.
     """
 
     redis_url: _Url = "redis://127.0.0.1:6379/0"
@@ -82,6 +88,12 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     payout_day_max_minor: _MinorUnits = 100_000
     payout_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "USD"
     diamonds_per_minor: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 100
+    payout_methods_max: _Count = 10
+    purchases_pending_max: _Count = 20
+    purchase_expires_ms: _Millis = 86_400_000
+    webhook_bytes_max: _Count = 65_536
+    settle_rows_max: Annotated[int, Meta(ge=1, le=10_000)] = 200
+    list_rows_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):

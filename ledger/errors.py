@@ -31,3 +31,43 @@ class WrongState(LedgerError):
 
 class IdConflict(LedgerError):
     """The id was used before with other content."""
+
+
+class ValueRefused(LedgerError):
+    """A name, text or amount is outside of what may be stored. Nothing was stored.
+
+    Attributes:
+        constraint: the rule's name in PostgreSQL, such as `creators_name_check`; empty where a type refused it.
+    """
+
+    def __init__(self, constraint: str, message: str) -> None:
+        super().__init__(message)
+        self.constraint = constraint
+
+
+class LimitReached(LedgerError):
+    """One more would be too many; the message says of what. Nothing was stored.
+
+    Attributes:
+        limit: how many there may be.
+    """
+
+    def __init__(self, limit: int, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class UnknownRail(LedgerError):
+    """No payment provider of that name is set up."""
+
+
+class BadSignature(LedgerError):
+    """A webhook was not signed by its provider, or too long ago. Nothing of it was believed."""
+
+
+class BadEvent(LedgerError):
+    """A webhook was signed by its provider, yet cannot be understood."""
+
+
+class RailUnavailable(LedgerError):
+    """A payment provider did not answer; the same id told again is safe."""

@@ -1,0 +1,36 @@
+"""The one place of the ledger that divides: a gift into its two parts, and diamonds into money.
+
+Both round in favour of nobody's claim that is not whole: a creator gets whole diamonds and the platform the residue; a
+payout is of whole minor units and the residue stays the creator's. So parts always add up to what was divided.
+"""
+
+from typing import Final
+
+from ledger.model import DIAMONDS_PER_COIN
+
+BASIS_POINTS: Final = 10_000
+
+
+def split(coins: int, commission_bp: int) -> tuple[int, int]:
+    """The two parts of a gift, in diamonds: the creator's, rounded down, and the platform's commission.
+
+    Their sum is `coins` * DIAMONDS_PER_COIN. A commission of whole percents never leaves a residue; any other leaves
+    less than one diamond a gift, and the platform has it.
+
+    Args:
+        coins: 0 to AMOUNT_MAX.
+        commission_bp: 0 to 10,000.
+    """
+    diamonds = coins * DIAMONDS_PER_COIN
+    creator_diamonds = diamonds * (BASIS_POINTS - commission_bp) // BASIS_POINTS
+    return creator_diamonds, diamonds - creator_diamonds
+
+
+def to_minor(diamonds: int, diamonds_per_minor: int) -> tuple[int, int]:
+    """Whole minor units of money that diamonds pay for, and the diamonds that those cost. The rest is not touched.
+
+    Args:
+        diamonds_per_minor: at least 1.
+    """
+    amount_minor = diamonds // diamonds_per_minor
+    return amount_minor, amount_minor * diamonds_per_minor

@@ -1,0 +1,63 @@
+"""Everything about money that asks PostgreSQL, opened and closed as one: directory, grants, purchases, payouts,
+statements, and the duties behind them. The live ledger is not part of it; it is used to bring coins in."""
+
+from collections.abc import Iterable
+
+from ledger.config import LedgerConfig
+from ledger.crediting import Crediting, SettleStats
+from ledger.directory import Directory
+from ledger.grants import Grants
+from ledger.maturing import Maturing
+from ledger.payouts import Payouts
+from ledger.postgres import Pool, connected, open_pool
+from ledger.purchases import Purchases
+from ledger.rails.interface import PaymentRail
+from ledger.rails.manual import ManualRail
+from ledger.service import Ledger
+from ledger.statements import Statements
+
+
+class Office:
+    """The parts, each with its own contract.
+
+    Attributes:
+        maturing: for the worker, whose duties are `maturing.run` and `purchases.run`.
+    """
+
+    def __init__(self, pool: Pool, ledger: Ledger, rails: Iterable[PaymentRail], config: LedgerConfig) -> None:
+        self._pool = pool
+        self._crediting = Crediting(pool, ledger, config)
+        self.directory = Directory(pool, config)
+        self.grants = Grants(pool, self._crediting)
+        self.purchases = Purchases(pool, self._crediting, rails, config)
+        self.payouts = Payouts(pool, ManualRail(), config)
+        self.maturing = Maturing(pool, config)
+        self.statements = Statements(pool, ledger, config)
+
+    @property
+    def settle_stats(self) -> SettleStats:
+        """What `purchases.run` has settled in this process."""
+        return self._crediting.stats
+
+    async def ping(self) -> None:
+        """See that PostgreSQL answers.
+
+        Raises:
+            LedgerUnavailable: it does not.
+        """
+        async with connected(self._pool) as connection:
+            await connection.execute("SELECT 1")
+
+    async def close(self) -> None:
+        """Let what is running finish, then close the connections."""
+        await self._pool.close()
+
+
+async def open_office(config: LedgerConfig, ledger: Ledger, *, rails: Iterable[PaymentRail] = ()) -> Office:
+    """An office on `config.database_url`. It connects on first use, so PostgreSQL may be down meanwhile.
+
+    Args:
+        ledger: started before coins are to come in, and stopped by its owner.
+        rails: the payment providers that coins can be bought from, such as `SandboxRail.from_key(key)`; each once.
+    """
+    return Office(await open_pool(config), ledger, rails, config)

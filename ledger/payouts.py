@@ -1,0 +1,459 @@
+"""Earnings and the way out: what a creator may withdraw, withdrawals, and the operator's steps with each.
+
+Money is withdrawn from the books alone, never from live earnings. One withdrawal at a time is judged, with the
+creator's accounts locked: requests that come together can never pass what is available.
+"""
+
+import datetime
+import enum
+import uuid
+from typing import Final
+
+import asyncpg
+from msgspec import Struct
+
+from ledger.accounts import BOOKS_PARTITION, DIAMONDS, AccountKey, AccountKind, earnings
+from ledger.commission import to_minor
+from ledger.config import LedgerConfig
+from ledger.errors import IdConflict, LimitReached, NotFound, ValueRefused, WrongState
+from ledger.ids import format_id
+from ledger.maturing import ripens_on
+from ledger.model import CreatorId
+from ledger.payout_states import CAME_BACK, HoldEffect, PayoutState, effect_of, next_states
+from ledger.postgres import Connection, Pool, connected, snapshot, transaction
+from ledger.posting import BookRecord, Posting, open_posting
+from ledger.rails.interface import PayoutRail, Transfer
+from ledger.rows import bounded, ms_of, refused_values, uuid_of
+
+REQUESTED_BY: Final = "creator"
+"""Who makes the first step of every withdrawal."""
+_DAY_MS: Final = 86_400_000
+_BALANCES: Final = """
+SELECT kind, balance FROM accounts JOIN balances ON account_id = id
+WHERE owner = $1 AND unit = 'diamonds' AND partition = -1
+"""
+_PAID_OUT: Final = "SELECT coalesce(sum(diamonds), 0)::bigint FROM withdrawals WHERE creator = $1 AND state = 'paid'"
+_FIRST_UNRIPE: Final = "SELECT min(day) FROM creator_days WHERE creator = $1 AND matured < earned"
+_ADD_METHOD: Final = """
+INSERT INTO payout_methods (id, creator, kind, label, details) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+_USED_TODAY: Final = """
+SELECT coalesce(sum(amount_minor), 0)::bigint AS used_minor,
+    extract(epoch FROM date_trunc('day', now(), 'UTC'))::bigint AS day_start_s
+FROM withdrawals WHERE creator = $1 AND state <> ALL ($2::text[]) AND requested_at >= date_trunc('day', now(), 'UTC')
+"""
+_REQUEST: Final = """
+INSERT INTO withdrawals
+    (id, creator, method, asked_diamonds, diamonds, diamonds_per_minor, amount_minor, currency, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'requested') RETURNING *
+"""
+_MOVE: Final = "UPDATE withdrawals SET state = $2, changed_at = now() WHERE id = $1 RETURNING *"
+_STEP: Final = """
+INSERT INTO withdrawal_steps (withdrawal, number, from_state, to_state, step_by, note)
+SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5 FROM withdrawal_steps WHERE withdrawal = $1
+"""
+_LIST: Final = """
+SELECT * FROM withdrawals
+WHERE ($1::text IS NULL OR creator = $1) AND ($2::text IS NULL OR state = $2) AND id < $3 ORDER BY id DESC LIMIT $4
+"""
+_KIND_OF: Final = {
+    HoldEffect.PAY_OUT: "payout_paid",
+    HoldEffect.GIVE_BACK: "payout_given_back",
+    HoldEffect.TAKE_BACK: "payout_taken_back",
+}
+
+
+class Earnings(Struct, frozen=True):
+    """What a creator has in the books, in diamonds.
+
+    Attributes:
+        pending_diamonds: earned, not ripe yet.
+        available_diamonds: can be withdrawn.
+        on_hold_diamonds: in withdrawals on their way.
+        paid_out_diamonds: of withdrawals that were paid.
+        next_matures_ms: when the oldest pending earnings become available; None when nothing is pending.
+    """
+
+    pending_diamonds: int
+    available_diamonds: int
+    on_hold_diamonds: int
+    paid_out_diamonds: int
+    next_matures_ms: int | None
+
+
+class PayoutMethod(Struct, frozen=True):
+    """A way to be paid.
+
+    Attributes:
+        kind: one that the payout rail can pay, such as `bank`.
+        label: what the creator calls it, 1 to 100 characters.
+        details: where to pay, up to 4 KiB that the ledger never reads. Not for logs.
+    """
+
+    id: bytes
+    creator: CreatorId
+    kind: str
+    label: str
+    details: bytes
+    created_ms: int
+
+
+class WithdrawalOrder(Struct, frozen=True):
+    """Diamonds that a creator wants paid out.
+
+    Attributes:
+        id: UUIDv7, 16 bytes.
+        method: the id of a payout method of this creator.
+        diamonds: at least 1. What is over a whole minor unit stays available.
+    """
+
+    id: bytes
+    creator: CreatorId
+    method: bytes
+    diamonds: int
+
+
+class Withdrawal(Struct, frozen=True):
+    """A withdrawal as it stands.
+
+    Attributes:
+        asked_diamonds: what the order said.
+        diamonds: what it takes: `amount_minor` times the rate of that day.
+        amount_minor, currency: what is to be paid.
+    """
+
+    id: bytes
+    creator: CreatorId
+    method: bytes
+    asked_diamonds: int
+    diamonds: int
+    amount_minor: int
+    currency: str
+    state: PayoutState
+    requested_ms: int
+    changed_ms: int
+
+
+class WithdrawalStep(Struct, frozen=True):
+    """One step of a withdrawal: who, when, and what was noted. The first has no state before it."""
+
+    number: int
+    before: PayoutState | None
+    after: PayoutState
+    at_ms: int
+    by: str
+    note: str
+
+
+class PayoutRefusal(enum.Enum):
+    """Why a withdrawal was not taken. Nothing is kept of it; the same id may be told again."""
+
+    UNKNOWN_METHOD = "unknown_method"
+    """The creator has no such payout method."""
+    BELOW_THRESHOLD = "below_threshold"
+    """It would pay less than one withdrawal must."""
+    DAY_LIMIT = "day_limit"
+    """The creator would withdraw more than one may on one day (UTC)."""
+    INSUFFICIENT_EARNINGS = "insufficient_earnings"
+
+
+class PayoutRefused(Struct, frozen=True):
+    """A refusal, with all numbers that it was judged by.
+
+    Attributes:
+        amount_minor: what the withdrawal would pay.
+        min_minor: the least that one may pay.
+        day_max_minor, day_used_minor: the most of a day, and what of it today's withdrawals use.
+        resets_at_ms: when the next day begins.
+    """
+
+    refusal: PayoutRefusal
+    available_diamonds: int
+    amount_minor: int
+    currency: str
+    min_minor: int
+    day_max_minor: int
+    day_used_minor: int
+    resets_at_ms: int
+
+
+class Payouts:
+    """Earnings, methods and withdrawals. Every method may raise `LedgerUnavailable`: the same call again is safe."""
+
+    def __init__(self, pool: Pool, rail: PayoutRail, config: LedgerConfig) -> None:
+        self._pool = pool
+        self._rail = rail
+        self._config = config
+
+    async def earnings(self, creator: str) -> Earnings:
+        """All of a creator's accounts at one moment; zeros for a creator that never earned."""
+        async with snapshot(self._pool) as connection:
+            rows = await connection.fetch(_BALANCES, creator)
+            paid_out = await connection.fetchval(_PAID_OUT, creator)
+            first_unripe = await connection.fetchval(_FIRST_UNRIPE, creator)
+        balances = {row["kind"]: row["balance"] for row in rows}
+        return Earnings(
+            pending_diamonds=balances.get(AccountKind.PENDING, 0),
+            available_diamonds=balances.get(AccountKind.AVAILABLE, 0),
+            on_hold_diamonds=balances.get(AccountKind.PAYOUT_HOLD, 0),
+            paid_out_diamonds=paid_out,
+            next_matures_ms=None if first_unripe is None else self._ripens_ms(first_unripe),
+        )
+
+    async def methods(self, creator: str) -> list[PayoutMethod]:
+        """A creator's payout methods, oldest first."""
+        async with connected(self._pool) as connection:
+            rows = await connection.fetch("SELECT * FROM payout_methods WHERE creator = $1 ORDER BY id", creator)
+        return [_method(row) for row in rows]
+
+    async def add_method(self, method_id: bytes, creator: str, kind: str, label: str, details: bytes) -> PayoutMethod:
+        """Store a way to be paid; the same id again answers with the first one.
+
+        Raises:
+            NotFound: there is no such creator.
+            IdConflict: the id was used with other content.
+            LimitReached: the creator has `payout_methods_max` of them.
+            ValueRefused: the payout rail cannot pay this kind, or a value is outside of its bounds.
+        """
+        if kind not in self._rail.kinds:
+            raise ValueRefused("kind", f"{kind!r} cannot be paid; there are {sorted(self._rail.kinds)}")
+        with refused_values():
+            async with transaction(self._pool) as connection:
+                # The lock makes the bound exact, and says whether there is such a creator.
+                if not await connection.fetchval("SELECT 1 FROM creators WHERE creator = $1 FOR UPDATE", creator):
+                    raise NotFound(f"no creator {creator}")
+                added = await connection.fetchval(_ADD_METHOD, uuid_of(method_id), creator, kind, label, details)
+                if added is not None:
+                    await self._check_methods(connection, creator)
+                row = await connection.fetchrow("SELECT * FROM payout_methods WHERE id = $1", uuid_of(method_id))
+        method = None if row is None else _method(row)
+        if method is None or (method.creator, method.kind, method.label, method.details) != (
+            creator,
+            kind,
+            label,
+            details,
+        ):
+            raise IdConflict(f"payout method {format_id(method_id)} was added with other content")
+        return method
+
+    async def request(self, order: WithdrawalOrder) -> Withdrawal | PayoutRefused:
+        """Take a withdrawal and hold its diamonds; the same id again answers with the first one as it stands.
+
+        Diamonds are converted to minor units of `payout_currency` at `diamonds_per_minor`, rounded down to whole ones.
+
+        Raises:
+            IdConflict: the id was used with other content.
+            ValueError: fewer than one diamond.
+        """
+        if order.diamonds < 1:
+            raise ValueError("a withdrawal is of at least one diamond")
+        available = earnings(AccountKind.AVAILABLE, order.creator)
+        hold = earnings(AccountKind.PAYOUT_HOLD, order.creator)
+        async with open_posting(self._pool, (available, hold)) as posting:
+            stored = await _stored(posting.connection, order.id)
+            if stored is not None:
+                if (stored.creator, stored.method, stored.asked_diamonds) != (
+                    order.creator,
+                    order.method,
+                    order.diamonds,
+                ):
+                    raise IdConflict(f"withdrawal {format_id(order.id)} was requested with other content")
+                return stored
+            refused = await self._judge(posting, order, posting.balance(available))
+            if refused is not None:
+                return refused
+            return await self._hold(posting, order, available, hold)
+
+    async def withdrawals(
+        self,
+        *,
+        creator: str | None = None,
+        state: PayoutState | None = None,
+        after: bytes | None = None,
+        limit: int = 100,
+    ) -> list[Withdrawal]:
+        """Withdrawals, newest id first, from the one behind `after` on."""
+        last = uuid.UUID(int=2**128 - 1) if after is None else uuid_of(after)
+        state_name = None if state is None else state.value
+        async with connected(self._pool) as connection:
+            rows = await connection.fetch(_LIST, creator, state_name, last, bounded(limit, self._config.list_rows_max))
+        return [_withdrawal(row) for row in rows]
+
+    async def withdrawal(self, withdrawal_id: bytes) -> Withdrawal | None:
+        """One withdrawal."""
+        async with connected(self._pool) as connection:
+            return await _stored(connection, withdrawal_id)
+
+    async def steps(self, withdrawal_id: bytes) -> list[WithdrawalStep]:
+        """All steps of a withdrawal, in order; none when there is no such withdrawal."""
+        async with connected(self._pool) as connection:
+            rows = await connection.fetch(
+                "SELECT * FROM withdrawal_steps WHERE withdrawal = $1 ORDER BY number", uuid_of(withdrawal_id)
+            )
+        return [_step(row) for row in rows]
+
+    async def slip(self, withdrawal_id: bytes) -> str:
+        """What is to be done to pay a withdrawal, in the payout rail's words. For the operator's eyes.
+
+        Raises:
+            NotFound: there is no such withdrawal.
+        """
+        async with connected(self._pool) as connection:
+            row = await connection.fetchrow(
+                "SELECT w.creator, amount_minor, currency, kind, label, details"
+                " FROM withdrawals w JOIN payout_methods m ON m.id = w.method WHERE w.id = $1",
+                uuid_of(withdrawal_id),
+            )
+        if row is None:
+            raise NotFound(f"no withdrawal {format_id(withdrawal_id)}")
+        return self._rail.slip(Transfer(withdrawal_id, *row))
+
+    async def step(self, withdrawal_id: bytes, to: PayoutState, *, by: str, note: str = "") -> Withdrawal:
+        """Move a withdrawal one step along `payout_states.STEPS`, with what that does to the diamonds.
+
+        Raises:
+            NotFound: there is no such withdrawal.
+            WrongState: the table has no such step from its present state; also when it is there already.
+            ValueRefused: `by` is not of 1 to 100 characters, or the note has more than 1,000.
+        """
+        known = await self.withdrawal(withdrawal_id)
+        if known is None:
+            raise NotFound(f"no withdrawal {format_id(withdrawal_id)}")
+        with refused_values():
+            async with open_posting(self._pool, _accounts_of(known)) as posting:
+                before = await _stored(posting.connection, withdrawal_id) or known
+                effect = effect_of(before.state, to)
+                if effect is None:
+                    raise WrongState(_wrong_state(before, to))
+                row = await posting.connection.fetchrow(_MOVE, uuid_of(withdrawal_id), to.value)
+                await posting.connection.execute(_STEP, uuid_of(withdrawal_id), before.state.value, to.value, by, note)
+                if effect is not HoldEffect.NONE:
+                    posting.add(_record(before, effect))
+        if row is None:
+            raise NotFound(f"no withdrawal {format_id(withdrawal_id)}")
+        return _withdrawal(row)
+
+    def _ripens_ms(self, day: datetime.date) -> int:
+        ripe = ripens_on(day, self._config.maturing_days)
+        return (ripe - datetime.date(1970, 1, 1)).days * _DAY_MS
+
+    async def _check_methods(self, connection: Connection, creator: str) -> None:
+        limit = self._config.payout_methods_max
+        methods = await connection.fetchval("SELECT count(*) FROM payout_methods WHERE creator = $1", creator)
+        if methods > limit:
+            raise LimitReached(limit, f"{creator} has {limit} payout methods")
+
+    async def _judge(self, posting: Posting, order: WithdrawalOrder, available: int) -> PayoutRefused | None:
+        connection, config = posting.connection, self._config
+        amount_minor, diamonds = to_minor(order.diamonds, config.diamonds_per_minor)
+        has_method = await connection.fetchval(
+            "SELECT 1 FROM payout_methods WHERE id = $1 AND creator = $2", uuid_of(order.method), order.creator
+        )
+        today = await connection.fetchrow(_USED_TODAY, order.creator, sorted(CAME_BACK))
+        used_minor, day_start_s = (0, 0) if today is None else (today["used_minor"], today["day_start_s"])
+        if not has_method:
+            refusal = PayoutRefusal.UNKNOWN_METHOD
+        elif amount_minor < max(1, config.payout_min_minor):
+            refusal = PayoutRefusal.BELOW_THRESHOLD
+        elif diamonds > available:
+            refusal = PayoutRefusal.INSUFFICIENT_EARNINGS
+        elif used_minor + amount_minor > config.payout_day_max_minor:
+            refusal = PayoutRefusal.DAY_LIMIT
+        else:
+            return None
+        return PayoutRefused(
+            refusal=refusal,
+            available_diamonds=available,
+            amount_minor=amount_minor,
+            currency=config.payout_currency,
+            min_minor=max(1, config.payout_min_minor),
+            day_max_minor=config.payout_day_max_minor,
+            day_used_minor=used_minor,
+            resets_at_ms=day_start_s * 1000 + _DAY_MS,
+        )
+
+    async def _hold(
+        self, posting: Posting, order: WithdrawalOrder, available: AccountKey, hold: AccountKey
+    ) -> Withdrawal:
+        rate = self._config.diamonds_per_minor
+        amount_minor, diamonds = to_minor(order.diamonds, rate)
+        withdrawal_id = uuid_of(order.id)
+        values = (uuid_of(order.method), order.diamonds, diamonds, rate, amount_minor, self._config.payout_currency)
+        row = await posting.connection.fetchrow(_REQUEST, withdrawal_id, order.creator, *values)
+        if row is None:
+            raise NotFound(f"no withdrawal {format_id(order.id)}")
+        await posting.connection.execute(_STEP, withdrawal_id, None, PayoutState.REQUESTED.value, REQUESTED_BY, "")
+        movements = [(available, -diamonds), (hold, diamonds)]
+        posting.add(BookRecord(order.id, "payout_requested", order.creator, format_id(order.id), diamonds, movements))
+        return _withdrawal(row)
+
+
+def _accounts_of(withdrawal: Withdrawal) -> list[AccountKey]:
+    return [
+        earnings(AccountKind.AVAILABLE, withdrawal.creator),
+        earnings(AccountKind.PAYOUT_HOLD, withdrawal.creator),
+        AccountKey(AccountKind.REDEEMED, "", DIAMONDS, BOOKS_PARTITION),
+        AccountKey(AccountKind.PAYOUT_FUNDS, "", withdrawal.currency, BOOKS_PARTITION),
+        AccountKey(AccountKind.PAID_OUT, withdrawal.creator, withdrawal.currency, BOOKS_PARTITION),
+    ]
+
+
+def _record(withdrawal: Withdrawal, effect: HoldEffect) -> BookRecord:
+    available, hold, redeemed, funds, paid_out = _accounts_of(withdrawal)
+    diamonds, money = withdrawal.diamonds, withdrawal.amount_minor
+    movements = {
+        HoldEffect.GIVE_BACK: [(hold, -diamonds), (available, diamonds)],
+        HoldEffect.PAY_OUT: [(hold, -diamonds), (redeemed, diamonds), (funds, -money), (paid_out, money)],
+        HoldEffect.TAKE_BACK: [(redeemed, -diamonds), (available, diamonds), (paid_out, -money), (funds, money)],
+    }[effect]
+    reference = format_id(withdrawal.id)
+    return BookRecord(withdrawal.id, _KIND_OF[effect], withdrawal.creator, reference, diamonds, movements)
+
+
+def _wrong_state(withdrawal: Withdrawal, to: PayoutState) -> str:
+    ways = ", ".join(next_states(withdrawal.state)) or "nowhere"
+    return f"withdrawal {format_id(withdrawal.id)} is {withdrawal.state}: from there it can go to {ways}, not to {to}"
+
+
+async def _stored(connection: Connection, withdrawal_id: bytes) -> Withdrawal | None:
+    row = await connection.fetchrow("SELECT * FROM withdrawals WHERE id = $1", uuid_of(withdrawal_id))
+    return None if row is None else _withdrawal(row)
+
+
+def _method(row: asyncpg.Record) -> PayoutMethod:
+    return PayoutMethod(
+        id=row["id"].bytes,
+        creator=CreatorId(row["creator"]),
+        kind=row["kind"],
+        label=row["label"],
+        details=row["details"],
+        created_ms=ms_of(row["made_at"]),
+    )
+
+
+def _withdrawal(row: asyncpg.Record) -> Withdrawal:
+    return Withdrawal(
+        id=row["id"].bytes,
+        creator=CreatorId(row["creator"]),
+        method=row["method"].bytes,
+        asked_diamonds=row["asked_diamonds"],
+        diamonds=row["diamonds"],
+        amount_minor=row["amount_minor"],
+        currency=row["currency"],
+        state=PayoutState(row["state"]),
+        requested_ms=ms_of(row["requested_at"]),
+        changed_ms=ms_of(row["changed_at"]),
+    )
+
+
+def _step(row: asyncpg.Record) -> WithdrawalStep:
+    before = row["from_state"]
+    return WithdrawalStep(
+        number=row["number"],
+        before=None if before is None else PayoutState(before),
+        after=PayoutState(row["to_state"]),
+        at_ms=ms_of(row["at"]),
+        by=row["step_by"],
+        note=row["note"],
+    )

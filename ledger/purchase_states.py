@@ -1,0 +1,103 @@
+"""What a purchase of coins is, and how what a rail says moves it: values and a table, without I/O.
+
+Money that was taken is owed, whenever we hear of it: a payment counts after a declined card and after we had given the
+purchase up. Nothing that is heard after a payment takes it back; a refund is another matter than a state.
+"""
+
+import enum
+from typing import Final
+
+from msgspec import Struct
+
+from ledger.model import ViewerId
+
+
+class PurchaseState(enum.StrEnum):
+    """Where a purchase stands."""
+
+    PENDING = "pending"
+    PAID = "paid"
+    """The coins are owed, and follow within moments."""
+    CREDITED = "credited"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+
+
+class RailOutcome(enum.StrEnum):
+    """What a rail says became of a payment."""
+
+    PAID = "paid"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    """It was not paid in time, or was given up, and cannot be paid any more."""
+
+
+class PurchaseOrder(Struct, frozen=True):
+    """Coins that a viewer wants to buy, at a price that the caller has worked out.
+
+    Attributes:
+        id: UUIDv7, 16 bytes.
+        package: the catalogue's id of what is bought, 1 to 100 characters.
+        coins, bonus_coins: credited together, as one record.
+        price_minor, currency: what the rail must take, in minor units of an ISO 4217 code; at least 1.
+        country: ISO 3166-1 alpha-2 code.
+        platform: where it is bought, such as `web`; up to 40 characters.
+        rail: the provider that takes the money.
+    """
+
+    id: bytes
+    viewer: ViewerId
+    package: str
+    coins: int
+    bonus_coins: int
+    price_minor: int
+    currency: str
+    country: str | None
+    platform: str
+    promotion: str | None
+    rail: str
+
+
+class Purchase(Struct, frozen=True):
+    """A purchase as it stands; the first eleven fields are its order.
+
+    Attributes:
+        checkout: where the viewer pays, in the rail's words; empty until the rail has answered.
+        balance_coins: the wallet right after the coins came in.
+    """
+
+    id: bytes
+    viewer: ViewerId
+    package: str
+    coins: int
+    bonus_coins: int
+    price_minor: int
+    currency: str
+    country: str | None
+    platform: str
+    promotion: str | None
+    rail: str
+    state: PurchaseState
+    checkout: str
+    created_ms: int
+    balance_coins: int | None
+
+
+_OPEN: Final = {
+    RailOutcome.PAID: PurchaseState.PAID,
+    RailOutcome.DECLINED: PurchaseState.DECLINED,
+    RailOutcome.EXPIRED: PurchaseState.EXPIRED,
+}
+_GIVEN_UP: Final = {RailOutcome.PAID: PurchaseState.PAID}
+MOVES: Final[dict[PurchaseState, dict[RailOutcome, PurchaseState]]] = {
+    PurchaseState.PENDING: _OPEN,
+    PurchaseState.DECLINED: _GIVEN_UP,
+    PurchaseState.EXPIRED: _GIVEN_UP,
+    PurchaseState.PAID: {},
+    PurchaseState.CREDITED: {},
+}
+
+
+def after_outcome(state: PurchaseState, outcome: RailOutcome) -> PurchaseState | None:
+    """Where the rail's word moves a purchase; None when it changes nothing."""
+    return MOVES[state].get(outcome)

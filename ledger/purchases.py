@@ -1,0 +1,343 @@
+"""Purchases of coins: ordered here, paid at a rail, credited once. Knows amounts, never packages or prices.
+
+A purchase is stored before its rail is asked for anything, and its coins are owed before they are credited: whatever
+dies in between, the same id told again, the rail's repeated webhook or the duty finds the way on.
+"""
+
+import asyncio
+import enum
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import asyncpg
+import structlog
+from msgspec import Struct, structs
+
+from ledger.config import LedgerConfig
+from ledger.crediting import Crediting
+from ledger.errors import BadEvent, IdConflict, LimitReached, NotFound, RailUnavailable, UnknownRail
+from ledger.ids import format_id
+from ledger.model import AMOUNT_MAX, Cause, ViewerId
+from ledger.postgres import Connection, Pool, connected, transaction
+from ledger.purchase_states import Purchase, PurchaseOrder, PurchaseState, RailOutcome, after_outcome
+from ledger.rails.interface import PaymentRail, RailEvent
+from ledger.rows import bounded, ms_of, refused_values, uuid_of
+
+__all__ = [
+    "EventEffect",
+    "Heard",
+    "Purchase",
+    "PurchaseOrder",
+    "PurchaseState",
+    "Purchases",
+    "RailOutcome",
+]
+
+_log = structlog.get_logger()
+_ORDER_FIELDS: Final = structs.fields(PurchaseOrder)
+_ORDER_NAMES: Final = tuple(field.name for field in _ORDER_FIELDS)
+_RESERVE: Final = """
+INSERT INTO credits (id, cause, viewer, coins, reference) VALUES ($1, 'purchase', $2, $3, $4)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+_INSERT: Final = f"""
+INSERT INTO purchases ({", ".join(_ORDER_NAMES)})
+VALUES ({", ".join(f"${place + 1}" for place in range(len(_ORDER_NAMES)))})
+"""  # noqa: S608 - column names of ours
+_SELECT: Final = "SELECT purchases.*, credits.balance_coins FROM purchases JOIN credits USING (id)"
+_NOTE_CHECKOUT: Final = "UPDATE purchases SET checkout = coalesce(checkout, $2) WHERE id = $1"
+_NOTE_EVENT: Final = """
+INSERT INTO rail_events (rail, event, purchase, outcome, amount_minor, currency, effect)
+VALUES ($1, $2, $3, $4, $5, $6, 'no_change') ON CONFLICT DO NOTHING RETURNING event
+"""
+_NOTE_EFFECT: Final = "UPDATE rail_events SET effect = $3 WHERE rail = $1 AND event = $2"
+_MOVE: Final = "UPDATE purchases SET state = $2, changed_at = now() WHERE id = $1"
+_OWE: Final = "UPDATE credits SET due_at = now() WHERE id = $1 AND due_at IS NULL"
+_STALE: Final = f"""
+{_SELECT} WHERE state = 'pending' AND purchases.made_at < now() - make_interval(secs => $1) AND id > $2
+ORDER BY id LIMIT $3
+"""
+
+
+class EventEffect(enum.StrEnum):
+    """What an event of a rail did."""
+
+    APPLIED = "applied"
+    NO_CHANGE = "no_change"
+    """The purchase was further already, such as a decline after a payment."""
+    DUPLICATE = "duplicate"
+    """This event had been heard before."""
+    WRONG_AMOUNT = "wrong_amount"
+    """It speaks of other money than the purchase: stored for the operator, nothing moved."""
+    UNKNOWN_PURCHASE = "unknown_purchase"
+    """We have no such purchase at this rail: stored for the operator."""
+    NOT_OURS = "not_ours"
+    """The rail says that it is about something else."""
+
+
+class Heard(Struct, frozen=True):
+    """A webhook was verified and is stored, so the provider is to be answered with success, whatever its effect.
+
+    A provider repeats until then; no repetition makes an unknown purchase known or a wrong amount right.
+
+    Attributes:
+        event: the provider's name of it; empty when it is not ours.
+        purchase: as it stands after it; None where there is none.
+    """
+
+    effect: EventEffect
+    event: str = ""
+    purchase: Purchase | None = None
+
+
+class Purchases:
+    """Purchases of all rails. Every method may raise `LedgerUnavailable`: then the same call again is safe."""
+
+    def __init__(self, pool: Pool, crediting: Crediting, rails: Iterable[PaymentRail], config: LedgerConfig) -> None:
+        self._pool = pool
+        self._crediting = crediting
+        self._rails = {rail.name: rail for rail in rails}
+        self._config = config
+
+    @property
+    def rails(self) -> list[str]:
+        """Names of the rails that are set up."""
+        return list(self._rails)
+
+    async def begin(self, order: PurchaseOrder) -> Purchase:
+        """Store a purchase and ask its rail where to pay; the same id again answers with the first one as it stands.
+
+        Raises:
+            IdConflict: the id is that of a grant, or of a purchase with any other field.
+            UnknownRail: nothing was stored.
+            LimitReached: the viewer has `purchases_pending_max` purchases that are not paid.
+            ValueRefused: a value is outside of its bounds.
+            RailUnavailable: the purchase is stored; the same id again asks the rail again.
+        """
+        rail = self._rail(order.rail)
+        if not 0 < order.coins + order.bonus_coins <= AMOUNT_MAX:
+            raise ValueError(f"a purchase is of 1 to {AMOUNT_MAX} coins")
+        purchase = await self._get_or_store(order)
+        if _order_of(purchase) != order:
+            raise IdConflict(f"purchase {format_id(order.id)} was begun with other content")
+        if purchase.checkout or purchase.state is not PurchaseState.PENDING:
+            return purchase
+        checkout = await rail.create_checkout(purchase)
+        async with connected(self._pool) as connection:
+            await connection.execute(_NOTE_CHECKOUT, uuid_of(order.id), checkout)
+        return await self._known(order.id)
+
+    async def get(self, purchase_id: bytes) -> Purchase | None:
+        """One purchase."""
+        async with connected(self._pool) as connection:
+            row = await connection.fetchrow(f"{_SELECT} WHERE id = $1", uuid_of(purchase_id))
+        return None if row is None else _purchase(row)
+
+    async def of_viewer(self, viewer: str, *, after: bytes | None = None, limit: int = 100) -> list[Purchase]:
+        """A viewer's purchases, newest id first, from the one behind `after` on."""
+        last = uuid.UUID(int=2**128 - 1) if after is None else uuid_of(after)
+        async with connected(self._pool) as connection:
+            rows = await connection.fetch(
+                f"{_SELECT} WHERE purchases.viewer = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+                viewer,
+                last,
+                bounded(limit, self._config.list_rows_max),
+            )
+        return [_purchase(row) for row in rows]
+
+    async def bought_before(self, viewer: str) -> bool:
+        """Whether the viewer has ever paid for coins."""
+        async with connected(self._pool) as connection:
+            return bool(
+                await connection.fetchval(
+                    "SELECT EXISTS (SELECT FROM purchases WHERE viewer = $1 AND state IN ('paid', 'credited'))", viewer
+                )
+            )
+
+    async def hear(self, rail: str, headers: Mapping[str, str], body: bytes) -> Heard:
+        """Take a webhook as it came: verify it, store its event once, move the purchase, credit the coins.
+
+        Late, repeated and out-of-order events do no harm: see `purchase_states.MOVES`. When Valkey does not answer
+        the purchase stays `paid`, and the coins follow by `settle`.
+
+        Args:
+            body: the bytes that were signed.
+
+        Raises:
+            UnknownRail: no such provider.
+            BadSignature: nothing of it was believed or stored.
+            BadEvent: it cannot be understood, or is longer than `webhook_bytes_max`.
+        """
+        provider = self._rail(rail)
+        if len(body) > self._config.webhook_bytes_max:
+            raise BadEvent(f"a webhook of {len(body)} bytes")
+        event = provider.read_webhook(headers, body)
+        return Heard(EventEffect.NOT_OURS) if event is None else await self._apply(rail, event)
+
+    async def settle(self) -> int:
+        """Credit every grant and every paid purchase whose coins are owed; how many came in."""
+        return await self._crediting.settle()
+
+    async def give_up_stale(self) -> int:
+        """Ask the rails for purchases that were not paid in time: take the word we missed, or give the purchase up.
+
+        Returns:
+            How many are not pending any more.
+        """
+        moved, last = 0, uuid.UUID(int=0)
+        while True:
+            async with connected(self._pool) as connection:
+                rows = await connection.fetch(
+                    _STALE, self._config.purchase_expires_ms / 1000, last, self._config.settle_rows_max
+                )
+            if not rows:
+                return moved
+            for row in rows:
+                moved += await self._give_up(_purchase(row))
+            last = rows[-1]["id"]
+
+    async def run(self) -> None:
+        """The worker's duty: settle and give up, again and again until cancelled.
+
+        Raises:
+            LedgerUnavailable: PostgreSQL does not answer; begin again after a while.
+            InvariantBroken: see `Crediting.credit`.
+        """
+        while True:
+            await self.settle()
+            await self.give_up_stale()
+            await asyncio.sleep(self._config.credit_retry_ms / 1000)
+
+    def _rail(self, name: str) -> PaymentRail:
+        try:
+            return self._rails[name]
+        except KeyError:
+            raise UnknownRail(f"no rail {name!r}; there are {sorted(self._rails)}") from None
+
+    async def _known(self, purchase_id: bytes) -> Purchase:
+        purchase = await self.get(purchase_id)
+        if purchase is None:
+            raise NotFound(f"no purchase {format_id(purchase_id)}")
+        return purchase
+
+    async def _get_or_store(self, order: PurchaseOrder) -> Purchase:
+        purchase_id = uuid_of(order.id)
+        with refused_values():
+            async with transaction(self._pool) as connection:
+                reserved = await connection.fetchval(
+                    _RESERVE, purchase_id, order.viewer, order.coins + order.bonus_coins, format_id(order.id)
+                )
+                if reserved is not None:
+                    await self._check_pending(connection, order.viewer)
+                    values = (getattr(order, name) for name in _ORDER_NAMES[1:])
+                    await connection.execute(_INSERT, purchase_id, *values)
+                row = await connection.fetchrow(f"{_SELECT} WHERE id = $1", purchase_id)
+        if row is None:
+            raise IdConflict(f"{format_id(order.id)} is the id of a grant")
+        return _purchase(row)
+
+    async def _check_pending(self, connection: Connection, viewer: str) -> None:
+        # Two at once may both pass: a bound against floods need not be exact.
+        limit = self._config.purchases_pending_max
+        pending = await connection.fetchval(
+            "SELECT count(*) FROM purchases WHERE viewer = $1 AND state = 'pending'", viewer
+        )
+        if pending >= limit:
+            raise LimitReached(limit, f"{viewer} has {pending} purchases that are not paid")
+
+    async def _apply(self, rail: str, event: RailEvent) -> Heard:
+        purchase_id = uuid_of(event.purchase)
+        with refused_values():
+            async with transaction(self._pool) as connection:
+                fresh = await connection.fetchval(
+                    _NOTE_EVENT, rail, event.id, purchase_id, event.outcome.value, event.amount_minor, event.currency
+                )
+                effect = EventEffect.DUPLICATE
+                if fresh is not None:
+                    effect = await _move(connection, rail, event)
+                    await connection.execute(_NOTE_EFFECT, rail, event.id, effect.value)
+        if effect in (EventEffect.WRONG_AMOUNT, EventEffect.UNKNOWN_PURCHASE):
+            _log.error("rail_event_unusable", rail=rail, rail_event=event.id, effect=effect.value)
+            return Heard(effect, event.id)
+        await self._credit_if_owed(purchase_id)
+        return Heard(effect, event.id, await self._of_rail(rail, event.purchase))
+
+    async def _credit_if_owed(self, purchase_id: uuid.UUID) -> None:
+        """Also after a duplicate: the first hearing may have died between its two halves."""
+        async with connected(self._pool) as connection:
+            row = await connection.fetchrow(
+                "SELECT * FROM credits WHERE id = $1 AND cause = $2 AND due_at IS NOT NULL AND credited_at IS NULL",
+                purchase_id,
+                Cause.PURCHASE.value,
+            )
+        if row is not None:
+            await self._crediting.credit(row, fresh=False)
+
+    async def _of_rail(self, rail: str, purchase_id: bytes) -> Purchase | None:
+        purchase = await self.get(purchase_id)
+        return purchase if purchase is not None and purchase.rail == rail else None
+
+    async def _give_up(self, purchase: Purchase) -> bool:
+        rail = self._rails.get(purchase.rail)
+        try:
+            event = None if rail is None else await rail.status(purchase)
+            if event is None:
+                if rail is not None and not await rail.cancel(purchase):
+                    return False
+                event = _expiry(purchase)
+        except RailUnavailable as exc:
+            _log.warning("rail_unavailable", rail=purchase.rail, error=str(exc))
+            return False
+        heard = await self._apply(purchase.rail, event)
+        return heard.effect is EventEffect.APPLIED
+
+
+async def _move(connection: Connection, rail: str, event: RailEvent) -> EventEffect:
+    """Let a fresh event move its purchase, inside the transaction that stores the event."""
+    purchase_id = uuid_of(event.purchase)
+    row = await connection.fetchrow(
+        "SELECT state, price_minor, currency FROM purchases WHERE id = $1 AND rail = $2 FOR UPDATE", purchase_id, rail
+    )
+    if row is None:
+        # Also when another rail has it: a provider has no say over what was not bought there.
+        return EventEffect.UNKNOWN_PURCHASE
+    if (event.amount_minor, event.currency) != (row["price_minor"], row["currency"]):
+        return EventEffect.WRONG_AMOUNT
+    state = after_outcome(PurchaseState(row["state"]), event.outcome)
+    if state is None:
+        return EventEffect.NO_CHANGE
+    await connection.execute(_MOVE, purchase_id, state.value)
+    if state is PurchaseState.PAID:
+        await connection.execute(_OWE, purchase_id)
+    return EventEffect.APPLIED
+
+
+def _expiry(purchase: Purchase) -> RailEvent:
+    """Our own word that a purchase is given up, stored as an event so that it has its place among the others."""
+    event_id = f"given_up_{format_id(purchase.id)}"
+    return RailEvent(event_id, purchase.id, RailOutcome.EXPIRED, purchase.price_minor, purchase.currency)
+
+
+def _order_of(purchase: Purchase) -> PurchaseOrder:
+    return PurchaseOrder(**{name: getattr(purchase, name) for name in _ORDER_NAMES})
+
+
+def _purchase(row: asyncpg.Record) -> Purchase:
+    return Purchase(
+        id=row["id"].bytes,
+        viewer=ViewerId(row["viewer"]),
+        package=row["package"],
+        coins=row["coins"],
+        bonus_coins=row["bonus_coins"],
+        price_minor=row["price_minor"],
+        currency=row["currency"],
+        country=row["country"],
+        platform=row["platform"],
+        promotion=row["promotion"],
+        rail=row["rail"],
+        state=PurchaseState(row["state"]),
+        checkout=row["checkout"] or "",
+        created_ms=ms_of(row["made_at"]),
+        balance_coins=row["balance_coins"],
+    )

@@ -1,0 +1,1 @@
+"""Payment and payout providers, each behind the same interface."""
