@@ -1,0 +1,163 @@
+"""The Lua scripts of rooms, one typed call each. The headers of the files under `lua/` say what goes in and out."""
+
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from gateway.room.config import RoomConfig
+from gateway.room.facts import GiftFact, encode_fact
+from gateway.room_keys import combo_field, keys_of
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_BATCH_ARRAY: Final = b"\x94"
+
+
+class Telling(Struct, frozen=True, gc=False):
+    """A gift from the journal, for one room.
+
+    Attributes:
+        combo_key: the ledger's key of the combo; empty for a gift outside any.
+        end: the end of that combo as it will be told unless another gift comes.
+    """
+
+    fact: GiftFact
+    combo_key: str = ""
+    end: GiftFact | None = None
+
+
+class RoomTelling(Struct, frozen=True):
+    """What a room is to be told, records of one partition in their order. `epoch` is the newest of them."""
+
+    room: str
+    epoch: int
+    tellings: list[Telling]
+
+
+class ComboEnding(Struct, frozen=True):
+    """A combo whose deadline has passed."""
+
+    room: str
+    epoch: int
+    viewer: str
+    combo_key: str
+    combo_id: bytes
+
+
+Call = tuple[tuple[bytes, ...], tuple[Any, ...]]
+
+
+class RoomScript:
+    """One Lua file: called by its SHA-1, loaded again when the server has forgotten it."""
+
+    def __init__(self, name: str) -> None:
+        self._source = (resources.files("gateway") / "lua" / f"{name}.lua").read_bytes()
+        self._sha = hashlib.sha1(self._source, usedforsecurity=False).hexdigest()
+
+    async def call_all(
+        self, redis: Redis, calls: Sequence[Call], publish: tuple[bytes, bytes] | None = None
+    ) -> list[Any]:
+        """Run it for each of `calls` in one round trip, and publish a message with them.
+
+        When the server has forgotten the script all are run again, so with more than one call it must be one that may
+        be repeated, and no two calls may be of one room: the second could then run without the first.
+
+        Raises:
+            redis.RedisError, OSError: some of the calls may have been carried out.
+        """
+        answers = await self._attempt(redis, calls, publish)
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            await redis.script_load(self._source)
+            answers = await self._attempt(redis, calls, None)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers[: len(calls)]
+
+    async def _attempt(self, redis: Redis, calls: Sequence[Call], publish: tuple[bytes, bytes] | None) -> list[Any]:
+        pipeline = redis.pipeline(transaction=False)
+        for keys, args in calls:
+            pipeline.evalsha(self._sha, len(keys), *keys, *args)
+        if publish is not None:
+            pipeline.execute_command("SPUBLISH", *publish)
+        return list(await pipeline.execute(raise_on_error=False))
+
+
+class RoomScripts:
+    """Typed calls of the scripts against one server."""
+
+    def __init__(self, redis: Redis, config: RoomConfig) -> None:
+        self._redis = redis
+        self._config = config
+        self._tell = RoomScript("tell")
+        self._end_combo = RoomScript("end_combo")
+        self._test_gift = RoomScript("test_gift")
+        self._presence = RoomScript("presence")
+
+    async def tell(self, rooms: Sequence[RoomTelling], publish: tuple[bytes, bytes] | None) -> list[int]:
+        """Tell rooms, each at most once here; repeating it adds nothing. Returns each room's last seq.
+
+        Raises:
+            redis.RedisError, OSError: some rooms may have been told; telling all again is right.
+        """
+        return await self._tell.call_all(self._redis, [self._tell_call(room) for room in rooms], publish)
+
+    async def end_combo(self, ending: ComboEnding) -> int:
+        """Tell the room that a combo has ended. Returns the seq of the end, 0 when the combo was not open there.
+
+        Raises:
+            redis.RedisError, OSError: it may have been told; repeating it is right.
+        """
+        keys = keys_of(ending.room)
+        field = combo_field(ending.viewer, ending.combo_key)
+        args = (field, ending.combo_id, _head(ending.room), ending.epoch, self._config.history_facts_max)
+        call = ((keys.meta, keys.history, keys.combos, keys.channel), args)
+        return int((await self._end_combo.call_all(self._redis, [call]))[0])
+
+    async def test_gift(self, room: str, fact: GiftFact) -> tuple[int, int]:
+        """Show a gift that nobody paid; returns its epoch and seq.
+
+        Raises:
+            redis.RedisError, OSError: it may have been shown.
+        """
+        keys = keys_of(room)
+        args = (_head(room), self._config.history_facts_max, encode_fact(fact))
+        answers = await self._test_gift.call_all(self._redis, [((keys.meta, keys.history, keys.channel), args)])
+        epoch, seq = answers[0]
+        return int(epoch), int(seq)
+
+    async def presence(self, room: str, gateway: str, count: int) -> int:
+        """Note a gateway's viewers; returns those of all gateways.
+
+        Raises:
+            redis.RedisError, OSError: the server did not answer.
+        """
+        call = ((keys_of(room).presence,), (gateway, count, self._config.presence_life_ms))
+        return int((await self._presence.call_all(self._redis, [call]))[0])
+
+    def _tell_call(self, room: RoomTelling) -> Call:
+        config, keys = self._config, keys_of(room.room)
+        rows = []
+        args: list[bytes] = [b""]
+        for telling in room.tellings:
+            fact, end = telling.fact, telling.end
+            field = combo_field(fact.sender, telling.combo_key) if end is not None else ""
+            if fact.anonymous:
+                rows.append((fact.partition, fact.record, fact.coins, field, "", b""))
+            else:
+                name = _encoder.encode((fact.name, fact.level))
+                rows.append((fact.partition, fact.record, fact.coins, field, fact.sender, name))
+            args.append(encode_fact(fact))
+            args.append(b"" if end is None or end.combo is None else end.combo.id + encode_fact(end))
+        limits = (config.history_facts_max, config.board_viewers_max)
+        args[0] = _encoder.encode((_head(room.room), room.epoch, *limits, rows))
+        return (keys.meta, keys.history, keys.combos, keys.board, keys.names, keys.channel), tuple(args)
+
+
+def _head(room: str) -> bytes:
+    return _BATCH_ARRAY + _encoder.encode(room)
