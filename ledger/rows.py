@@ -39,6 +39,7 @@ def refused_values() -> Iterator[None]:
     try:
         yield
     except pg.CheckViolationError as exc:
-        raise ValueRefused(str(exc.constraint_name), str(exc)) from exc
+        # Without PostgreSQL's detail, and so without the cause: it shows the whole row, which may not be for logs.
+        raise ValueRefused(str(exc.constraint_name), str(exc.args[0])) from None
     except pg.DataError as exc:
-        raise ValueRefused("", str(exc)) from exc
+        raise ValueRefused("", str(exc.args[0])) from None

@@ -38,7 +38,7 @@ CREATE TABLE credits (
     credited_at   TIMESTAMPTZ,
     balance_coins BIGINT      CHECK (balance_coins BETWEEN 0 AND 9007199254740991),
     -- Why it never will be credited; a paid purchase stays owed instead.
-    refusal       TEXT        COLLATE "C" CHECK (refusal = 'amount_overflow' AND cause = 'grant'),
+    refusal       TEXT        COLLATE "C" CHECK (refusal IS NULL OR (refusal = 'amount_overflow' AND cause = 'grant')),
     CHECK ((credited_at IS NULL) = (balance_coins IS NULL)),
     CHECK (credited_at IS NULL OR (due_at IS NOT NULL AND refusal IS NULL))
 );
