@@ -1,24 +1,52 @@
-# Everything a fresh machine needs is made here: `make test` sets up by itself.
-PYTHON ?= python3
+# Everything a fresh machine needs is made here: `make run` and `make test` set up by themselves.
+# Needed: Linux and Python 3.11 or newer. Node is taken from the system where it is new enough, else from a wheel.
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
+	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST_FLAGS ?= -n 2
+WEB_SOURCES := $(shell find gateway/web -name node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: setup test check bench clean
+.PHONY: setup web run test check bench clean
 
 setup: .venv/ready
 
+# Vite asks for Node 20.19, or 22.12, or newer. A machine without it gets node and npm from PyPI, into .venv.
+NODE_FITS := node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
+	process.exit((a == 20 && b >= 19) || (a == 22 && b >= 12) || a > 22 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null
+
 .venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
-test: setup
-	$(BIN)/python -m pytest -n 2
+web: gateway/static/.built
+
+gateway/static/.built: $(WEB_SOURCES) requirements-web.lock | .venv/ready
+	@$(NODE_FITS) || $(PIP) --require-hashes -r requirements-web.lock
+	@if $(NODE_FITS); then :; else export PATH="$(CURDIR)/$(BIN):$$PATH"; fi; \
+	cd gateway/web && npm ci --no-audit --no-fund --loglevel=error && npm run build --silent
+	touch $@
+
+run: setup web
+	$(BIN)/giftwire serve --demo
+
+test: setup web
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Each measurement starts a server of its own and prints a ratio to a reference of the same run.
+bench: setup
+	$(BIN)/giftwire bench ledger
+	$(BIN)/giftwire bench fanout
+	$(BIN)/giftwire bench memory
+	$(BIN)/giftwire bench latency
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache gateway/static gateway/web/node_modules

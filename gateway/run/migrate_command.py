@@ -1,4 +1,4 @@
-"""`giftwire migrate`: brings the database to the schema of this code. `serve` does the same before it starts the rest."""
+"""`giftwire migrate`: brings the database to the schema of this code, as `serve` does before it starts the rest."""
 
 import asyncio
 from pathlib import Path

@@ -1,0 +1,58 @@
+"""A port is shared by the gateways of one serve, and by nobody else."""
+
+import contextlib
+import select
+import socket
+
+import pytest
+
+from gateway.run.port import HostUnusable, PortTaken, Reservation, shared_socket
+
+HOST = "127.0.0.1"
+
+
+def test_gateways_share_a_reserved_port() -> None:
+    """Several listen on it, and a connection is accepted by one of them."""
+    with (
+        contextlib.closing(Reservation(HOST, 0)) as reservation,
+        contextlib.closing(shared_socket(HOST, reservation.port)) as first,
+        contextlib.closing(shared_socket(HOST, reservation.port)) as second,
+        socket.create_connection((HOST, reservation.port)),
+    ):
+        assert select.select([first, second], [], [], 10)[0]
+
+
+def test_port_reserved_twice() -> None:
+    """The second is refused with the number and a way out, also while nobody listens yet."""
+    with (
+        contextlib.closing(Reservation(HOST, 0)) as reservation,
+        pytest.raises(PortTaken, match=f"port {reservation.port} .* choose another with --port"),
+    ):
+        Reservation(HOST, reservation.port)
+    Reservation(HOST, reservation.port).close()
+
+
+def test_port_of_another_program() -> None:
+    """It is refused, even if that program would share it."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind((HOST, 0))
+        other.listen()
+        with pytest.raises(PortTaken):
+            Reservation(HOST, other.getsockname()[1])
+
+
+def test_port_shared_with_another_program() -> None:
+    """A gateway does not listen beside a program that does not share."""
+    with socket.socket() as other:
+        other.bind((HOST, 0))
+        other.listen()
+        with pytest.raises(PortTaken):
+            shared_socket(HOST, other.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "203.0.113.1"])
+def test_host_that_is_not_ours(host: str) -> None:
+    """It is refused by name."""
+    with pytest.raises(HostUnusable, match=host):
+        Reservation(host, 0)
