@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import struct
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from ledger.batcher import Batcher, Told
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerError, LedgerUnavailable
-from ledger.journal import encode_body
+from ledger.journal import JournalReader, Position, encode_body
 from ledger.keys import DEPLOYMENT, Keys
 from ledger.model import (
     CreditBody,
@@ -117,6 +117,10 @@ class Ledger:
         except LOST:
             return CreditRefused(Refusal.UNKNOWN)
 
+    async def ping(self) -> None:
+        """See that the server answers."""
+        await self._read(self.redis.ping())
+
     async def balance(self, viewer: str) -> int:
         """Coins in a viewer's wallet; 0 for a viewer never heard of."""
         keys = self.keys.of(self.keys.partition_of(viewer))
@@ -136,8 +140,26 @@ class Ledger:
 
     async def forget_combo(self, partition: Partition, viewer: str, combo_key: str, combo_id: bytes) -> None:
         """The combo's end has been told: drop it, unless a newer one has taken its place."""
-        field = f"{viewer}\0{combo_key}".encode()
-        await self._read(self._scripts.forget_combo(partition, field, combo_id))
+        await self.forget_combos([(partition, viewer, combo_key, combo_id)])
+
+    async def forget_combos(self, ended: Sequence[tuple[Partition, str, str, bytes]]) -> None:
+        """The ends of several combos have been told; each is (partition, viewer, combo key, combo id)."""
+        combos = [(partition, f"{viewer}\0{key}".encode(), combo_id) for partition, viewer, key, combo_id in ended]
+        await self._read(self._scripts.forget_combos(combos))
+
+    def journal_reader(self, positions: Mapping[Partition, Position]) -> JournalReader:
+        """Reads the records of every partition, each from its position; a missing one begins at the first record."""
+        return JournalReader(self.redis, self.keys, [partition for partition, _ in self.keys.all()], positions)
+
+    async def relay_positions(self) -> dict[Partition, Position]:
+        """How far the rooms were told of each partition, as `save_relay_positions` noted it."""
+        every = self.keys.all()
+        stored = await self._read(self.redis.mget([keys.relay for _, keys in every]))
+        return {partition: Position.parse(value) for (partition, _), value in zip(every, stored, strict=True) if value}
+
+    async def save_relay_positions(self, positions: Mapping[Partition, Position]) -> None:
+        """The rooms were told up to here. A position only rises: the journal behind it may be gone."""
+        await self._read(self._scripts.note_relayed(positions))
 
     async def trim(self, partition: Partition, epoch: int, seq: int, flushed_seq: int) -> int:
         """Drop journal entries up to (epoch, seq); see `Scripts.trim`."""
