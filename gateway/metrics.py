@@ -86,6 +86,12 @@ TICK_SOCKETS: Final = Metric(Counter, "giftwire_tick_sockets_total", "Sockets th
 ROOMS: Final = Metric(Gauge, "giftwire_rooms", "Rooms that this process holds.")
 EVENTS: Final = Metric(Counter, "giftwire_events_total", "Events of rooms that came in from the channels.")
 RESYNCS: Final = Metric(Counter, "giftwire_resyncs_total", "Times that a room was read again after a gap.")
+ACK_LAG: Final = Metric(
+    Histogram,
+    "giftwire_ack_lag_events",
+    "Events that an overlay had not shown yet when it acknowledged.",
+    buckets=(0.0, 1.0, 10.0, 100.0, 1_000.0, 10_000.0),
+)
 REQUESTS: Final = Metric(
     Counter,
     "giftwire_http_requests_total",
@@ -98,7 +104,7 @@ REQUEST_SECONDS: Final = Metric(
 
 METRICS: Final = (
     *(SOCKETS, SOCKETS_OPENED, SOCKETS_CLOSED, SESSIONS, FRAMES, FRAME_BYTES, SHED, GIFTS, GIFT_SECONDS),
-    *(TICKS, TICK_SECONDS, TICK_SOCKETS, ROOMS, EVENTS, RESYNCS, REQUESTS, REQUEST_SECONDS),
+    *(TICKS, TICK_SECONDS, TICK_SOCKETS, ROOMS, EVENTS, RESYNCS, ACK_LAG, REQUESTS, REQUEST_SECONDS),
 )
 
 
@@ -186,6 +192,10 @@ class Metrics:
     def resynced(self) -> None:
         """A room was read again after a gap."""
         self._counter(RESYNCS).inc()
+
+    def acknowledged(self, lag_events: int) -> None:
+        """An overlay acknowledged while so many events were newer."""
+        _histogram(self._made[ACK_LAG.name]).observe(lag_events)
 
     # HTTP.
 

@@ -26,13 +26,16 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         presence_ms: how often a gateway tells how many viewers of a room it has.
         presence_life_ms: a gateway that has not told for so long counts for nothing.
         tell_facts_max: facts that one script call tells a room; more go in the next.
+        endings_max: combos that one round trip ends; more go in the next.
         broker_connections_max: connections of one process for reading and telling rooms.
         broker_timeout_ms: how long the server may take for one command.
         reconnect_ms_max: the longest pause between two attempts while the server is away.
         ping_ms: a subscription that was silent for so long is pinged; after the same time again it counts as lost.
         relay_entries_max: journal entries that the relay takes from each partition in one read.
+        relay_records_max: journal records that the relay means to take in one read; it asks for fewer entries then.
         relay_idle_ms: the longest that the idle relay waits in one read.
         relay_save_ms: while busy, the relay notes how far it is no more often than this.
+        combo_window_ms: a combo goes on as long as its next gift comes this soon.
         combo_late_ms_max: a combo that is open so long after its deadline is a fault to the audit.
     """
 
@@ -49,11 +52,14 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     presence_ms: _Millis = 2_000
     presence_life_ms: _Millis = 7_000
     tell_facts_max: Annotated[int, Meta(ge=1, le=2_000)] = 256
+    endings_max: Annotated[int, Meta(ge=1, le=2_000)] = 256
     broker_connections_max: Annotated[int, Meta(ge=2, le=500)] = 16
     broker_timeout_ms: _Millis = 5_000
     reconnect_ms_max: _Millis = 1_000
     ping_ms: _Millis = 3_000
     relay_entries_max: Annotated[int, Meta(ge=1, le=10_000)] = 32
+    relay_records_max: _Count = 4_000
     relay_idle_ms: Annotated[int, Meta(ge=1, le=4_000)] = 500
     relay_save_ms: _Millis = 100
+    combo_window_ms: Annotated[int, Meta(ge=500, le=60_000)] = 5_000
     combo_late_ms_max: _Millis = 10_000

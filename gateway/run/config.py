@@ -11,6 +11,9 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway.edge.config import EdgeConfig
+from gateway.http.config import HttpConfig
+from gateway.room.config import RoomConfig
 from ledger.config import Endpoints, LedgerConfig
 
 _Url = Annotated[str, Meta(min_length=1, max_length=4096)]
@@ -76,6 +79,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     drain_ms_max: Annotated[int, Meta(ge=0, le=600_000)] = 3_000
     embedded: EmbeddedConfig = EmbeddedConfig()
     ledger: LedgerConfig = LedgerConfig()
+    rooms: RoomConfig = RoomConfig()
+    edge: EdgeConfig = EdgeConfig()
+    http: HttpConfig = HttpConfig()
 
     @property
     def gateways(self) -> int:

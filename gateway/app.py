@@ -1,0 +1,153 @@
+"""The composition root of a gateway: the only place that builds its parts and knows the order of start and stop."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from catalog.load import Catalog, load_catalog
+from gateway.auth import Tokens
+from gateway.broker import Broker, open_broker
+from gateway.edge.edge import Edge
+from gateway.edge.session import Session, SessionServices
+from gateway.gifts import GiftDesk
+from gateway.http.routes import build_http
+from gateway.metrics import Metrics
+from gateway.places import Places
+from gateway.revocations import Revocations, open_revocations
+from gateway.rooms import Rooms, RoomsConfig
+from gateway.run.config import Config
+from gateway.services import Services
+from gateway.tasks import Tasks
+from gateway.wallets import Wallets
+from gateway.wire.codes import NoticeCode
+from gateway.wire.messages import Notice
+from ledger.office import Office, open_office
+from ledger.rails.sandbox import SandboxRail
+from ledger.service import Ledger, open_ledger
+
+DRAIN: Notice = Notice(NoticeCode.DRAIN.value, "This server is going away: come back and you will meet another.")
+_log = structlog.get_logger()
+
+
+def now_ms() -> int:
+    """Milliseconds since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class App:
+    """A gateway: started, drained and stopped in order.
+
+    Attributes:
+        asgi: the HTTP side.
+        ws_protocol_class: makes a WebSocket protocol for each connection; what uvicorn is given as `ws`.
+    """
+
+    def __init__(self, services: Services, wallets: Wallets, tasks: Tasks) -> None:
+        self.services = services
+        self.asgi: Any = build_http(services)
+        self.ws_protocol_class: Callable[..., Any] = services.edge.protocol
+        self._wallets = wallets
+        self._tasks = tasks
+
+    async def start(self) -> None:
+        """Take orders from now on.
+
+        Raises:
+            LedgerUnavailable: Redis or Valkey does not answer.
+            WrongDeployment: its data was laid out for another number of partitions.
+        """
+        services = self.services
+        await services.ledger.start()
+        await services.broker.start(services.rooms.heard, self._wallets.changed, services.rooms.lost)
+        services.rooms.start()
+        services.edge.start()
+
+    async def drain(self) -> None:
+        """Tell everybody to come back elsewhere, and wait until they have gone."""
+        await self.services.edge.drain(_hint)
+
+    async def stop(self) -> None:
+        """Commit the gifts that wait, then let go of everything."""
+        services = self.services
+        await services.ledger.batcher.stop()
+        await services.edge.stop()
+        await services.rooms.stop()
+        await self._tasks.stop()
+        await services.broker.stop()
+        await services.revocations.close()
+        await services.office.close()
+        await services.ledger.stop()
+
+
+async def build(config: Config) -> App:
+    """A gateway for this configuration, in which both servers and the signing key are named.
+
+    Raises:
+        CatalogInvalid: the catalogue cannot be used.
+        ValueError: no signing key is given.
+    """
+    if config.signing_key is None:
+        raise ValueError("a gateway needs the signing key")
+    ledger = open_ledger(config.ledger)
+    sandbox = SandboxRail.from_key(config.signing_key) if config.demo else None
+    office = await open_office(config.ledger, ledger, rails=[] if sandbox is None else [sandbox])
+    return _put_together(
+        config,
+        load_catalog(config.catalog_file),
+        Tokens(config.signing_key),
+        ledger,
+        office,
+        open_broker(config.ledger, config.rooms),
+        open_revocations(config.ledger, config.http.overlay_tokens_max),
+        sandbox,
+    )
+
+
+def _put_together(
+    config: Config,
+    catalog: Catalog,
+    tokens: Tokens,
+    ledger: Ledger,
+    office: Office,
+    broker: Broker,
+    revocations: Revocations,
+    sandbox: SandboxRail | None,
+) -> App:
+    metrics, tasks, wallets = Metrics(), Tasks("gateway"), Wallets()
+    places = Places(office.directory.place, time.monotonic)
+    desk = GiftDesk(catalog, ledger, config.rooms.combo_window_ms)
+    rooms = Rooms(broker, places, RoomsConfig(config.rooms, config.edge), metrics, now_ms, tasks.spawn)
+    sessions = SessionServices(
+        tokens=tokens,
+        ledger=ledger,
+        desk=desk,
+        places=places,
+        rooms=rooms,
+        wallets=wallets,
+        metrics=metrics,
+        now_ms=now_ms,
+        spawn=tasks.spawn,
+        revoked=revocations.is_revoked,
+    )
+    services = Services(
+        config=config,
+        catalog=catalog,
+        tokens=tokens,
+        ledger=ledger,
+        office=office,
+        broker=broker,
+        desk=desk,
+        places=places,
+        rooms=rooms,
+        revocations=revocations,
+        metrics=metrics,
+        edge=Edge(config.edge, sessions),
+        sandbox=sandbox,
+    )
+    return App(services, wallets, tasks)
+
+
+def _hint(session: Session) -> None:
+    session.notify(DRAIN)

@@ -1,0 +1,44 @@
+"""What an operator may set about connections, with its bounds."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+_Millis = Annotated[int, Meta(ge=1, le=2**40)]
+_Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the WebSocket edge.
+
+    Attributes:
+        sessions_max: connections of one gateway process; one more is refused with HTTP 503.
+        hello_ms_max: a connection that has not said hello by then is closed.
+        heartbeat_ms: a connection that is silent this long is pinged, and closed after as long again.
+        message_bytes_max: a longer client message closes the connection (1009).
+        rooms_per_session_max: rooms that one connection may be in.
+        commands_per_s_max: commands of one connection a second, over a longer time.
+        commands_burst_max: commands that may come at once after a quiet time.
+        gifts_in_flight_max: gifts of one connection that wait for their outcome.
+        viewer_queue_bytes_max: unsent bytes of a viewer above which ticks are skipped.
+        overlay_queue_bytes_max: unsent bytes of an overlay or creator above which it is closed to resume.
+        slow_ms_max: a viewer whose ticks have been skipped this long is closed.
+        close_ms_max: how long the other side may take to answer a close.
+        fan_out_slice_max: sockets that one slice of a fan-out writes before others get their turn.
+        origins: origins that browsers may come from, separated by spaces; `*` for any (tokens are not cookies).
+    """
+
+    sessions_max: _Count = 50_000
+    hello_ms_max: _Millis = 5_000
+    heartbeat_ms: _Millis = 20_000
+    message_bytes_max: Annotated[int, Meta(ge=1024, le=16 * 1024)] = 16 * 1024
+    rooms_per_session_max: Annotated[int, Meta(ge=1, le=1000)] = 16
+    commands_per_s_max: Annotated[int, Meta(ge=1, le=100_000)] = 200
+    commands_burst_max: Annotated[int, Meta(ge=1, le=100_000)] = 400
+    gifts_in_flight_max: _Count = 500
+    viewer_queue_bytes_max: _Count = 64 * 1024
+    overlay_queue_bytes_max: _Count = 4 * 2**20
+    slow_ms_max: _Millis = 15_000
+    close_ms_max: _Millis = 2_000
+    fan_out_slice_max: Annotated[int, Meta(ge=1, le=100_000)] = 400
+    origins: Annotated[str, Meta(max_length=4096)] = "*"

@@ -1,0 +1,141 @@
+"""What all connections of one gateway process share: their registry, the heartbeat, the counts and the way to close.
+
+`Edge.protocol` is what uvicorn is given as its WebSocket protocol: called once a connection with uvicorn's own keyword
+arguments, which we do not need.
+"""
+
+import asyncio
+import http
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from gateway.edge.config import EdgeConfig
+from gateway.edge.connection import PATH, Connection
+from gateway.edge.session import Session, SessionServices
+from gateway.metrics import Shed
+from gateway.wire.codes import CloseCode
+
+BEATS: Final = 40
+"""The heartbeat looks at one part in so many of the connections at a time, so that pings do not come in bursts."""
+DRAIN_STEP_S: Final = 0.02
+
+
+class Edge:
+    """The connections of this process.
+
+    Args:
+        services: what sessions need.
+    """
+
+    def __init__(self, config: EdgeConfig, services: SessionServices) -> None:
+        self.config = config
+        self.silent = logging.getLogger("gateway.edge.websockets")
+        self.silent.setLevel(logging.CRITICAL + 1)
+        self._services = services
+        self._parts: list[set[Connection]] = [set() for _ in range(BEATS)]
+        self._next_part = 0
+        self._part_of: dict[Connection, int] = {}
+        self._origins = frozenset(config.origins.split())
+        self._heart: asyncio.Task[None] | None = None
+        self._draining = False
+        self._empty = asyncio.Event()
+
+    def protocol(self, **_: Any) -> Connection:
+        """A connection for uvicorn's hand-over."""
+        return Connection(self)
+
+    def start(self) -> None:
+        """Begin the heartbeat."""
+        self._heart = asyncio.create_task(self._beat(), name="heartbeat")
+
+    async def drain(self, hint: Callable[[Session], None]) -> None:
+        """Send everybody elsewhere, a part at a time.
+
+        Args:
+            hint: told each session before its close.
+        """
+        self._draining = True
+        for part in self._parts:
+            for connection in list(part):
+                if connection.session is not None:
+                    hint(connection.session)
+                connection.close(CloseCode.GOING_AWAY, "the server is going away")
+            await asyncio.sleep(DRAIN_STEP_S)
+        if self._part_of:
+            self._empty.clear()
+            await self._empty.wait()
+
+    async def stop(self) -> None:
+        """Let go of whoever is left."""
+        if self._heart is not None:
+            self._heart.cancel()
+            await asyncio.gather(self._heart, return_exceptions=True)
+        for connection in list(self._part_of):
+            connection.abort()
+
+    @property
+    def connections(self) -> int:
+        """How many sockets are open."""
+        return len(self._part_of)
+
+    # What a connection calls.
+
+    def connected(self, connection: Connection) -> None:
+        """It is there."""
+        part = self._next_part
+        self._next_part = (part + 1) % BEATS
+        self._part_of[connection] = part
+        self._parts[part].add(connection)
+        self._services.metrics.socket_opened()
+
+    def disconnected(self, connection: Connection) -> None:
+        """It is gone."""
+        part = self._part_of.pop(connection, None)
+        if part is not None:
+            self._parts[part].discard(connection)
+            self._services.metrics.socket_gone()
+        if not self._part_of:
+            self._empty.set()
+
+    def refuses(self, path: str, origin: str | None) -> tuple[http.HTTPStatus, str] | None:
+        """Why a handshake is refused, or None."""
+        if urlsplit(path).path != PATH:
+            return http.HTTPStatus.NOT_FOUND, f"The WebSocket is at {PATH}.\n"
+        if self._draining or len(self._part_of) > self.config.sessions_max:
+            self._services.metrics.shed(Shed.SESSIONS_MAX)
+            return http.HTTPStatus.SERVICE_UNAVAILABLE, "This server takes no more connections now.\n"
+        if origin is not None and "*" not in self._origins and origin not in self._origins:
+            return http.HTTPStatus.FORBIDDEN, "This origin is not allowed.\n"
+        return None
+
+    def open_session(self, connection: Connection) -> Session:
+        """The session of a connection whose handshake is done."""
+        return Session(connection, self._services, self.config)
+
+    def closed(self, code: int) -> None:
+        """We closed one with this code."""
+        self._services.metrics.socket_closed(code)
+
+    async def _beat(self) -> None:
+        pause_s = self.config.heartbeat_ms / 1000 / BEATS
+        while True:
+            for part in self._parts:
+                await asyncio.sleep(pause_s)
+                now_ms = self._services.now_ms()
+                for connection in list(part):
+                    self._look_at(connection, now_ms)
+
+    def _look_at(self, connection: Connection, now_ms: int) -> None:
+        session = connection.session
+        if session is not None and session.expired(now_ms):
+            connection.close(CloseCode.TOKEN_EXPIRED, "the token has expired")
+        elif connection.heard:
+            connection.heard = connection.pinged = False
+            connection.rest()
+        elif connection.pinged:
+            connection.close(CloseCode.HEARTBEAT, "nothing heard")
+            connection.abort()
+        elif not connection.is_closing:
+            connection.ping()

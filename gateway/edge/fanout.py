@@ -1,0 +1,125 @@
+"""One frame to many sockets: built once for each encoding, written in slices, skipped where a viewer does not keep up.
+
+An audience is the local half of a room. Viewers may be skipped: the next tick that fits is led by a notice, since what
+was skipped is not told again. Complete receivers (overlays, creators, operators) are never skipped: one whose queue
+passes its bound is closed, and resumes where it stopped.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gateway.edge.config import EdgeConfig
+from gateway.edge.connection import Connection, Written
+from gateway.edge.frames import frame
+from gateway.edge.session import Session
+from gateway.metrics import Metrics, Shed
+from gateway.wire.codec import Encoding, encode
+from gateway.wire.codes import CloseCode, NoticeCode
+from gateway.wire.messages import Notice, ServerMessage
+
+RESYNC: Final = Notice(NoticeCode.RESYNC.value, "Some events were not sent to you. What follows is the present state.")
+_RESYNC_FRAMES: Final = {encoding: frame(encode(RESYNC, encoding), encoding) for encoding in Encoding}
+
+
+class Audience:
+    """The sessions of one room on this gateway.
+
+    Args:
+        refresh: sends the room's present state to one session, after it was skipped.
+    """
+
+    def __init__(
+        self, config: EdgeConfig, metrics: Metrics, now_ms: Callable[[], int], refresh: Callable[[Session], None]
+    ) -> None:
+        self._config = config
+        self._metrics = metrics
+        self._now_ms = now_ms
+        self._refresh = refresh
+        self._viewers: dict[Encoding, dict[Connection, Session]] = {encoding: {} for encoding in Encoding}
+        self._complete: dict[Encoding, dict[Connection, Session]] = {encoding: {} for encoding in Encoding}
+
+    def __len__(self) -> int:
+        return self.viewers + self.complete
+
+    @property
+    def viewers(self) -> int:
+        """How many viewers."""
+        return sum(len(members) for members in self._viewers.values())
+
+    @property
+    def complete(self) -> int:
+        """How many that are told every gift."""
+        return sum(len(members) for members in self._complete.values())
+
+    def __contains__(self, session: Session) -> bool:
+        return session.connection in self._members(session)
+
+    def add(self, session: Session) -> None:
+        """It gets what is sent from now on."""
+        self._members(session)[session.connection] = session
+
+    def remove(self, session: Session) -> bool:
+        """It gets nothing more; False when it was not here."""
+        return self._members(session).pop(session.connection, None) is not None
+
+    def sessions(self) -> list[Session]:
+        """Everybody."""
+        return [
+            session for members in (*self._viewers.values(), *self._complete.values()) for session in members.values()
+        ]
+
+    def tell_complete(self, message: ServerMessage) -> None:
+        """Send to everyone who is told every gift."""
+        for encoding, members in self._complete.items():
+            if not members:
+                continue
+            built = frame(encode(message, encoding), encoding)
+            for connection in list(members):
+                if connection.waiting_bytes > self._config.overlay_queue_bytes_max:
+                    self._metrics.shed(Shed.SLOW_CONSUMER)
+                    connection.close(CloseCode.SLOW_CONSUMER, "too much is waiting: come back and resume")
+                else:
+                    connection.write(built)
+            self._metrics.frames_sent(len(members), len(built) * len(members))
+
+    def tell_viewers(self, message: ServerMessage) -> int:
+        """Send to every viewer; returns how many there are. Big audiences are written in slices."""
+        told = 0
+        for encoding, members in self._viewers.items():
+            if members:
+                told += len(members)
+                built = frame(encode(message, encoding), encoding)
+                self._write(list(members), built)
+        return told
+
+    def _write(self, connections: Sequence[Connection], built: bytes, start: int = 0) -> None:
+        end = start + self._config.fan_out_slice_max
+        bytes_max = self._config.viewer_queue_bytes_max
+        sent = 0
+        for connection in connections[start:end]:
+            if connection.slow_since_ms or connection.write_or_skip(built, bytes_max) is Written.SKIPPED:
+                self._skipped(connection)
+            else:
+                sent += 1
+        self._metrics.frames_sent(sent, sent * len(built))
+        if end < len(connections):
+            asyncio.get_running_loop().call_soon(self._write, connections, built, end)
+
+    def _skipped(self, connection: Connection) -> None:
+        """This tick is lost for a viewer; once its queue has emptied it is told so, and shown the present state."""
+        self._metrics.shed(Shed.TICK_SKIPPED)
+        now_ms = self._now_ms()
+        if not connection.slow_since_ms:
+            connection.slow_since_ms = now_ms
+        session = connection.session
+        if connection.waiting_bytes <= self._config.viewer_queue_bytes_max // 2 and session is not None:
+            connection.slow_since_ms = 0
+            connection.write(_RESYNC_FRAMES[connection.encoding])
+            self._refresh(session)
+        elif now_ms - connection.slow_since_ms > self._config.slow_ms_max:
+            self._metrics.shed(Shed.SLOW_CONSUMER)
+            connection.close(CloseCode.SLOW_CONSUMER, "too slow for this room")
+
+    def _members(self, session: Session) -> dict[Connection, Session]:
+        return (self._complete if session.complete else self._viewers)[session.connection.encoding]

@@ -1,0 +1,332 @@
+"""One authenticated connection: what it may ask, and what it is told. Reads messages, writes replies, knows no bytes.
+
+Everything here is synchronous. Work that must wait (entering a room for the first time, looking up a place) is handed
+to tasks that `SessionServices` owns, and comes back through a method of the session.
+"""
+
+import time
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from msgspec import UNSET, Struct
+
+from gateway.auth import BadToken, Identity, TokenExpired, Tokens
+from gateway.edge.config import EdgeConfig
+from gateway.edge.frames import frame
+from gateway.gifts import GiftDesk, GiftReply, Told, place_name, unknown_place
+from gateway.metrics import ACCEPTED, REPLAYED, Metrics, Shed
+from gateway.places import Places
+from gateway.replies import refused
+from gateway.wire.codec import BadMessage, decode, encode
+from gateway.wire.codes import CloseCode, Code
+from gateway.wire.messages import (
+    COUNT_MAX,
+    MESSAGE_LENGTH_MAX,
+    Ack,
+    Balance,
+    Hello,
+    Join,
+    Leave,
+    Left,
+    Limits,
+    Notice,
+    Ping,
+    Pong,
+    Refused,
+    SendGift,
+    ServerMessage,
+    Welcome,
+)
+from ledger.errors import LedgerUnavailable
+from ledger.model import GiftAccepted
+from ledger.service import Ledger
+
+if TYPE_CHECKING:
+    from gateway.edge.connection import Connection
+    from gateway.rooms import Rooms
+    from gateway.wallets import Wallets
+
+_log = structlog.get_logger()
+_Command = Hello | Join | Leave | Ping
+BAD_MESSAGES_MAX: Final = 50
+"""Messages that could not be understood, after which a connection is closed: it speaks another protocol."""
+
+
+class SessionServices(Struct, frozen=True):
+    """What sessions need of the process.
+
+    Attributes:
+        spawn: runs a coroutine as a task that somebody owns; what it raises is logged there.
+        revoked: whether a token has been taken back.
+    """
+
+    tokens: Tokens
+    ledger: Ledger
+    desk: GiftDesk
+    places: Places
+    rooms: "Rooms"
+    wallets: "Wallets"
+    now_ms: Callable[[], int]
+    spawn: Callable[[Coroutine[None, None, None]], None]
+    revoked: Callable[[str], Coroutine[None, None, bool]]
+    metrics: Metrics
+
+
+class Session:
+    """What a connection is once its handshake is done.
+
+    Attributes:
+        identity: None until the hello was answered.
+        rooms: names of the rooms that it is in or entering.
+        wallet_seq: journal seq of the newest wallet that it was told.
+    """
+
+    __slots__ = (
+        "_bad_messages",
+        "_config",
+        "_gifts_in_flight",
+        "_greeting",
+        "_services",
+        "_tokens_at_ms",
+        "_tokens_left",
+        "connection",
+        "identity",
+        "rooms",
+        "wallet_seq",
+    )
+
+    def __init__(self, connection: "Connection", services: SessionServices, config: EdgeConfig) -> None:
+        self.connection = connection
+        self.identity: Identity | None = None
+        self.rooms: frozenset[str] = frozenset()
+        self.wallet_seq = 0
+        self._services = services
+        self._config = config
+        self._greeting = False
+        self._gifts_in_flight = 0
+        self._bad_messages = 0
+        self._tokens_left = float(config.commands_burst_max)
+        self._tokens_at_ms = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is told every gift: overlays, creators and operators are, viewers get them merged."""
+        return self.identity is not None and self.identity.role != "viewer"
+
+    def expired(self, now_ms: int) -> bool:
+        """Whether its token's time is over."""
+        return self.identity is not None and self.identity.expires_ms <= now_ms
+
+    def send(self, message: ServerMessage) -> None:
+        """Write one message that must not be skipped; one to a connection that is gone is dropped."""
+        encoding = self.connection.encoding
+        self.connection.write(frame(encode(message, encoding), encoding))
+
+    def receive(self, payload: bytes) -> None:
+        """Carry out one message of the client."""
+        try:
+            message = decode(payload, self.connection.encoding)
+        except BadMessage as exc:
+            self._not_understood(exc)
+            return
+        if self.identity is None:
+            self._before_hello(message)
+            return
+        if isinstance(message, SendGift):
+            if self._may_command(message.ref, message.id):
+                self._give(self.identity, message)
+        elif isinstance(message, Ack):
+            self._services.rooms.acknowledge(self, message.room, message.seq)
+        elif self._may_command(message.ref):
+            self._command(self.identity, message)
+
+    def ended(self) -> None:
+        """The connection is gone."""
+        for room in self.rooms:
+            self._services.rooms.leave(self, room)
+        if self.identity is not None:
+            self._services.wallets.forget(self)
+            self._services.metrics.session_ended(self.identity.role)
+
+    # Hello.
+
+    def _before_hello(self, message: object) -> None:
+        if not isinstance(message, Hello):
+            self.connection.close(CloseCode.PROTOCOL_ERROR, "the first message must be hello")
+            return
+        if self._greeting:
+            return
+        self._greeting = True
+        try:
+            identity = self._services.tokens.verify(message.token)
+        except TokenExpired:
+            self.connection.close(CloseCode.TOKEN_EXPIRED, "the token has expired")
+            return
+        except BadToken:
+            self.connection.close(CloseCode.BAD_TOKEN, "the token is not valid")
+            return
+        self._services.spawn(self._greet(message, identity))
+
+    async def _greet(self, hello: Hello, identity: Identity) -> None:
+        services = self._services
+        balance: int | None = None
+        try:
+            if identity.jti and identity.role != "viewer" and await services.revoked(identity.jti):
+                self.connection.close(CloseCode.BAD_TOKEN, "the token was taken back")
+                return
+            if identity.role == "viewer":
+                balance = await services.ledger.balance(identity.user)
+        except LedgerUnavailable as exc:
+            _log.warning("hello_failed", error=str(exc))
+            self.connection.close(CloseCode.GOING_AWAY, "unavailable")
+            return
+        if self.connection.is_closing:
+            return
+        self.identity = identity
+        services.metrics.session_begun(identity.role)
+        if identity.role == "viewer":
+            services.wallets.remember(self)
+        self.send(
+            Welcome(
+                ref=hello.ref,
+                session=f"{id(self.connection):x}",
+                user=identity.user,
+                role=identity.role,
+                server_time_ms=services.now_ms(),
+                limits=self._limits(),
+                balance_coins=UNSET if balance is None else balance,
+            )
+        )
+
+    def _limits(self) -> Limits:
+        config = self._config
+        return Limits(
+            message_bytes_max=config.message_bytes_max,
+            gift_count_max=COUNT_MAX,
+            message_length_max=MESSAGE_LENGTH_MAX,
+            rooms_max=config.rooms_per_session_max,
+            commands_per_second_max=config.commands_per_s_max,
+            heartbeat_ms=config.heartbeat_ms,
+        )
+
+    # Commands.
+
+    def _command(self, identity: Identity, message: _Command) -> None:
+        if isinstance(message, Ping):
+            self.send(Pong(message.ref, self._services.now_ms()))
+        elif isinstance(message, Join):
+            self._join(identity, message)
+        elif isinstance(message, Leave):
+            self._leave(message)
+        else:
+            self.send(refused(Code.BAD_REQUEST, "hello was said already", ref=message.ref, field="$.type"))
+
+    def _join(self, identity: Identity, message: Join) -> None:
+        if identity.room is not None and identity.room != message.room:
+            self.send(refused(Code.NOT_ALLOWED, "The token is for another room.", ref=message.ref))
+            return
+        if message.room not in self.rooms and len(self.rooms) >= self._config.rooms_per_session_max:
+            self.send(refused(Code.NOT_ALLOWED, "This connection is in as many rooms as it may be.", ref=message.ref))
+            return
+        self.rooms |= {message.room}
+        self._services.spawn(self._services.rooms.enter(self, message))
+
+    def _leave(self, message: Leave) -> None:
+        if message.room in self.rooms:
+            self.rooms -= {message.room}
+            self._services.rooms.leave(self, message.room)
+        self.send(Left(message.ref, message.room))
+
+    def _give(self, identity: Identity, message: SendGift) -> None:
+        if self._gifts_in_flight >= self._config.gifts_in_flight_max:
+            self._services.metrics.shed(Shed.IN_FLIGHT_MAX)
+            self._told(refused(Code.OVERLOADED, ref=message.ref, id=message.id), None)
+            return
+        name = place_name(message)
+        if isinstance(name, Refused):
+            self._told(name, None)
+            return
+        if identity.room is not None and message.room != identity.room:
+            self._told(
+                refused(Code.NOT_ALLOWED, "The token is for another room.", ref=message.ref, id=message.id), None
+            )
+            return
+        self._gifts_in_flight += 1
+        began_s = time.perf_counter()
+
+        def outcome(reply: GiftReply, paid: GiftAccepted | None) -> None:
+            self._gifts_in_flight -= 1
+            self._told(reply, paid, time.perf_counter() - began_s)
+
+        place = self._services.places.peek(name)
+        if place is None:
+            self._services.spawn(self._find_and_give(identity, message, name, outcome))
+        else:
+            self._services.desk.give(identity, message, place, outcome)
+
+    async def _find_and_give(self, identity: Identity, message: SendGift, name: str, outcome: Told) -> None:
+        try:
+            place = await self._services.places.find(name)
+        except LedgerUnavailable:
+            outcome(refused(Code.UNAVAILABLE, ref=message.ref, id=message.id), None)
+            return
+        if place is None:
+            outcome(unknown_place(message), None)
+        else:
+            self._services.desk.give(identity, message, place, outcome)
+
+    def _told(self, reply: GiftReply, paid: GiftAccepted | None, took_s: float = 0.0) -> None:
+        if paid is not None and paid.seq > self.wallet_seq:
+            self.wallet_seq = paid.seq
+        if isinstance(reply, Refused):
+            self._services.metrics.gift_answered(reply.code, took_s)
+        else:
+            self._services.metrics.gift_answered(REPLAYED if reply.replay else ACCEPTED, took_s)
+        self.send(reply)
+
+    # Told by the process.
+
+    def wallet_changed(self, seq: int, balance_coins: int) -> None:
+        """The wallet holds this since the record `seq`; told unless something newer was told."""
+        if seq > self.wallet_seq:
+            self.wallet_seq = seq
+            self.send(Balance(balance_coins))
+
+    def notify(self, notice: Notice) -> None:
+        """Send a notice."""
+        if self.identity is not None:
+            self.send(notice)
+
+    # Limits.
+
+    def _not_understood(self, exc: BadMessage) -> None:
+        if self.identity is None:
+            self.connection.close(CloseCode.PROTOCOL_ERROR, "the first message must be hello")
+            return
+        self._bad_messages += 1
+        if self._bad_messages > BAD_MESSAGES_MAX:
+            self.connection.close(CloseCode.PROTOCOL_ERROR, "too many messages that could not be understood")
+            return
+        self.send(
+            refused(
+                Code.BAD_REQUEST,
+                exc.message,
+                ref=UNSET if exc.ref is None else exc.ref,
+                field=exc.field or "$",
+            )
+        )
+
+    def _may_command(self, ref: str, gift_id: str | None = None) -> bool:
+        """A bucket of commands that fills steadily; without one left the command is refused."""
+        config, now_ms = self._config, self._services.now_ms()
+        filled = (now_ms - self._tokens_at_ms) * config.commands_per_s_max / 1000
+        self._tokens_at_ms = now_ms
+        self._tokens_left = min(self._tokens_left + filled, config.commands_burst_max)
+        if self._tokens_left >= 1:
+            self._tokens_left -= 1
+            return True
+        wait_ms = max(1, round((1 - self._tokens_left) * 1000 / config.commands_per_s_max))
+        self._services.metrics.shed(Shed.RATE_LIMITED)
+        self.send(refused(Code.RATE_LIMITED, ref=ref, id=UNSET if gift_id is None else gift_id, retry_after_ms=wait_ms))
+        return False

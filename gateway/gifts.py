@@ -1,0 +1,139 @@
+"""How a gift is sent, on one page: find the gift and its price, guard, let the ledger pay, reply.
+
+The reply is given through a callback, since on the WebSocket path a gift has no task of its own.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+
+from catalog.gifts import Barrier, Gift, barrier
+from catalog.load import Catalog
+from gateway.auth import Identity
+from gateway.places import room_place, video_place
+from gateway.replies import refused, refused_by_ledger
+from gateway.room.facts import GiftDetails, encode_details
+from gateway.wire.codes import Code
+from gateway.wire.messages import Accepted, ComboCount, Refused, SendGift
+from ledger.commission import split
+from ledger.directory import Place
+from ledger.ids import format_id, id_time_ms, parse_id
+from ledger.model import GiftAccepted, GiftOrder, GiftOutcome, ViewerId
+from ledger.service import Ledger
+
+GiftReply = Accepted | Refused
+Told = Callable[[GiftReply, GiftAccepted | None], None]
+"""Hears the reply once, with the ledger's own outcome when it was accepted. Must not raise and must not block."""
+
+_BARRIERS: Final = {
+    Barrier.LEVEL: "This gift needs a higher level.",
+    Barrier.FANS_ONLY: "This gift is for members of the fan club.",
+    Barrier.NOT_ON_VIDEO: "This gift cannot be sent on a video.",
+}
+_content_encoder = msgspec.msgpack.Encoder()
+
+
+class GiftDesk:
+    """Where gifts are handed in.
+
+    Args:
+        combo_window_ms: a combo goes on as long as the next gift comes this soon.
+    """
+
+    def __init__(self, catalog: Catalog, ledger: Ledger, combo_window_ms: int) -> None:
+        self.catalog = catalog
+        self.combo_window_ms = combo_window_ms
+        self._ledger = ledger
+
+    def give(self, identity: Identity, command: SendGift, place: Place, told: Told) -> None:
+        """Pay for a gift at a place that exists.
+
+        Args:
+            place: the one that the command names.
+            told: hears an `Accepted` only once the record is on disk, when the ledger keeps to its durable mode.
+        """
+        order = self._order(identity, command, place)
+        if isinstance(order, Refused):
+            told(order, None)
+            return
+        ref, gift_id, in_combo = command.ref, command.id, command.combo
+
+        def paid(outcome: GiftOutcome) -> None:
+            if isinstance(outcome, GiftAccepted):
+                told(_accepted(outcome, ref, gift_id, in_combo=in_combo), outcome)
+            else:
+                told(refused_by_ledger(outcome, ref=ref, id=gift_id), None)
+
+        self._ledger.submit(order, paid)
+
+    def _order(self, identity: Identity, command: SendGift, place: Place) -> GiftOrder | Refused:
+        gift = self.catalog.gift(command.gift)
+        if gift is None:
+            return _refuse(command, Code.UNKNOWN_GIFT)
+        if command.to is not None and command.to != place.creator:
+            return _refuse(command, Code.UNKNOWN_RECEIVER)
+        hindrance = _hindrance(identity, command, gift)
+        if hindrance is not None:
+            return hindrance
+        coins = gift.price_coins * command.count
+        creator_diamonds, commission_diamonds = split(coins, place.commission_bp)
+        id_bytes = parse_id(command.id)
+        combo = command.combo
+        return GiftOrder(
+            id=id_bytes,
+            id_ms=id_time_ms(id_bytes),
+            viewer=ViewerId(identity.user),
+            creator=place.creator,
+            content=_content_encoder.encode(
+                (place.place, gift.id, command.count, combo, command.message, command.anonymous)
+            ),
+            place=place.place,
+            item=gift.id,
+            unit_coins=gift.price_coins,
+            count=command.count,
+            coins=coins,
+            creator_diamonds=creator_diamonds,
+            commission_diamonds=commission_diamonds,
+            combo_key=f"{place.place}|{gift.id}|{'a' if command.anonymous else 'n'}" if combo else "",
+            combo_window_ms=self.combo_window_ms if combo else 0,
+            details=encode_details(GiftDetails(identity.name, identity.level, command.anonymous, command.message)),
+        )
+
+
+def place_name(command: SendGift) -> str | Refused:
+    """The place that a command names, which must be a room or a video and not both."""
+    if (command.room is None) == (command.video is None):
+        return _refuse(command, Code.BAD_REQUEST, "exactly one of `room` and `video` is needed", field="$.room")
+    return room_place(command.room) if command.room is not None else video_place(str(command.video))
+
+
+def unknown_place(command: SendGift) -> Refused:
+    """There is no such room or video."""
+    return _refuse(command, Code.UNKNOWN_ROOM)
+
+
+def _hindrance(identity: Identity, command: SendGift, gift: Gift) -> Refused | None:
+    if identity.role != "viewer":
+        return _refuse(command, Code.NOT_ALLOWED, "Only a viewer's token can send gifts.")
+    if command.combo and not gift.combo:
+        return _refuse(command, Code.GIFT_NOT_AVAILABLE, "This gift cannot be sent in a combo.")
+    found = barrier(gift, level=identity.level, fan=False, on_video=command.video is not None)
+    return None if found is None else _refuse(command, Code.GIFT_NOT_AVAILABLE, _BARRIERS[found])
+
+
+def _refuse(command: SendGift, code: Code, message: str | None = None, *, field: str | None = None) -> Refused:
+    return refused(code, message, ref=command.ref, id=command.id, field=UNSET if field is None else field)
+
+
+def _accepted(outcome: GiftAccepted, ref: str, gift_id: str, *, in_combo: bool) -> Accepted:
+    combo = outcome.combo
+    return Accepted(
+        ref=ref,
+        id=gift_id,
+        coins=outcome.coins,
+        balance_coins=outcome.balance_coins,
+        replay=outcome.replay,
+        combo=ComboCount(format_id(combo.id), combo.count) if in_combo and combo is not None else UNSET,
+    )

@@ -1,0 +1,39 @@
+"""What a gateway process consists of, as one value: built in `gateway.app`, handed to the edge and to HTTP."""
+
+from msgspec import Struct
+
+from catalog.load import Catalog
+from gateway.auth import Tokens
+from gateway.broker import Broker
+from gateway.edge.edge import Edge
+from gateway.gifts import GiftDesk
+from gateway.metrics import Metrics
+from gateway.places import Places
+from gateway.revocations import Revocations
+from gateway.rooms import Rooms
+from gateway.run.config import Config
+from ledger.office import Office
+from ledger.rails.sandbox import SandboxRail
+from ledger.service import Ledger
+
+
+class Services(Struct, frozen=True):
+    """The parts, each with its own contract.
+
+    Attributes:
+        sandbox: the provider side of the demo's payment rail; None outside the demo.
+    """
+
+    config: Config
+    catalog: Catalog
+    tokens: Tokens
+    ledger: Ledger
+    office: Office
+    broker: Broker
+    desk: GiftDesk
+    places: Places
+    rooms: Rooms
+    revocations: Revocations
+    metrics: Metrics
+    edge: Edge
+    sandbox: SandboxRail | None
