@@ -1,0 +1,35 @@
+"""Frames are what RFC 6455 says they are, as another implementation reads them."""
+
+import pytest
+from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
+
+from gateway.edge.frames import PING_FRAME, frame
+from gateway.wire.codec import Encoding
+
+
+def _read(data: bytes) -> Frame:
+    reader = StreamReader()
+    reader.feed_data(data)
+    parsing = Frame.parse(reader.read_exact, mask=False, max_size=None)
+    try:
+        next(parsing)
+    except StopIteration as done:
+        assert not reader.buffer
+        result: Frame = done.value
+        return result
+    raise AssertionError("the frame is not whole")
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
+@pytest.mark.parametrize(("encoding", "opcode"), [(Encoding.JSON, Opcode.TEXT), (Encoding.MSGPACK, Opcode.BINARY)])
+def test_frame_is_read_back_at_every_length(size: int, encoding: Encoding, opcode: Opcode) -> None:
+    """Each of the three forms of the length, at its bounds."""
+    read = _read(frame(b"x" * size, encoding))
+    assert (read.opcode, read.fin, len(read.data)) == (opcode, True, size)
+
+
+def test_ping_frame_is_an_empty_ping() -> None:
+    """The one prepared ping."""
+    read = _read(PING_FRAME)
+    assert (read.opcode, bytes(read.data)) == (Opcode.PING, b"")

@@ -1,0 +1,79 @@
+"""Places are asked for once in a while, and go on when PostgreSQL does not."""
+
+import asyncio
+
+import pytest
+
+from gateway.places import FRESH_S, Places
+from ledger.directory import Place
+from ledger.errors import LedgerUnavailable
+from ledger.model import CreatorId
+
+
+class Directory:
+    """Answers from a dict, counts the questions, and can be away."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, Place] = {"room:demo": _place("room:demo", "One")}
+        self.asked = 0
+        self.away = False
+
+    async def place(self, name: str) -> Place | None:
+        self.asked += 1
+        if self.away:
+            raise LedgerUnavailable("away")
+        return self.places.get(name)
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def _place(name: str, title: str) -> Place:
+    return Place(
+        place=name, creator=CreatorId("cleo"), creator_name="Cleo", commission_bp=5000, title=title, settings=b""
+    )
+
+
+async def test_place_is_asked_for_once_while_it_is_fresh() -> None:
+    """Many gifts at once cost one question; the next one comes when the answer is old."""
+    directory, clock = Directory(), Clock()
+    places = Places(directory.place, clock)
+    found = await asyncio.gather(*(places.find("room:demo") for _ in range(20)))
+    assert {place.title for place in found if place} == {"One"}
+    assert directory.asked == 1
+    directory.places["room:demo"] = _place("room:demo", "Two")
+    clock.now_s = FRESH_S + 0.1
+    assert places.peek("room:demo") is None
+    again = await places.find("room:demo")
+    assert again is not None
+    assert again.title == "Two"
+    assert places.peek("room:demo") == again
+
+
+async def test_place_known_before_goes_on_while_postgresql_is_away() -> None:
+    """A gift does not fail because the directory cannot be asked again; a place never seen does."""
+    directory, clock = Directory(), Clock()
+    places = Places(directory.place, clock)
+    first = await places.find("room:demo")
+    directory.away = True
+    clock.now_s = FRESH_S + 0.1
+    assert await places.find("room:demo") == first
+    with pytest.raises(LedgerUnavailable):
+        await places.find("room:other")
+
+
+async def test_place_that_does_not_exist_is_seen_once_it_was_made() -> None:
+    """`forget` makes a change of our own visible at once."""
+    directory = Directory()
+    places = Places(directory.place, Clock())
+    assert await places.find("room:new") is None
+    directory.places["room:new"] = _place("room:new", "New")
+    assert await places.find("room:new") is None
+    places.forget("room:new")
+    assert await places.find("room:new") == directory.places["room:new"]
