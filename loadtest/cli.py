@@ -42,8 +42,12 @@ COULD_NOT_RUN = 2
 @click.option("--token-key-file", type=click.Path(path_type=Path), help="The signing key, when it is elsewhere.")
 @click.option("--token", help="An operator's token; made with the signing key when absent.")
 @click.option("--msgpack", is_flag=True, help="Speak the MessagePack subprotocol.")
-@click.option("--sender-processes", type=click.IntRange(1, 64), default=1, show_default=True)
-@click.option("--viewer-processes", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option(
+    "--sender-processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that send gifts."
+)
+@click.option(
+    "--viewer-processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of the viewers."
+)
 @click.option("--report", "report_dir", type=click.Path(path_type=Path), help="Folder for JSON reports and plots.")
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON, and nothing else.")
 @click.option("--quiet", is_flag=True, help="No live view.")

@@ -123,3 +123,8 @@ def read_duties(run: Path) -> list[DutyState]:
     except FileNotFoundError:
         return []
     return msgspec.json.decode(content, type=list[DutyState])
+
+
+def forget_duties(run: Path) -> None:
+    """Drop what an earlier worker wrote. A file that is not there is fine."""
+    (run / DUTIES_FILE).unlink(missing_ok=True)
