@@ -1,0 +1,545 @@
+// Bodies and answers of the public protocol over HTTP, version 1. Written by `python -m gateway.wire.typescript`: do not edit.
+
+import type { ComboCount, TopEntry, RoomState, GiftEvent } from "./wire.ts";
+
+/** Why a request was not carried out (RFC 9457). */
+export interface ProblemDocument {
+  type: string;
+  title: string;
+  status: number;
+  code: string;
+  retryable: boolean;
+  detail?: string;
+  field?: string;
+  retry_after_ms?: number;
+  balance_coins?: number;
+  limit?: string;
+  resets_at_ms?: number;
+}
+
+/** The process runs. */
+export interface Health {
+  status: "ok";
+}
+
+/** Whether the process can do its work. */
+export interface Readiness {
+  status: "not_ready" | "ready";
+  missing: Record<string, string>;
+}
+
+/** A shelf of the gift panel. */
+export interface CatalogTier {
+  tier: number;
+  name: string;
+  price_coins_max: number;
+}
+
+/** Something that a viewer can send. */
+export interface CatalogGift {
+  id: string;
+  name: string;
+  price_coins: number;
+  tier: number;
+  combo: boolean;
+  icon: string;
+  colour: string;
+  animation: string;
+  effect: "banner" | "float" | "screen";
+  duration_ms: number;
+  level_min: number;
+  fans_only: boolean;
+  on_video: boolean;
+}
+
+/** A package of coins as one buyer sees it now. */
+export interface PackageOffer {
+  package: string;
+  coins: number;
+  bonus_coins: number;
+  currency: string;
+  exponent: number;
+  price_minor: number;
+  in_app_price_minor: number;
+  saving_bp: number;
+  promotion: string | null;
+}
+
+/** Everything that can be given and bought. */
+export interface Catalog {
+  version: string;
+  tiers: CatalogTier[];
+  gifts: CatalogGift[];
+  packages: PackageOffer[];
+  levels: number[];
+}
+
+/** Bounds of an amount of the buyer's own choice. */
+export interface CustomAmounts {
+  coins_min: number;
+  coins_max: number;
+}
+
+/** What coins cost for a country and a platform. A first purchase may cost less; its price is told when it is made. */
+export interface Packages {
+  country: string | null;
+  platform: "android" | "ios" | "web";
+  packages: PackageOffer[];
+  custom: CustomAmounts | null;
+}
+
+/** A viewer's coins. */
+export interface Wallet {
+  user: string;
+  name: string;
+  level: number;
+  balance_coins: number;
+}
+
+/** One movement of a wallet. */
+export interface WalletEntry {
+  id: string;
+  at_ms: number;
+  cause: string;
+  coins: number;
+  balance_coins: number;
+  gift: string | null;
+  place: string | null;
+  creator: string | null;
+}
+
+/** Movements of a wallet, the newest first. */
+export interface WalletEntries {
+  entries: WalletEntry[];
+  next: number | null;
+}
+
+/** Buy coins. The price is the catalogue's, never the client's. */
+export interface PurchaseBody {
+  id: string;
+  package: string;
+  platform: "android" | "ios" | "web";
+  country?: string | null;
+  coins?: number | null;
+  rail?: string;
+}
+
+/** A purchase and where it stands. */
+export interface Purchase {
+  id: string;
+  package: string;
+  coins: number;
+  bonus_coins: number;
+  price_minor: number;
+  currency: string;
+  country: string | null;
+  platform: "android" | "ios" | "web";
+  promotion: string | null;
+  rail: string;
+  state: string;
+  checkout: string;
+  created_ms: number;
+  balance_coins: number | null;
+}
+
+/** A viewer's purchases, the newest first. */
+export interface Purchases {
+  purchases: Purchase[];
+  next: string | null;
+}
+
+/** Send a gift in a room or on a video (exactly one of the two). */
+export interface GiftBody {
+  id: string;
+  gift: string;
+  room?: string | null;
+  video?: string | null;
+  count?: number;
+  combo?: boolean;
+  to?: string | null;
+  message?: string | null;
+  anonymous?: boolean;
+}
+
+/** The gift is paid and its record is on disk. */
+export interface GiftReceipt {
+  id: string;
+  coins: number;
+  balance_coins: number;
+  replay: boolean;
+  combo?: ComboCount;
+}
+
+/** What became of a gift: it was paid. A gift that was not is a 404. */
+export interface GiftOutcome {
+  id: string;
+  state: "accepted";
+  coins: number;
+  balance_coins: number;
+  place: string;
+  gift: string;
+  price_coins: number;
+  count: number;
+  creator: string;
+  at_ms: number;
+  combo: ComboCount | null;
+}
+
+/** A room and who earns in it. */
+export interface Room {
+  room: string;
+  title: string;
+  creator: string;
+  creator_name: string;
+  viewers: number;
+}
+
+/** Rooms in the order of their names. */
+export interface Rooms {
+  rooms: Room[];
+  next: string | null;
+}
+
+/** Events of a room's history, the complete ones. */
+export interface RoomEvents {
+  epoch: number;
+  events: GiftEvent[];
+  next: number;
+  recovered: boolean;
+}
+
+/** Who gave most in a room. */
+export interface Leaderboard {
+  entries: TopEntry[];
+}
+
+/** What of a gift is the creator's. */
+export interface Share {
+  commission_bp: number;
+  share_bp: number;
+  share_percent: number;
+  diamonds_per_coin: number;
+  payout_currency: string;
+  diamonds_per_minor: number;
+}
+
+/** One gift of 100 coins, divided: price = commission + share. */
+export interface ShareExample {
+  price_coins: number;
+  price_diamonds: number;
+  commission_diamonds: number;
+  share_diamonds: number;
+  payout_minor: number;
+}
+
+/** A creator's diamonds. */
+export interface Earnings {
+  creator: string;
+  live_diamonds: number;
+  pending_diamonds: number;
+  available_diamonds: number;
+  on_hold_diamonds: number;
+  paid_out_diamonds: number;
+  next_matures_ms: number | null;
+  share: Share;
+  example: ShareExample;
+}
+
+/** One movement of one of a creator's accounts. */
+export interface StatementEntry {
+  id: string;
+  at_ms: number;
+  cause: string;
+  diamonds: number;
+  balance_diamonds: number;
+  gift: string | null;
+  place: string | null;
+}
+
+/** Movements of one of a creator's accounts, the newest first. */
+export interface Statement {
+  account: string;
+  entries: StatementEntry[];
+  next: number | null;
+}
+
+/** What a creator earned on one day (UTC). */
+export interface DayStatistics {
+  day: string;
+  earned_diamonds: number;
+  gifts: number;
+}
+
+/** What a creator earned, by day; days without a gift are left out. */
+export interface Statistics {
+  creator: string;
+  days: DayStatistics[];
+}
+
+/** Where money is to be sent. */
+export interface PayoutMethodBody {
+  id: string;
+  kind: string;
+  label: string;
+  details?: unknown;
+}
+
+/** Where money can be sent. */
+export interface PayoutMethod {
+  id: string;
+  kind: string;
+  label: string;
+  created_ms: number;
+}
+
+/** All of a creator's. */
+export interface PayoutMethods {
+  methods: PayoutMethod[];
+}
+
+/** Ask for diamonds to be paid out. */
+export interface WithdrawalBody {
+  id: string;
+  method: string;
+  diamonds: number;
+}
+
+/** A withdrawal and where it stands. */
+export interface Withdrawal {
+  id: string;
+  creator: string;
+  method: string;
+  asked_diamonds: number;
+  diamonds: number;
+  amount_minor: number;
+  currency: string;
+  state: "approved" | "failed" | "paid" | "rejected" | "requested" | "returned" | "review" | "sent";
+  requested_ms: number;
+  changed_ms: number;
+}
+
+/** One step of a withdrawal. */
+export interface WithdrawalStep {
+  before: "approved" | "failed" | "paid" | "rejected" | "requested" | "returned" | "review" | "sent" | null;
+  after: "approved" | "failed" | "paid" | "rejected" | "requested" | "returned" | "review" | "sent";
+  at_ms: number;
+  by: string | null;
+  note: string;
+}
+
+/** A withdrawal with all of its steps. */
+export interface WithdrawalCourse {
+  withdrawal: Withdrawal;
+  steps: WithdrawalStep[];
+  slip: string | null;
+}
+
+/** Withdrawals, the newest first. */
+export interface Withdrawals {
+  withdrawals: Withdrawal[];
+  next: string | null;
+}
+
+/** Make a token for an overlay. */
+export interface OverlayTokenBody {
+  room?: string | null;
+  label?: string;
+  days?: number | null;
+}
+
+/** A new token. It is told once and cannot be asked for again. */
+export interface OverlayTokenMade {
+  jti: string;
+  token: string;
+  room: string | null;
+  label: string;
+  expires_ms: number;
+  overlay_path: string | null;
+}
+
+/** A token that is good now. */
+export interface OverlayToken {
+  jti: string;
+  room: string | null;
+  label: string;
+  created_ms: number;
+  expires_ms: number;
+}
+
+/** All of a creator's that are good now, the newest first. */
+export interface OverlayTokens {
+  tokens: OverlayToken[];
+}
+
+/** What a creator may change of a room. */
+export interface OwnRoomBody {
+  title: string;
+}
+
+/** A room as its creator sees it. */
+export interface OwnRoom {
+  place: string;
+  state: RoomState;
+  share: Share;
+}
+
+/** Show a gift that nobody paid, to try the overlay. */
+export interface TrialGiftBody {
+  gift: string;
+  count?: number;
+  name?: string;
+  message?: string | null;
+}
+
+/** The test gift was told to the room; it is in no total. */
+export interface TrialGift {
+  room: string;
+  gift: string;
+  coins: number;
+}
+
+/** Give coins to a user. */
+export interface GrantBody {
+  id: string;
+  user: string;
+  coins: number;
+  reason: string;
+}
+
+/** Coins that were given. */
+export interface Grant {
+  id: string;
+  user: string;
+  coins: number;
+  balance_coins: number;
+  replay: boolean;
+}
+
+/** Make a creator, or replace what is known of one. */
+export interface CreatorBody {
+  name: string;
+  country?: string | null;
+  plan?: string;
+  commission_bp?: number | null;
+}
+
+/** Somebody who earns. */
+export interface Creator {
+  creator: string;
+  name: string;
+  country: string | null;
+  plan: string;
+  commission_bp: number;
+  share_percent: number;
+}
+
+/** Creators in the order of their ids. */
+export interface Creators {
+  creators: Creator[];
+  next: string | null;
+}
+
+/** Make a room, or give it to this creator. */
+export interface RoomBody {
+  creator: string;
+  title?: string | null;
+}
+
+/** A room as the operator sees it. */
+export interface AdminRoom {
+  room: string;
+  title: string;
+  creator: string;
+  creator_name: string;
+  commission_bp: number;
+}
+
+/** Rooms in the order of their names. */
+export interface AdminRooms {
+  rooms: AdminRoom[];
+  next: string | null;
+}
+
+/** What is known of a user: as a viewer, and as a creator where it is one. */
+export interface User {
+  user: string;
+  balance_coins: number;
+  entries: WalletEntry[];
+  purchases: Purchase[];
+  creator: Creator | null;
+}
+
+/** A package with its price in the stores, by currency, in minor units. */
+export interface AdminPackage {
+  id: string;
+  coins: number;
+  in_app_price_minor: Record<string, number>;
+}
+
+/** Coins for less, or more coins. */
+export interface AdminPromotion {
+  id: string;
+  discount_bp: number;
+  bonus_bp: number;
+  bonus_coins: number;
+  first_purchase: boolean;
+  starts: string | null;
+  ends: string | null;
+  countries: string[];
+  platforms: string[];
+  packages: string[];
+}
+
+/** The catalogue as the operator wrote it. */
+export interface AdminCatalog {
+  catalog: Catalog;
+  packages: AdminPackage[];
+  promotions: AdminPromotion[];
+  web_discount_bp: number;
+}
+
+/** What is noted with a step of a withdrawal; the creator can read it. */
+export interface StepBody {
+  note?: string;
+}
+
+/** One invariant, looked at over everything that is stored. */
+export interface AuditInvariant {
+  id: string;
+  title: string;
+  ok: boolean;
+  checked: number;
+  violations: string[];
+}
+
+/** All invariants. */
+export interface Audit {
+  ok: boolean;
+  checked_at_ms: number;
+  invariants: AuditInvariant[];
+  units: Record<string, Record<string, number>>;
+}
+
+/** A viewer of the demo, with some coins to give. */
+export interface Guest {
+  token: string;
+  user: string;
+  room: string;
+}
+
+/** The demo's creator, for the studio page. */
+export interface Studio {
+  token: string;
+  creator: string;
+  room: string;
+}
+
+/** What the sandbox's buyer does. */
+export interface DemoPaymentBody {
+  outcome?: "declined" | "expired" | "paid";
+}
+
+/** A webhook was understood. */
+export interface Heard {
+  duplicate: boolean;
+}
