@@ -1,0 +1,61 @@
+"""The worker's composition root: builds its parts once, and names the duties that use them."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from msgspec import Struct
+from redis.exceptions import RedisError
+
+from gateway.broker import open_broker
+from gateway.relay import Relay
+from gateway.run.config import Config
+from gateway.run.duties import Duty
+from ledger.errors import LedgerUnavailable
+from ledger.flusher import open_flusher
+from ledger.office import open_office
+from ledger.rails.sandbox import SandboxRail
+from ledger.service import open_ledger
+
+
+class Work(Struct, frozen=True):
+    """What there is to do.
+
+    Attributes:
+        expected: failures of the servers, after which a duty begins again.
+    """
+
+    duties: tuple[Duty, ...]
+    expected: tuple[type[Exception], ...]
+
+
+@contextlib.asynccontextmanager
+async def open_work(config: Config) -> AsyncIterator[Work]:
+    """The duties, with connections that end with the block.
+
+    Args:
+        config: with both servers and the signing key named.
+
+    Raises:
+        LedgerUnavailable: a server does not answer.
+        WrongDeployment, SchemaWrong: what is stored does not fit the configuration or this code.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        flusher = await stack.enter_async_context(open_flusher(config.ledger))
+        ledger = open_ledger(config.ledger)
+        stack.push_async_callback(ledger.stop)
+        await ledger.start()
+        broker = open_broker(config.ledger, config.rooms)
+        stack.push_async_callback(broker.stop)
+        rails = [SandboxRail.from_key(config.signing_key)] if config.demo and config.signing_key else []
+        office = await open_office(config.ledger, ledger, rails=rails)
+        stack.push_async_callback(office.close)
+        relay = Relay(ledger, broker, config.rooms)
+        yield Work(
+            (
+                Duty("relay", relay.run),
+                Duty("flusher", flusher.run),
+                Duty("credits", office.purchases.run),
+                Duty("maturing", office.maturing.run),
+            ),
+            (LedgerUnavailable, RedisError, OSError),
+        )

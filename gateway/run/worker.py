@@ -1,0 +1,73 @@
+"""`giftwire worker`: what happens behind a gift. Tells the rooms, keeps the books, lets earnings mature."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import structlog
+import uvloop
+
+from gateway.run.child import tell_ready
+from gateway.run.config import Config
+from gateway.run.duties import DutyState, do_duties, write_duties
+from gateway.run.folder import DataFolder, FolderUnusable
+from gateway.run.logs import set_up_logs
+from gateway.run.options import Unusable, folder_options, keyed, placed
+from gateway.run.signals import stop_asked
+from gateway.run.work import open_work
+from ledger.errors import LedgerError, LedgerUnavailable
+
+WAIT_S: Final = 0.5
+_log = structlog.get_logger()
+
+
+@click.command()
+@folder_options
+@click.option("--demo/--no-demo", default=None, help="The settings of the demo: earnings can be withdrawn at once.")
+def worker(file: Path | None, **flags: Any) -> None:
+    """Run one worker: the relay into the rooms, and the books. A second one does no harm, and goes on alone."""
+    config = keyed(placed(file, flags))
+    set_up_logs(config.log_level, "worker")
+    try:
+        uvloop.run(run_worker(config))
+    except (FolderUnusable, LedgerError) as exc:
+        raise Unusable(str(exc)) from exc
+
+
+async def run_worker(config: Config) -> None:
+    """Do all duties until SIGTERM or SIGINT, then finish the batch in hand. Servers that are away are waited for.
+
+    Raises:
+        FolderUnusable: there is no place to write the state of the duties.
+        LedgerError: the books and the live ledger do not fit this code or each other.
+    """
+    stop, begun = stop_asked(), asyncio.Event()
+    working = asyncio.create_task(_work(config, stop, begun), name="work")
+    asked = asyncio.create_task(stop.wait(), name="stop-asked")
+    await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if not begun.is_set() and working.cancel():
+        await asyncio.gather(working, return_exceptions=True)
+    else:
+        await working
+    _log.info("worker_stopped")
+
+
+async def _work(config: Config, stop: asyncio.Event, begun: asyncio.Event) -> None:
+    run = DataFolder(config.data_dir).run
+
+    def told(states: list[DutyState]) -> None:
+        write_duties(run, states)
+
+    while not begun.is_set():
+        try:
+            async with open_work(config) as work:
+                begun.set()
+                tell_ready()
+                _log.info("worker_ready", duties=[duty.name for duty in work.duties])
+                await do_duties(work.duties, stop, told, work.expected)
+        except LedgerUnavailable as exc:
+            # Dying would only be started again; a server that loads its data takes what it takes.
+            _log.warning("worker_waits", error=str(exc))
+            await asyncio.sleep(WAIT_S)
