@@ -1,34 +1,15 @@
 """An office beside a live ledger, on real servers and empty data."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from ledger.config import LedgerConfig
-from ledger.migrate import migrate
 from ledger.office import Office, open_office
 from ledger.postgres import Pool, open_pool
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger_money.money import Money
-from tests.servers import Postgres
-
-
-@pytest.fixture(scope="session")
-def migrated_database(session_postgres: Postgres) -> str:
-    """Name of a database with the schema, to be copied: faster than to migrate for each test."""
-    name = session_postgres.create_database()
-    asyncio.run(migrate(session_postgres.url(name)))
-    return name
-
-
-@pytest.fixture
-def database_url(session_postgres: Postgres, migrated_database: str) -> Iterator[str]:
-    """URL of a database with the schema and nothing in it."""
-    name = session_postgres.create_database(migrated_database)
-    yield session_postgres.url(name)
-    session_postgres.drop_database(name)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from ledger.config import LedgerConfig
 from ledger.grants import GrantOrder
 from ledger.ids import new_id
 from ledger.journal import JournalReader
-from ledger.model import CreatorId, ViewerId
+from ledger.model import ViewerId
 from ledger.office import Office
 from ledger.payouts import PayoutMethod
 from ledger.postgres import Pool
@@ -99,8 +99,3 @@ def purchase_order(
         promotion=None,
         rail=rail,
     )
-
-
-def creator_id(creator: str) -> CreatorId:
-    """As the type wants it."""
-    return CreatorId(creator)
