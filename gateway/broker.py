@@ -180,9 +180,17 @@ class Broker:
         for index, part in enumerate(rounds or ([[]] if publish else [])):
             await self._ask(self._scripts.tell(part, publish if index == 0 else None))
 
-    async def end_combo(self, ending: ComboEnding) -> bool:
-        """Tell a room that a combo has ended, once; False when the combo was not open there (any more)."""
-        return await self._ask(self._scripts.end_combo(ending)) > 0
+    async def end_combos(self, endings: Sequence[ComboEnding]) -> int:
+        """Tell rooms that combos have ended, each once; one that is not open there (any more) is passed over.
+
+        Returns:
+            How many ends were told.
+        """
+        told = 0
+        for start in range(0, len(endings), self._config.endings_max):
+            part = endings[start : start + self._config.endings_max]
+            told += sum(seq > 0 for seq in await self._ask(self._scripts.end_combos(part)))
+        return told
 
     async def test_gift(self, room: str, fact: GiftFact) -> tuple[int, int]:
         """Show a gift that nobody paid: it gets a place in the history, and is on no board and in no combo.

@@ -45,7 +45,7 @@ class Channels:
 
     def __init__(self, redis: Redis, config: RoomConfig, on_message: OnMessage, on_lost: Callable[[], None]) -> None:
         self.stats = ChannelStats()
-        self._pool = redis.connection_pool
+        self._pool: Any = redis.connection_pool
         self._config = config
         self._on_message = on_message
         self._on_lost = on_lost
@@ -166,7 +166,7 @@ class Channels:
 
     async def _watch(self) -> None:
         """Tell a silent connection from a dead one: no answer to a ping is a loss."""
-        pinged = None
+        pinged: Any = None
         while True:
             self._heard = False
             await asyncio.sleep(self._config.ping_ms / 1000)

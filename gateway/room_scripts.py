@@ -65,7 +65,7 @@ class RoomScript:
         """Run it for each of `calls` in one round trip, and publish a message with them.
 
         When the server has forgotten the script all are run again, so with more than one call it must be one that may
-        be repeated, and no two calls may be of one room: the second could then run without the first.
+        be repeated, and calls must not rely on each other: a later one may run without an earlier one.
 
         Raises:
             redis.RedisError, OSError: some of the calls may have been carried out.
@@ -107,17 +107,13 @@ class RoomScripts:
         """
         return await self._tell.call_all(self._redis, [self._tell_call(room) for room in rooms], publish)
 
-    async def end_combo(self, ending: ComboEnding) -> int:
-        """Tell the room that a combo has ended. Returns the seq of the end, 0 when the combo was not open there.
+    async def end_combos(self, endings: Sequence[ComboEnding]) -> list[int]:
+        """Tell rooms that combos have ended. Returns the seq of each end, 0 when the combo was not open there.
 
         Raises:
-            redis.RedisError, OSError: it may have been told; repeating it is right.
+            redis.RedisError, OSError: some may have been told; repeating all is right.
         """
-        keys = keys_of(ending.room)
-        field = combo_field(ending.viewer, ending.combo_key)
-        args = (field, ending.combo_id, _head(ending.room), ending.epoch, self._config.history_facts_max)
-        call = ((keys.meta, keys.history, keys.combos, keys.channel), args)
-        return int((await self._end_combo.call_all(self._redis, [call]))[0])
+        return await self._end_combo.call_all(self._redis, [self._ending_call(ending) for ending in endings])
 
     async def test_gift(self, room: str, fact: GiftFact) -> tuple[int, int]:
         """Show a gift that nobody paid; returns its epoch and seq.
@@ -139,6 +135,12 @@ class RoomScripts:
         """
         call = ((keys_of(room).presence,), (gateway, count, self._config.presence_life_ms))
         return int((await self._presence.call_all(self._redis, [call]))[0])
+
+    def _ending_call(self, ending: ComboEnding) -> Call:
+        keys = keys_of(ending.room)
+        field = combo_field(ending.viewer, ending.combo_key)
+        args = (field, ending.combo_id, _head(ending.room), ending.epoch, self._config.history_facts_max)
+        return (keys.meta, keys.history, keys.combos, keys.channel), args
 
     def _tell_call(self, room: RoomTelling) -> Call:
         config, keys = self._config, keys_of(room.room)
