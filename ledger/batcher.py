@@ -1,22 +1,30 @@
-"""Group commit: gifts that arrive while a commit is in flight go out together in the next one.
+"""Group commit: gifts that arrive while commits are in flight go out together in the next one.
 
 An idle batcher sends at once, so a lone gift waits for nothing; a busy one pays one round trip, one script call and
-one fsync for many. One commit is in flight at a time, which also keeps a viewer's gifts in the order of arrival.
+one fsync for many. Under load two commits are in flight, so that Valkey works on one while the answers of the other
+are told and the next is made. They never share a partition: so gifts of a viewer are judged in the order of arrival,
+also when a commit whose answer was lost is told again.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
 from msgspec import Struct
 
 from ledger.config import LedgerConfig
-from ledger.model import GiftOutcome, GiftRefused, Refusal
+from ledger.model import GiftOutcome, GiftRefused, Partition, Refusal
 from ledger.redis_client import LOST
 from ledger.scripts import PreparedGift, Scripts
+
+COMMITS_MAX: Final = 2
+"""Commits in flight."""
+OVERLAP_GIFTS_MIN: Final = 32
+"""A second commit is begun when so many gifts wait: small ones cost more in calls than their overlap gains."""
+JUDGED_MIN: Final = 16
+"""The smallest batch to which a script that runs out of its time brings the batcher down."""
 
 _log = structlog.get_logger()
 _UNKNOWN: Final = GiftRefused(Refusal.UNKNOWN)
@@ -24,13 +32,21 @@ _OVERLOADED: Final = GiftRefused(Refusal.OVERLOADED)
 
 Told = Callable[[GiftOutcome], None]
 """Is told the outcome, once, from the event loop. It must not raise and must not block."""
+_Entry = tuple[PreparedGift, Told]
 
 
 class BatcherStats(Struct):
-    """Counts since the start, for metrics."""
+    """Counts since the start, for metrics.
+
+    Attributes:
+        gifts: whose outcome was told after a commit.
+        overlapped: commits begun while another was in flight.
+        not_judged: gifts that a commit left for the next one.
+    """
 
     commits: int = 0
     gifts: int = 0
+    overlapped: int = 0
     not_judged: int = 0
     overloaded: int = 0
     retries: int = 0
@@ -38,7 +54,7 @@ class BatcherStats(Struct):
 
 
 class Batcher:
-    """Collects gifts and commits them in batches. `start` and `stop` own its one task.
+    """Collects gifts and commits them in batches. `start` and `stop` own its tasks.
 
     Args:
         scripts: where the commits go.
@@ -50,81 +66,127 @@ class Batcher:
         self.stats = BatcherStats()
         self._scripts = scripts
         self._gifts_max = config.batch_gifts_max
+        self._gifts_now = config.batch_gifts_max
+        # Half of the partitions: the rest is for the other commit, and fewer partitions make a call cheaper.
+        self._groups_max = max(config.partitions // COMMITS_MAX, 1)
         self._waiting_max = config.batch_waiting_max
         self._retry_s_max = config.retry_ms_max / 1000
-        self._waiting: deque[tuple[PreparedGift, Told]] = deque()
-        self._arrived = asyncio.Event()
+        self._queues: list[deque[_Entry]] = [deque() for _ in range(config.partitions)]
+        self._ready: deque[Partition] = deque()
+        """Partitions whose gifts wait and that are in no commit; each once, in the order in which they are served."""
+        self._busy: set[Partition] = set()
+        self._waiting = 0
+        self._in_flight = 0
+        self._changed = asyncio.Event()
         self._stopping = False
-        self._task: asyncio.Task[None] | None = None
+        self._lanes: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to commit."""
-        self._task = asyncio.create_task(self._run(), name="ledger-batcher")
+        self._lanes = [asyncio.create_task(self._lane(), name=f"ledger-batcher-{n}") for n in range(COMMITS_MAX)]
 
     async def stop(self) -> None:
         """Commit what waits, tell everyone, and end. Gifts that come after are refused as overloaded."""
         self._stopping = True
-        self._arrived.set()
-        if self._task is not None:
-            await self._task
+        self._changed.set()
+        await asyncio.gather(*self._lanes)
 
     @property
     def waiting(self) -> int:
         """How many gifts wait for a commit."""
-        return len(self._waiting)
+        return self._waiting
 
     def submit(self, gift: PreparedGift, told: Told) -> None:
         """Queue a gift; `told` hears its outcome. At the bound of the queue it hears OVERLOADED at once."""
-        if len(self._waiting) >= self._waiting_max or self._stopping:
+        if self._waiting >= self._waiting_max or self._stopping:
             self.stats.overloaded += 1
             told(_OVERLOADED)
             return
-        self._waiting.append((gift, told))
-        self._arrived.set()
+        queue = self._queues[gift.partition]
+        if not queue and gift.partition not in self._busy:
+            self._ready.append(gift.partition)
+        queue.append((gift, told))
+        self._waiting += 1
+        self._changed.set()
 
-    async def _run(self) -> None:
+    async def _lane(self) -> None:
         while True:
-            await self._arrived.wait()
-            while self._waiting:
-                batch = list(islice(self._waiting, self._gifts_max))
-                for _ in batch:
-                    self._waiting.popleft()
-                await self._commit(batch)
-            if self._stopping:
+            if self._ready and (not self._in_flight or self._waiting >= OVERLAP_GIFTS_MIN):
+                await self._commit(self._take())
+            elif self._stopping and not self._waiting and not self._in_flight:
                 return
-            self._arrived.clear()
-
-    async def _commit(self, batch: list[tuple[PreparedGift, Told]]) -> None:
-        outcomes = await self._judge([gift for gift, _ in batch])
-        self.stats.commits += 1
-        self.stats.gifts += len(batch)
-        again = []
-        for entry, outcome in zip(batch, outcomes, strict=True):
-            if outcome is None:
-                again.append(entry)
             else:
-                entry[1](outcome)
-        if again:
-            self.stats.not_judged += len(again)
-            self._waiting.extendleft(reversed(again))
+                self._changed.clear()
+                await self._changed.wait()
 
-    async def _judge(self, gifts: list[PreparedGift]) -> list[GiftOutcome | None]:
+    def _take(self) -> list[list[_Entry]]:
+        """The next batch, by partition: all that waits in each, up to the bounds of groups and gifts."""
+        batch: list[list[_Entry]] = []
+        room = self._gifts_now
+        while self._ready and room and len(batch) < self._groups_max:
+            partition = self._ready.popleft()
+            queue = self._queues[partition]
+            group = [queue.popleft() for _ in range(min(len(queue), room))]
+            self._busy.add(partition)
+            batch.append(group)
+            room -= len(group)
+        self._waiting -= self._gifts_now - room
+        return batch
+
+    async def _commit(self, batch: list[list[_Entry]]) -> None:
+        self.stats.overlapped += self._in_flight > 0
+        self._in_flight += 1
+        outcomes = await self._judge([[gift for gift, _ in group] for group in batch])
+        self._in_flight -= 1
+        told = 0
+        for group, judged in zip(batch, outcomes, strict=True):
+            self._release(group, len(judged))
+            told += len(judged)
+            for (_, tell), outcome in zip(group, judged, strict=False):
+                tell(outcome)
+        self.stats.commits += 1
+        self.stats.gifts += told
+        self._adapt(sum(map(len, batch)), told)
+        self._changed.set()
+
+    def _release(self, group: list[_Entry], judged: int) -> None:
+        """The partition is free again; what was not judged is the next of its gifts."""
+        partition = group[0][0].partition
+        queue = self._queues[partition]
+        if judged < len(group):
+            queue.extendleft(reversed(group[judged:]))
+            self._waiting += len(group) - judged
+            self.stats.not_judged += len(group) - judged
+        self._busy.discard(partition)
+        if queue:
+            self._ready.append(partition)
+
+    def _adapt(self, told_of: int, judged: int) -> None:
+        # What the script has no time for travels twice: send what it lately managed, and a little more each time.
+        if judged < told_of:
+            self._gifts_now = min(max(judged, JUDGED_MIN), self._gifts_max)
+        elif judged >= self._gifts_now:
+            self._gifts_now = min(self._gifts_now + self._gifts_now // 8 + 1, self._gifts_max)
+
+    async def _judge(self, groups: list[list[PreparedGift]]) -> Sequence[Sequence[GiftOutcome]]:
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + self._retry_s_max
         pause_s = 0.01
         while True:
             try:
-                return await self._scripts.gift(gifts)
+                return await self._scripts.gift(groups)
             except LOST as exc:
                 if self._stopping or loop.time() + pause_s > deadline_s:
-                    self.stats.unknown += len(gifts)
-                    _log.warning("commit_unknown", gifts=len(gifts), error=str(exc))
-                    return [_UNKNOWN] * len(gifts)
+                    _log.warning("commit_unknown", gifts=sum(map(len, groups)), error=str(exc))
+                    return self._give_up(groups)
                 self.stats.retries += 1
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, 0.2)
             except Exception:  # noqa: BLE001
                 # The task's top: an answer that should not exist must not silence every later gift.
-                self.stats.unknown += len(gifts)
-                _log.exception("commit_failed", gifts=len(gifts))
-                return [_UNKNOWN] * len(gifts)
+                _log.exception("commit_failed", gifts=sum(map(len, groups)))
+                return self._give_up(groups)
+
+    def _give_up(self, groups: list[list[PreparedGift]]) -> list[list[GiftOutcome]]:
+        self.stats.unknown += sum(map(len, groups))
+        return [[_UNKNOWN] * len(group) for group in groups]

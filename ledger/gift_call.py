@@ -1,0 +1,198 @@
+"""What goes into one call of `lua/gift.lua`, and what its answer means.
+
+Pure, and the hot path of the ledger: the columns and the packed answer look as they do because a Lua table, a script
+argument or a call of `struct.pack` for each gift cost more than the payment itself (docs/decisions/0005).
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from ledger.config import LedgerConfig
+from ledger.errors import InvariantBroken
+from ledger.keys import Keys
+from ledger.model import (
+    AMOUNT_MAX,
+    ComboTotals,
+    GiftAccepted,
+    GiftOrder,
+    GiftOutcome,
+    GiftRefused,
+    Partition,
+    Refusal,
+)
+
+_AFTER: Final = struct.Struct(">ddd16s")
+_PAID: Final = struct.Struct(">d")
+_NO_ID: Final = bytes(16)
+_ID_BYTES: Final = 16
+_REPLAY: Final = 1
+_OTHER_FIELDS: Final = 4
+_REFUSALS: Final = {
+    2: Refusal.INSUFFICIENT_COINS,
+    3: Refusal.ID_CONFLICT,
+    4: Refusal.ID_EXPIRED,
+    5: Refusal.AMOUNT_OVERFLOW,
+    7: Refusal.OVERLOADED,
+}
+_encoder = msgspec.msgpack.Encoder()
+
+
+class PreparedGift:
+    """An order with everything that the script needs worked out.
+
+    Attributes:
+        bucket: which time bucket of ids this one falls into.
+        id_field, id_value: under what the script remembers the id, and what: digest of the content, coins paid.
+            Both are MessagePack strings already: Lua's decoder does not know its type for bytes.
+        body: its journal record, as the script copies it.
+    """
+
+    __slots__ = ("body", "bucket", "id_field", "id_value", "order", "partition")
+
+    def __init__(self, order: GiftOrder, partition: Partition, bucket: int, stamp: bytes, body: bytes) -> None:
+        """`stamp` is the id (16 bytes) and the digest of the content (8 bytes)."""
+        self.order = order
+        self.partition = partition
+        self.bucket = bucket
+        self.id_field = _string(stamp[:_ID_BYTES] + order.viewer.encode())
+        self.id_value = _string(stamp[_ID_BYTES:] + _PAID.pack(order.coins))
+        self.body = body
+
+
+Group = Sequence[PreparedGift]
+"""Gifts of one partition, in the order in which they are to be judged."""
+
+
+class Rules(Struct, frozen=True, array_like=True):
+    """The limits that the script applies, in its order."""
+
+    window_ms: int
+    ahead_ms: int
+    time_s_max: float
+    unflushed_max: int
+    amount_max: int
+
+    @classmethod
+    def of(cls, config: LedgerConfig) -> "Rules":
+        """As configured."""
+        return cls(
+            config.id_window_ms,
+            config.id_ahead_ms,
+            config.script_time_ms_max / 1000,
+            config.journal_records_max,
+            AMOUNT_MAX,
+        )
+
+
+class GiftCall:
+    """Makes calls and reads answers.
+
+    Args:
+        keys: where partitions live.
+        config: the limits, and the width of the buckets in which ids are remembered.
+    """
+
+    def __init__(self, keys: Keys, config: LedgerConfig) -> None:
+        self._keys = keys
+        self._rules = Rules.of(config)
+        self._bucket_ms = config.id_bucket_ms
+        # An id of a bucket's last ms is taken until the window has passed; one bucket more is margin for the clock.
+        self._bucket_life_ms = 2 * config.id_bucket_ms + config.id_window_ms
+
+    def words(self, groups: Sequence[Group]) -> tuple[list[bytes], list[bytes]]:
+        """The keys and the arguments of a call for these groups, each of another partition."""
+        names: list[bytes] = []
+        columns: list[tuple[Any, ...]] = []
+        args: list[bytes] = [b""]
+        for group in groups:
+            keys = self._keys.of(group[0].partition)
+            buckets = list(dict.fromkeys([gift.bucket for gift in group]))
+            names += (keys.wallets, keys.earnings, keys.totals, keys.combos, keys.journal, *map(keys.ids, buckets))
+            expiries = [bucket * self._bucket_ms + self._bucket_life_ms for bucket in buckets]
+            columns.append(_columns(group, buckets, expiries))
+            args.append(b"".join([gift.body for gift in group]))
+        args[0] = _encoder.encode((self._rules, columns))
+        return names, args
+
+
+def read_answer(groups: Sequence[Group], answer: Sequence[Any]) -> list[list[GiftOutcome]]:
+    """The outcomes of each group, in order; fewer than gifts where the script's time was up before the rest."""
+    return [_read_group(group, *reply) for group, reply in zip(groups, answer, strict=True)]
+
+
+def _columns(group: Group, buckets: list[int], expiries: list[int]) -> tuple[Any, ...]:
+    orders = [gift.order for gift in group]
+    viewers: dict[str, int] = {}
+    creators: dict[str, int] = {}
+    viewer_of = [viewers.setdefault(order.viewer, len(viewers) + 1) for order in orders]
+    creator_of = [creators.setdefault(order.creator, len(creators) + 1) for order in orders]
+    fields = [gift.id_field for gift in group]
+    combos = any(order.combo_key for order in orders)
+    return (
+        expiries,
+        list(viewers),
+        list(creators),
+        viewer_of,
+        creator_of,
+        [order.coins for order in orders],
+        [order.creator_diamonds for order in orders],
+        [order.commission_diamonds for order in orders],
+        [1] * len(group) if len(buckets) == 1 else [buckets.index(gift.bucket) + 1 for gift in group],
+        [order.id_ms for order in orders],
+        _array(fields),
+        _array([gift.id_value for gift in group]),
+        [len(gift.body) for gift in group],
+        [_combo_field(order) for order in orders] if combos else [],
+        [order.combo_window_ms for order in orders] if combos else [],
+        len(set(fields)) < len(fields),
+    )
+
+
+def _string(content: bytes) -> bytes:
+    size = len(content)
+    return (b"\xd9" + size.to_bytes(1) if size < 256 else b"\xda" + size.to_bytes(2)) + content
+
+
+def _array(encoded: list[bytes]) -> msgspec.Raw:
+    return msgspec.Raw(b"\xdc" + len(encoded).to_bytes(2) + b"".join(encoded))
+
+
+def _combo_field(order: GiftOrder) -> str:
+    return f"{order.viewer}\0{order.combo_key}" if order.combo_key else ""
+
+
+def _read_group(
+    group: Group, epoch: int, now_ms: int, seq: int, judged: int, after: bytes, others: Sequence[int]
+) -> list[GiftOutcome]:
+    if len(after) // _AFTER.size + len(others) // _OTHER_FIELDS != judged or judged > len(group):
+        raise InvariantBroken("I3", f"{judged} of {len(group)} gifts were judged, and the answer tells of others")
+    outcomes: list[GiftOutcome] = []
+    other = dict(_others(others)) if others else {}
+    seq -= len(after) // _AFTER.size
+    records = _AFTER.iter_unpack(after)
+    for place in range(1, judged + 1):
+        if other and place in other:
+            outcomes.append(other[place])
+            continue
+        wallet, count, coins, combo_id = next(records)
+        seq += 1
+        combo = None if combo_id == _NO_ID else ComboTotals(combo_id, int(count), int(coins))
+        outcomes.append(GiftAccepted(group[place - 1].order.coins, int(wallet), epoch, seq, now_ms, combo, False))
+    return outcomes
+
+
+def _others(others: Sequence[int]) -> list[tuple[int, GiftOutcome]]:
+    found: list[tuple[int, GiftOutcome]] = []
+    for first in range(0, len(others), _OTHER_FIELDS):
+        place, status, wallet, paid = others[first : first + _OTHER_FIELDS]
+        outcome: GiftOutcome = (
+            GiftAccepted(paid, wallet, 0, 0, 0, None, replay=True)
+            if status == _REPLAY
+            else GiftRefused(_REFUSALS[status], wallet)
+        )
+        found.append((place, outcome))
+    return found
