@@ -31,11 +31,10 @@ from ledger.errors import LedgerUnavailable
 from ledger.redis_client import connect
 
 _T = TypeVar("_T")
-_name_decoder = msgspec.msgpack.Decoder(tuple[str, int])
 
 
 class BrokerUnavailable(LedgerUnavailable):
-    """Redis did not answer about a room."""
+    """Redis does not answer about rooms, or refuses to: it is loading, or full."""
 
 
 class RoomSnapshot(Struct, frozen=True):
@@ -224,7 +223,7 @@ class Broker:
         try:
             return await call
         except (RedisError, OSError) as exc:
-            raise BrokerUnavailable(f"Redis does not answer: {type(exc).__name__}: {exc}") from exc
+            raise BrokerUnavailable(f"Redis did not do it: {type(exc).__name__}: {exc}") from exc
 
 
 def open_broker(ledger: LedgerConfig, config: RoomConfig) -> Broker:
@@ -258,5 +257,5 @@ def _batches(entries: Any) -> list[RoomBatch]:
 
 
 def _top_entry(viewer: bytes, coins: float, name: bytes | None) -> TopEntry:
-    shown, level = _name_decoder.decode(name) if name else (viewer.decode(), 0)
-    return TopEntry(viewer.decode(), shown, int(coins), level)
+    level, _, shown = name.decode().partition(" ") if name else ("0", "", viewer.decode())
+    return TopEntry(viewer.decode(), shown, int(coins), int(level))

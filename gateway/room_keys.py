@@ -8,7 +8,7 @@ A room's keys share one hash tag, so that a script that is given them runs on on
 | history | stream | batches of facts (field `b`); entry id = epoch-seq of its last fact |
 | combos | hash | viewer NUL combo key → id of the open combo (16 bytes) and its end, ready to be told |
 | board | sorted set | viewer → coins |
-| names | hash | viewer → name and level, for the board |
+| names | hash | viewer → level, space, name, for the board |
 | presence | hash, expires | gateway → viewers that it has and until when that counts |
 | channel | sharded pub/sub | the batches, as they are appended to the history |
 """

@@ -145,19 +145,15 @@ class RoomScripts:
     def _tell_call(self, room: RoomTelling) -> Call:
         config, keys = self._config, keys_of(room.room)
         rows = []
-        args: list[bytes] = [b""]
+        args: list[bytes] = [b"", _head(room.room)]
         for telling in room.tellings:
             fact, end = telling.fact, telling.end
             field = combo_field(fact.sender, telling.combo_key) if end is not None else ""
-            if fact.anonymous:
-                rows.append((fact.partition, fact.record, fact.coins, field, "", b""))
-            else:
-                name = _encoder.encode((fact.name, fact.level))
-                rows.append((fact.partition, fact.record, fact.coins, field, fact.sender, name))
+            on_board = ("", "") if fact.anonymous else (fact.sender, f"{fact.level} {fact.name}")
+            rows.append((fact.partition, fact.record, fact.coins, field, *on_board))
             args.append(encode_fact(fact))
             args.append(b"" if end is None or end.combo is None else end.combo.id + encode_fact(end))
-        limits = (config.history_facts_max, config.board_viewers_max)
-        args[0] = _encoder.encode((_head(room.room), room.epoch, *limits, rows))
+        args[0] = _encoder.encode((room.epoch, config.history_facts_max, config.board_viewers_max, rows))
         return (keys.meta, keys.history, keys.combos, keys.board, keys.names, keys.channel), tuple(args)
 
 

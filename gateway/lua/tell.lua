@@ -2,15 +2,16 @@
 -- are passed over. A combo that takes the place of an open one ends that first. Reads and checks all, then writes.
 --
 -- KEYS    1 meta, 2 history, 3 combos, 4 board, 5 names, 6 channel of one room
--- ARGV[1] msgpack {head, epoch, history_facts_max, board_viewers_max, rows}
---         head = how a packed batch begins: array of four, room
---         row  = {partition, record, coins, combo field or '', viewer for the board or '', packed name}
--- ARGV[2i], ARGV[2i+1] of the i-th row: packed fact; combo id (16 bytes) and packed end of the combo, or ''
+-- ARGV    1 msgpack {epoch, history_facts_max, board_viewers_max, rows}
+--         row = {partition, record, coins, combo field or '', viewer for the board or '', level and name}
+--         2 head of a packed batch (array of four, room)
+--         2i+1 and 2i+2 of the i-th row: packed fact; combo id (16 bytes) and packed end of the combo, or ''
 -- returns seq of the last fact of the room
 
 local call, pack = redis.call, struct.pack
 local meta_key, history_key, combos_key, board_key, names_key, channel = unpack(KEYS)
-local head, epoch, facts_max, viewers_max, rows = unpack(cmsgpack.unpack(ARGV[1]))
+local epoch, facts_max, viewers_max, rows = unpack(cmsgpack.unpack(ARGV[1]))
+local head = ARGV[2]
 
 local fields, told = {'epoch', 'seq'}, {}
 for i = 1, #rows do
@@ -45,13 +46,13 @@ for i = 1, #rows do
     told[partition] = record
     changed_meta['p' .. partition] = record
     if field ~= '' then
-      local open, ending = combos[field], ARGV[2 * i + 1]
+      local open, ending = combos[field], ARGV[2 * i + 2]
       if open ~= '' and string.sub(open, 1, 16) ~= string.sub(ending, 1, 16) then
         facts[#facts + 1] = string.sub(open, 17)
       end
       combos[field], changed_combos[field] = ending, ending
     end
-    facts[#facts + 1] = ARGV[2 * i]
+    facts[#facts + 1] = ARGV[2 * i + 1]
     if viewer ~= '' then
       coins_of[viewer] = (coins_of[viewer] or 0) + coins
       names[viewer] = name
