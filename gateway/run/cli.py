@@ -13,6 +13,7 @@ from rich.table import Table
 
 COMMANDS: Final = "giftwire.commands"
 _ORDER: Final = ("serve", "gateway", "worker", "token", "audit", "reconcile", "migrate", "catalog", "config")
+_PACKAGES: Final = ("catalog", "ledger", "gateway", "loadtest")
 INTERRUPTED: Final = 130
 
 
@@ -33,11 +34,17 @@ class Gathered(click.Group):
         return [name for name in _ORDER if name in names] + sorted(names.keys() - set(_ORDER))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """One command, imported now."""
+        """One command, imported now. One whose libraries are not installed is there too, and says so."""
         found = self._found().get(cmd_name)
         if found is None:
             return None
-        command = found.load()
+        try:
+            command = found.load()
+        except ModuleNotFoundError as exc:
+            missing = (exc.name or "").partition(".")[0]
+            if missing in _PACKAGES:
+                raise
+            return _without(cmd_name, missing)
         return command if isinstance(command, click.Command) else None
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -56,6 +63,16 @@ class Gathered(click.Group):
 
     def _found(self) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=self._group)}
+
+
+def _without(name: str, library: str) -> click.Command:
+    message = f"needs {library}, which is not installed: pip install 'giftwire[loadtest]'"
+
+    def refuse() -> None:
+        raise click.ClickException(f"{name} {message}")
+
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, help=f"({message})", callback=refuse, context_settings=anything)
 
 
 commands = Gathered(COMMANDS, "a self-hosted server for gifting in live streams.")
