@@ -38,6 +38,8 @@ class Code(enum.StrEnum):
     WRONG_STATE = "wrong_state"
     BELOW_THRESHOLD = "below_threshold"
     INSUFFICIENT_EARNINGS = "insufficient_earnings"
+    UNKNOWN_METHOD = "unknown_method"
+    LIMIT_REACHED = "limit_reached"
     INTERNAL = "internal"
 
 
@@ -82,6 +84,8 @@ FACTS: Final[dict[Code, CodeFacts]] = {
     Code.WRONG_STATE: CodeFacts(409, False, "The present state does not allow this step."),
     Code.BELOW_THRESHOLD: CodeFacts(409, False, "The amount is outside what one withdrawal may be."),
     Code.INSUFFICIENT_EARNINGS: CodeFacts(409, False, "Fewer earnings are available than this needs."),
+    Code.UNKNOWN_METHOD: CodeFacts(404, False, "There is no such payout method."),
+    Code.LIMIT_REACHED: CodeFacts(409, False, "There are already as many as there may be."),
     Code.INTERNAL: CodeFacts(500, True, "The server failed. Nothing was lost; ask again with the same id."),
 }
 

@@ -1,0 +1,1 @@
+"""What an operator asks: everything under /v1/admin."""

@@ -1,0 +1,37 @@
+"""Coins that the operator gives: for a support case, a prize, a test."""
+
+from gateway.auth import Identity
+from gateway.http.operation import declare
+from gateway.http.problems import Problem
+from gateway.replies import CODES
+from gateway.services import Services
+from gateway.wire.codes import Code
+from gateway.wire.http import Grant, GrantBody
+from ledger.grants import GrantOrder
+from ledger.ids import parse_id
+from ledger.model import CreditRefused, Refusal, ViewerId
+
+_OVERFLOW = "The wallet cannot hold so many coins."
+_UNKNOWN = "The grant is ordered and follows by itself; the same id tells what became of it."
+
+
+async def grant_coins(services: Services, caller: Identity, body: GrantBody) -> Grant:
+    """Give coins to a user. The same id again answers as the first time and gives nothing."""
+    order = GrantOrder(parse_id(body.id), ViewerId(body.user), body.coins, body.reason, caller.user)
+    outcome = await services.office.grants.grant(order)
+    if isinstance(outcome, CreditRefused):
+        detail = {Refusal.AMOUNT_OVERFLOW: _OVERFLOW, Refusal.UNKNOWN: _UNKNOWN}.get(outcome.refusal, "")
+        raise Problem(CODES[outcome.refusal], detail)
+    return Grant(body.id, body.user, body.coins, outcome.balance_coins, outcome.replay)
+
+
+OPERATIONS = (
+    declare(
+        "POST",
+        "/v1/admin/grants",
+        grant_coins,
+        tag="operators",
+        roles=("operator",),
+        refuses=(Code.ID_CONFLICT, Code.NOT_ALLOWED),
+    ),
+)

@@ -1,0 +1,1 @@
+"""What a creator asks: earnings, withdrawals, overlays and its own rooms."""

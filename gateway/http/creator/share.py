@@ -1,0 +1,55 @@
+"""What of a gift is the creator's, told openly: price, commission, share, and what that comes to in money."""
+
+from typing import Final
+
+from gateway.wire.http import Creator, Share, ShareExample
+from ledger.commission import BASIS_POINTS, split, to_minor
+from ledger.config import LedgerConfig
+from ledger.directory import Creator as Stored
+from ledger.model import DIAMONDS_PER_COIN
+
+EXAMPLE_COINS: Final = 100
+
+
+def share_of(commission_bp: int, config: LedgerConfig) -> Share:
+    """Both parts of a gift, and the rate of payouts."""
+    share_bp = BASIS_POINTS - commission_bp
+    return Share(
+        commission_bp,
+        share_bp,
+        share_bp / 100,
+        DIAMONDS_PER_COIN,
+        config.payout_currency,
+        config.diamonds_per_minor,
+    )
+
+
+def example_of(commission_bp: int, config: LedgerConfig) -> ShareExample:
+    """One gift, divided by the rule that divides all of them."""
+    share_diamonds, commission_diamonds = split(EXAMPLE_COINS, commission_bp)
+    return ShareExample(
+        EXAMPLE_COINS,
+        EXAMPLE_COINS * DIAMONDS_PER_COIN,
+        commission_diamonds,
+        share_diamonds,
+        to_minor(share_diamonds, config.diamonds_per_minor)[0],
+    )
+
+
+def commission_of(creator: Stored | None, config: LedgerConfig) -> int:
+    """What counts for a creator: its own commission, else the deployment's."""
+    own_bp = None if creator is None else creator.commission_bp
+    return config.commission_bp if own_bp is None else own_bp
+
+
+def creator_answer(creator: Stored, config: LedgerConfig) -> Creator:
+    """A creator as the contract shows it."""
+    commission_bp = commission_of(creator, config)
+    return Creator(
+        creator.id,
+        creator.name,
+        creator.country,
+        creator.plan,
+        commission_bp,
+        (BASIS_POINTS - commission_bp) / 100,
+    )

@@ -1,0 +1,74 @@
+"""Whether the process runs, whether it can do its work, and what it counted."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Final
+
+from starlette.responses import Response
+
+from gateway.http.operation import declare
+from gateway.http.problems import Problem
+from gateway.metrics import MEDIA_TYPE
+from gateway.run.duties import DutyCondition, read_duties
+from gateway.services import Services
+from gateway.wire.codes import Code
+from gateway.wire.http import Health, Readiness
+from ledger.errors import LedgerUnavailable
+
+_RUN: Final = "run"
+
+
+async def health() -> Health:
+    """Tell that the process runs; asks nobody else."""
+    return Health("ok")
+
+
+async def readiness(services: Services) -> Readiness:
+    """Tell whether the process can do its work: 200, or 503 with what is missing."""
+    missing = {}
+    timeout_s = services.config.http.ready_timeout_ms / 1000
+    valkey, postgres = await asyncio.gather(
+        _fault(services.ledger.ping(), timeout_s), _fault(services.office.ping(), timeout_s)
+    )
+    if valkey:
+        missing["valkey"] = valkey
+    if postgres:
+        missing["postgres"] = postgres
+    missing.update(_duties_missing(services))
+    if missing:
+        raise Problem(Code.UNAVAILABLE, f"Not ready: {', '.join(missing)}.", missing=missing)
+    return Readiness("ready")
+
+
+async def metrics(services: Services) -> Response:
+    """Tell what this process counted, in Prometheus' text format."""
+    return Response(services.metrics.text(), headers={"Cache-Control": "no-store"}, media_type=MEDIA_TYPE)
+
+
+async def _fault(ping: Awaitable[None], timeout_s: float) -> str:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await ping
+    except LedgerUnavailable:
+        return "does not answer"
+    except TimeoutError:
+        return f"did not answer within {timeout_s:g} s"
+    return ""
+
+
+def _duties_missing(services: Services) -> dict[str, str]:
+    """What the worker of our own folder does not do; a worker elsewhere writes no file here, and is not asked for."""
+    try:
+        duties = read_duties(services.config.data_dir / _RUN)
+    except (OSError, ValueError):
+        return {"worker": "its duties cannot be read"}
+    return {
+        f"worker.{duty.name}": duty.condition.value for duty in duties if duty.condition is not DutyCondition.RUNNING
+    }
+
+
+OPERATIONS = (
+    declare("GET", "/healthz", health, tag="health"),
+    declare("GET", "/readyz", readiness, tag="health"),
+    declare("GET", "/metrics", metrics, tag="health", media_type="text/plain"),
+)

@@ -1,0 +1,1 @@
+"""What a viewer asks: the wallet, purchases and gifts."""

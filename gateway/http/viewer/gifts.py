@@ -1,0 +1,120 @@
+"""Gifts over HTTP: the same desk as the WebSocket's, and what became of a gift, for ever."""
+
+import asyncio
+import time
+from typing import Final
+
+from msgspec import UNSET
+
+from gateway.auth import Identity
+from gateway.gifts import GiftReply, place_name
+from gateway.http.operation import declare
+from gateway.http.problems import Problem
+from gateway.metrics import ACCEPTED, REPLAYED
+from gateway.services import Services
+from gateway.wire.codes import Code
+from gateway.wire.http import GiftBody, GiftOutcome, GiftReceipt
+from gateway.wire.messages import ComboCount, Id, Refused, SendGift
+from ledger.ids import format_id, parse_id
+from ledger.model import GiftAccepted
+
+_NO_REF: Final = "http"
+"""HTTP needs no `ref`; the command that both ways share has one."""
+
+
+async def send_gift(services: Services, caller: Identity, body: GiftBody) -> GiftReceipt:
+    """Send a gift. The same id again answers as the first time and charges nothing."""
+    began_s = time.perf_counter()
+    reply = await _reply(services, caller, body)
+    seconds = time.perf_counter() - began_s
+    if isinstance(reply, Refused):
+        services.metrics.gift_answered(reply.code, seconds, "http")
+        raise _problem(reply)
+    services.metrics.gift_answered(REPLAYED if reply.replay else ACCEPTED, seconds, "http")
+    return GiftReceipt(reply.id, reply.coins, reply.balance_coins, reply.replay, reply.combo)
+
+
+async def read_gift(services: Services, caller: Identity, id: Id) -> GiftOutcome:
+    """Tell what became of a gift: accepted, or 404 when no such gift of the caller's was ever paid."""
+    row = await services.office.statements.gift(caller.user, parse_id(id))
+    if row is None:
+        raise Problem(Code.NOT_FOUND, "No gift of yours with this id was paid.")
+    return GiftOutcome(
+        id=format_id(row.id),
+        state="accepted",
+        coins=row.coins,
+        balance_coins=row.balance_coins,
+        place=row.place,
+        gift=row.item,
+        price_coins=row.unit_coins,
+        count=row.count,
+        creator=row.creator,
+        at_ms=row.at_ms,
+        combo=None if row.combo is None else ComboCount(format_id(row.combo.id), row.combo.count),
+    )
+
+
+async def _reply(services: Services, caller: Identity, body: GiftBody) -> GiftReply:
+    command = SendGift(
+        ref=_NO_REF,
+        id=body.id,
+        gift=body.gift,
+        room=body.room,
+        video=body.video,
+        count=body.count,
+        combo=body.combo,
+        to=body.to,
+        message=body.message,
+        anonymous=body.anonymous,
+    )
+    name = place_name(command)
+    if isinstance(name, Refused):
+        return name
+    place = await services.places.find(name)
+    if place is None:
+        raise Problem(Code.UNKNOWN_ROOM)
+    told: asyncio.Future[GiftReply] = asyncio.get_running_loop().create_future()
+
+    def tell(reply: GiftReply, _: GiftAccepted | None) -> None:
+        # The request may be gone: the gift is paid all the same, and its id tells so.
+        if not told.done():
+            told.set_result(reply)
+
+    services.desk.give(caller, command, place, tell)
+    return await told
+
+
+def _problem(reply: Refused) -> Problem:
+    return Problem(
+        Code(reply.code),
+        reply.message,
+        field=None if reply.field is UNSET else reply.field,
+        retry_after_ms=None if reply.retry_after_ms is UNSET else reply.retry_after_ms,
+        balance_coins=None if reply.balance_coins is UNSET else reply.balance_coins,
+        limit=None if reply.limit is UNSET else reply.limit,
+        resets_at_ms=None if reply.resets_at_ms is UNSET else reply.resets_at_ms,
+    )
+
+
+OPERATIONS = (
+    declare(
+        "POST",
+        "/v1/gifts",
+        send_gift,
+        tag="gifts",
+        roles=("viewer",),
+        refuses=(
+            Code.INSUFFICIENT_COINS,
+            Code.UNKNOWN_GIFT,
+            Code.UNKNOWN_ROOM,
+            Code.UNKNOWN_RECEIVER,
+            Code.GIFT_NOT_AVAILABLE,
+            Code.ID_CONFLICT,
+            Code.ID_EXPIRED,
+            Code.LIMIT_EXCEEDED,
+            Code.RATE_LIMITED,
+            Code.OVERLOADED,
+        ),
+    ),
+    declare("GET", "/v1/gifts/{id}", read_gift, tag="gifts", roles=("viewer",), refuses=(Code.NOT_FOUND,)),
+)
