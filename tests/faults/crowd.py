@@ -1,0 +1,131 @@
+"""Senders and an overlay that behave as clients should while processes die, and remember what they were promised.
+
+Money is checked from outside: what was accepted, times its price, against wallets, overlay and the server's books.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import Counter
+from typing import Any, Final
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from ledger.ids import format_id, new_id
+from tests.serving import Serve
+from tests.waiting import back_off, until
+
+PRICE_COINS: Final = 1
+REPLY_S_MAX: Final = 4.0
+SETTLE_S_MAX: Final = 60.0
+_BROKEN: Final = (ConnectionClosed, InvalidHandshake, OSError, TimeoutError)
+
+
+class Sender:
+    """Sends gifts one after another; a reply that does not come is asked for again, with the same id."""
+
+    def __init__(self, serve: Serve, user: str) -> None:
+        self.user = user
+        self.accepted: set[str] = set()
+        self.replays = 0
+        self.last_balance: int | None = None
+        self._serve = serve
+        self._token = serve.signer.token(user, "viewer")
+        self._socket: ClientConnection | None = None
+
+    async def send_until(self, stop: asyncio.Event) -> None:
+        """Send until told to stop; every gift begun is brought to an end."""
+        while not stop.is_set():
+            await self._give(format_id(new_id(int(time.time() * 1000))))
+        if self._socket is not None:
+            await self._socket.close()
+
+    async def _give(self, gift_id: str) -> None:
+        deadline_s = time.monotonic() + SETTLE_S_MAX
+        while time.monotonic() < deadline_s:
+            try:
+                reply = await self._ask(gift_id)
+            except _BROKEN:
+                await self._drop()
+                continue
+            if reply["type"] == "accepted":
+                self.accepted.add(gift_id)
+                self.replays += reply["replay"]
+                self.last_balance = reply["balance_coins"]
+                return
+            if not reply["retryable"]:
+                raise AssertionError(f"{self.user}: {reply}")
+            await back_off()
+        raise AssertionError(f"{self.user}: no outcome for {gift_id}")
+
+    async def _ask(self, gift_id: str) -> dict[str, Any]:
+        async with asyncio.timeout(REPLY_S_MAX):
+            if self._socket is None:
+                self._socket = await greeted(self._serve, self._token)
+            gift = {"type": "gift", "ref": gift_id, "id": gift_id, "room": "demo", "gift": "rose"}
+            await self._socket.send(json.dumps(gift))
+            while True:
+                reply: dict[str, Any] = json.loads(await self._socket.recv())
+                if reply.get("ref") == gift_id:
+                    return reply
+
+    async def _drop(self) -> None:
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            socket.transport.abort()
+        await back_off()
+
+
+class Overlay:
+    """Sees every gift; when its connection breaks it resumes after what it saw."""
+
+    def __init__(self, serve: Serve, creator: str) -> None:
+        self.seen: Counter[str] = Counter()
+        self.gaps = 0
+        self._serve = serve
+        self._token = serve.signer.token(creator, "overlay")
+        self._position: dict[str, int] | None = None
+        self._task = asyncio.create_task(self._watch())
+
+    async def until_seen(self, ids: set[str]) -> None:
+        """Wait until all of these were seen."""
+        with contextlib.suppress(AssertionError):
+            await until(lambda: ids <= self.seen.keys(), SETTLE_S_MAX)
+
+    async def close(self) -> None:
+        """Look away."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        while True:
+            with contextlib.suppress(*_BROKEN):
+                async with asyncio.timeout(REPLY_S_MAX):
+                    socket = await greeted(self._serve, self._token)
+                since = {} if self._position is None else {"since": self._position}
+                await socket.send(json.dumps({"type": "join", "ref": "j", "room": "demo", **since}))
+                async for text in socket:
+                    self._heard(json.loads(text))
+            await back_off()
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if message["type"] == "joined":
+            if self._position is None:
+                self._position = {"epoch": message["epoch"], "seq": message["seq"]}
+            elif not message["recovered"]:
+                self.gaps += 1
+        elif message["type"] == "events":
+            self.seen.update(event["id"] for event in message["events"] if "id" in event)
+            self._position = {"epoch": message["epoch"], "seq": message["seq"]}
+
+
+async def greeted(serve: Serve, token: str) -> ClientConnection:
+    """A socket whose hello was answered."""
+    socket = await connect(serve.ws_url, proxy=None, max_size=None)
+    await socket.send(json.dumps({"type": "hello", "ref": "h", "token": token}))
+    answer = json.loads(await socket.recv())
+    if answer["type"] != "welcome":
+        raise ConnectionError(str(answer))
+    return socket
