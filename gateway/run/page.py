@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from typing import Final
 
-from rich.console import Console, Group
-from rich.panel import Panel
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from gateway.run.config import Config
 from gateway.run.demo import DEMO_ROOM, DemoTokens
 
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_NAME_WIDTH: Final = 10
 
 
-def ready_page(config: Config, demo: DemoTokens | None, embedded: Sequence[str]) -> Panel:
+def ready_page(config: Config, demo: DemoTokens | None, embedded: Sequence[str]) -> Text:
     """What to show.
 
     Args:
@@ -23,39 +22,33 @@ def ready_page(config: Config, demo: DemoTokens | None, embedded: Sequence[str])
         embedded: names of the servers that we brought along.
     """
     url = config.http_url
-    rows = Table.grid(padding=(0, 2))
-    rows.add_column(style="bold", no_wrap=True)
-    rows.add_column(overflow="fold")
+    rows: list[tuple[str, Text | str]] = []
     if demo is not None:
-        rows.add_row("viewer", _link(f"{url}/rooms/{DEMO_ROOM}"))
-        rows.add_row("overlay", _link(f"{url}/overlay/{DEMO_ROOM}#token={demo.overlay}"))
-        rows.add_row("studio", _link(f"{url}/studio#token={demo.studio}"))
-    rows.add_row("API", _link(f"{url}/docs"))
-    rows.add_row("metrics", _link(f"{url}/metrics"))
-    rows.add_row("", "")
-    rows.add_row("data", str(config.data_dir))
-    rows.add_row("servers", ", ".join(embedded) if embedded else "your own")
-    rows.add_row("operator", f"giftwire token --role operator --user you --data-dir {config.data_dir}")
+        rows += [
+            ("viewer", _link(f"{url}/rooms/{DEMO_ROOM}")),
+            ("overlay", _link(f"{url}/overlay/{DEMO_ROOM}#token={demo.overlay}")),
+            ("studio", _link(f"{url}/studio#token={demo.studio}")),
+        ]
+    rows += [
+        ("API", _link(f"{url}/docs")),
+        ("metrics", _link(f"{url}/metrics")),
+        ("data", str(config.data_dir)),
+        ("servers", ", ".join(embedded) if embedded else "your own"),
+        ("operator", f"giftwire token --role operator --user you --data-dir {config.data_dir}"),
+    ]
+    page = Text.assemble("\n", ("Giftwire", "bold green"), " at ", _link(url), "\n\n")
+    for name, value in rows:
+        page.append("  ").append(name.ljust(_NAME_WIDTH), style="bold").append(value).append("\n")
     if demo is not None:
-        rows.add_row("", Text("A demo: money is play money, and everybody may be a guest.", style="yellow"))
+        page.append("\nA demo: money is play money, and everybody may be a guest.\n", style="yellow")
         if config.host not in LOCAL_HOSTS:
-            rows.add_row("", Text(f"Whoever reaches {config.host} can take part.", style="bold red"))
-    return Panel(
-        Group(rows),
-        title=f"[bold]Giftwire[/] at {url}",
-        subtitle="Ctrl-C stops everything in order",
-        border_style="green",
-        expand=False,
-        padding=(1, 2),
-    )
+            page.append(f"Whoever reaches {config.host} can take part.\n", style="bold red")
+    return page.append("\nCtrl-C stops everything in order.\n", style="dim")
 
 
-def show(page: Panel) -> None:
-    """Print it on standard output. Where nobody watches lines are not broken, so that links stay whole."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=400)
-    console.print(page)
+def show(page: Text) -> None:
+    """Print it on standard output. Lines are left to the terminal to wrap, so that a link can be copied whole."""
+    Console().print(page, soft_wrap=True)
 
 
 def _link(url: str) -> Text:

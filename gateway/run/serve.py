@@ -14,7 +14,7 @@ import click
 import httpx
 import msgspec
 import structlog
-from rich.panel import Panel
+from rich.text import Text
 
 from gateway.run.child import ProgramFailed
 from gateway.run.config import Config, located
@@ -106,7 +106,7 @@ class _Serving:
         finally:
             failing.cancel()
 
-    async def _start(self) -> Panel:
+    async def _start(self) -> Text:
         self._servers = servers = await start_servers(self._config, self._folder, self._supervisor)
         self._write_endpoints(servers)
         await migrate(servers.database_url)
