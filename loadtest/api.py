@@ -16,6 +16,7 @@ REQUESTS_MAX: Final = 16
 """Requests in flight at a time."""
 TRIES_MAX: Final = 6
 TIMEOUT_S: Final = 30.0
+BASIS_POINTS: Final = 10_000
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -81,9 +82,9 @@ class Api:
         }
 
     async def make_creator(self, creator: str) -> int:
-        """Make a creator; returns its share of a coin in percent."""
+        """Make a creator; returns its share of a coin in basis points."""
         answer = await self._call("PUT", f"/v1/admin/creators/{creator}", self._operator_token, {"name": creator})
-        return creator_share_percent(answer)
+        return creator_share_bp(answer)
 
     async def make_room(self, room: str, creator: str) -> None:
         """Make a room in which the creator earns."""
@@ -162,7 +163,7 @@ class Api:
         raise ApiError(f"{method} {path}: {problem}")
 
 
-def creator_share_percent(creator: dict[str, Any]) -> int:
-    """The creator's share as its answer tells it; the protocol's default of 50 where it does not."""
-    share = creator.get("share_percent", creator.get("creator_percent", 50))
-    return int(share)
+def creator_share_bp(creator: dict[str, Any]) -> int:
+    """The creator's share as its answer tells it; half of the coin where it does not."""
+    commission_bp = creator.get("commission_bp")
+    return BASIS_POINTS - int(BASIS_POINTS // 2 if commission_bp is None else commission_bp)

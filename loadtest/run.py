@@ -74,7 +74,7 @@ class Ground(Struct, frozen=True):
 
     kinds: list[Kind]
     granted_coins: dict[int, int]
-    share_percent: dict[int, int]
+    share_bp: dict[int, int]
 
 
 def run_loadtest(scenario: Scenario, options: Options, watcher: Watcher) -> Report:
@@ -130,10 +130,10 @@ async def prepare(stage: Stage, options: Options) -> Ground:
     async with Api(http_url(options.url), options.operator_token, options.signer) as api:
         kinds = _kinds(stage.scenario, await api.catalog())
         granted_coins = _purses(stage, kinds)
-        share_percent = await api.each(range(population.rooms), lambda room: api.make_creator(run.creator(room)))
+        share_bp = await api.each(range(population.rooms), lambda room: api.make_creator(run.creator(room)))
         await api.each(range(population.rooms), lambda room: api.make_room(run.room(room), run.creator(room)))
         await api.each(granted_coins, lambda sender: api.grant(run.sender(sender), granted_coins[sender]))
-    return Ground(kinds, granted_coins, share_percent)
+    return Ground(kinds, granted_coins, share_bp)
 
 
 def _kinds(scenario: Scenario, catalog: dict[str, CatalogGift]) -> list[Kind]:
@@ -206,13 +206,13 @@ async def _read_money(stage: Stage, ground: Ground, options: Options) -> MoneyRe
     run = stage.run
     async with Api(http_url(options.url), options.operator_token, options.signer) as api:
         balances = await api.each_readable(ground.granted_coins, lambda sender: api.balance(run.sender(sender)))
-        live_diamonds = await api.each_readable(ground.share_percent, lambda room: api.live_diamonds(run.creator(room)))
+        live_diamonds = await api.each_readable(ground.share_bp, lambda room: api.live_diamonds(run.creator(room)))
         try:
             audit = await api.audit()
         except ApiError as exc:
-            return MoneyRead(balances, live_diamonds, ground.share_percent, [str(exc)])
+            return MoneyRead(balances, live_diamonds, ground.share_bp, [str(exc)])
     audit_faults = audit.violations if audit.violations or audit.ok else ["not ok, without a word why"]
-    return MoneyRead(balances, live_diamonds, ground.share_percent, audit_faults)
+    return MoneyRead(balances, live_diamonds, ground.share_bp, audit_faults)
 
 
 def _report(

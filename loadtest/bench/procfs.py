@@ -67,12 +67,13 @@ def _part(pid: int) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").split()
     except OSError:
         return "other"
+    program = Path(words[0]).name if words else ""
+    for part in ("valkey", "postgres"):
+        # First: PostgreSQL names its processes after what they do, one of them "postgres: io worker".
+        if program.startswith(part):
+            return part
     for part in ("gateway", "worker"):
         if part in words[:8]:
-            return part
-    program = words[0] if words else ""
-    for part in ("valkey", "postgres"):
-        if part in program:
             return part
     return "other"
 

@@ -19,14 +19,14 @@ class MoneyRead(Struct, frozen=True):
 
     Attributes:
         balances: coins by sender; None where it could not be read.
-        live_diamonds, share_percent: by room; the earnings of its creator and the creator's share of a coin.
+        live_diamonds, share_bp: by room; the earnings of its creator and the creator's share of a coin.
         audit_faults: invariants that the server's audit found broken, in words; None when it could not be
             had.
     """
 
     balances: Mapping[int, int | None]
     live_diamonds: Mapping[int, int | None]
-    share_percent: Mapping[int, int]
+    share_bp: Mapping[int, int]
     audit_faults: Sequence[str] | None
 
 
@@ -82,7 +82,7 @@ def judge(
         faults.add(FaultKind.VACUOUS, "no gift was accepted")
     checked, lost = _check_viewers(told, truths, seen, faults)
     check_wallets(told, money.balances, faults)
-    check_earnings(told, money.live_diamonds, money.share_percent, faults)
+    check_earnings(told, money.live_diamonds, money.share_bp, faults)
     for words in ["the audit could not be had"] if money.audit_faults is None else money.audit_faults:
         faults.add(FaultKind.AUDIT, words)
     return Verdict(

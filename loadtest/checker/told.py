@@ -1,6 +1,7 @@
 """The books of all processes as one: what every command of the run was, and what became of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -9,6 +10,9 @@ from loadtest.checker.faults import FaultKind, Faults
 from loadtest.columns import Answer, Commands
 from loadtest.naming import Run
 
+DIAMONDS_PER_COIN: Final = 100
+"""By the protocol: the whole value of a coin."""
+BASIS_POINTS: Final = 10_000
 ACCEPTED = (Answer.ACCEPTED, Answer.RECOVERED)
 
 
@@ -67,13 +71,18 @@ class Told:
             spent[sender] = spent.get(sender, 0) + book.coins[number]
         return spent
 
-    def coins_by_room(self) -> dict[int, int]:
-        """Accepted coins of each room."""
-        coins: dict[int, int] = {}
+    def diamonds_by_room(self, share_bp: Mapping[int, int]) -> dict[int, int]:
+        """What the creator of each room earned, each gift split on its own: the creator's part is rounded down.
+
+        Args:
+            share_bp: the creator's share of a coin, by room.
+        """
+        diamonds: dict[int, int] = {}
         for book, number in self.accepted():
             room = book.room[number]
-            coins[room] = coins.get(room, 0) + book.coins[number]
-        return coins
+            part = book.coins[number] * DIAMONDS_PER_COIN * share_bp.get(room, 0) // BASIS_POINTS
+            diamonds[room] = diamonds.get(room, 0) + part
+        return diamonds
 
     def describe(self, book: Commands, number: int) -> str:
         """A command in words, for a fault."""

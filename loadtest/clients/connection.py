@@ -101,6 +101,7 @@ class Client:
         self.decode: Callable[[Payload], ServerMessage] = _decoders[line.encoding]
         self.encode = _encoders[line.encoding]
         self._token = token
+        self._welcomed = False
         self._attempts = 0
         self._again: asyncio.Task[None] | None = None
         self._frame_type = WSMsgType.TEXT if line.encoding is Encoding.JSON else WSMsgType.BINARY
@@ -127,8 +128,8 @@ class Client:
             self.transport.disconnect()
 
     def send(self, message: Hello | Join | SendGift | Ack | Ping) -> bool:
-        """Write one message; False when there is no connection now."""
-        if self.transport is None:
+        """Write one message; False when there is no connection now, or it has not been welcomed yet."""
+        if self.transport is None or not (self._welcomed or isinstance(message, Hello)):
             return False
         self.transport.send(self._frame_type, self.encode(message))
         return True
@@ -165,6 +166,7 @@ class Client:
                 self.on_reply(message)
             case Welcome():
                 self._attempts = 0
+                self._welcomed = True
                 self.line.limits = message.limits
                 self.on_welcome(message)
             case Notice():
@@ -191,6 +193,7 @@ class Client:
         if transport is not self.transport:
             return
         self.transport = None
+        self._welcomed = False
         received = transport.close_handshake.recv if transport.close_handshake is not None else None
         code = 1006 if received is None else _number(received.code)
         again = not self.line.closing and code not in _NEVER_AGAIN

@@ -196,10 +196,10 @@ class SenderClient(Client):
             self.give_up(f"refused: {message.code} {message.message}")
             return
         number = int(message.ref)
-        if message.code == Code.UNAVAILABLE:
-            # The one refusal after which it may have been charged: only the same id tells.
-            tries = self.waiting.get(number)
-            if tries is not None:
+        tries = self.waiting.get(number, 0)
+        if message.code == Code.UNAVAILABLE or (message.retryable and tries > 0):
+            # It may have been charged: by this telling, or by an earlier one whose answer was lost. Only the id tells.
+            if number in self.waiting:
                 told_ms = 0 if message.retry_after_ms is UNSET else message.retry_after_ms
                 pause_s = max(told_ms / 1000, RETRY_FIRST_S * 2 ** min(tries, 5))
                 asyncio.get_running_loop().call_later(pause_s, self.tell_again, number)

@@ -75,12 +75,16 @@ class ScriptedServer:
         self.messages.append(message)
         self._changed.set()
         if isinstance(message, Hello) and self.welcomes:
-            peer.send(Welcome(message.ref, "s", "u", "viewer", 0, Limits(1, 1, 1, 1, 20, 1)))
+            self.welcome(peer)
         elif isinstance(message, Join):
             recovered = message.since is not None and self.recovers
             state = RoomState(message.room, "", "c", "c", 0, [], 5_000)
             peer.send(Joined(message.ref, message.room, 1, self.seq, recovered, state))
         self.answer(peer, message)
+
+    def welcome(self, peer: Peer) -> None:
+        """Answer the hello."""
+        peer.send(Welcome("hello", "s", "u", "viewer", 0, Limits(1, 1, 1, 1, 20, 1)))
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until messages have made this true; a test that waits in vain fails."""

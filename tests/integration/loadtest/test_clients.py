@@ -166,6 +166,44 @@ async def test_refusal_is_booked_and_not_told_again(
     assert desk.commands.refused_for_good[0] == (not retryable)
 
 
+async def test_refusal_after_a_lost_answer_does_not_settle_a_gift(scripted: "ScriptedServer", line: Line) -> None:
+    """Cut off, told again, and now rate limited: the first telling may have been charged, so it is asked again."""
+
+    def answer(peer: "Peer", message: ClientMessage) -> None:
+        if isinstance(message, SendGift):
+            match len(gifts_of(scripted.messages)):
+                case 1:
+                    peer.cut()
+                case 2:
+                    peer.send(Refused("rate_limited", "", True, message.ref, message.id, retry_after_ms=1))
+                case _:
+                    accept(peer, message, replay=True)
+
+    scripted.answer = answer
+    desk, client = make_desk(line, Sending(0.0, 0, 0, 1, False))
+    async with opened(client):
+        begin(desk)
+        await scripted.until(lambda: desk.commands.accepted_total == 1)
+    assert desk.commands.answer[0] == Answer.RECOVERED
+    assert desk.commands.refused_total == 0
+
+
+async def test_gift_waits_for_the_welcome_of_a_new_connection(scripted: "ScriptedServer", line: Line) -> None:
+    """Due between hello and welcome, it is told after the welcome: nothing but hello goes before it."""
+    scripted.answer = lambda peer, message: accept(peer, message) if isinstance(message, SendGift) else None
+    desk, client = make_desk(line, Sending(0.0, 0, 0, 1, False))
+    async with opened(client):
+        scripted.welcomes = False
+        scripted.peers[0].cut()
+        await scripted.until(lambda: len(scripted.messages) == 2)
+        begin(desk)
+        await scripted.until(lambda: desk.done)
+        assert gifts_of(scripted.messages) == []
+        scripted.welcome(scripted.peers[1])
+        await scripted.until(lambda: desk.commands.accepted_total == 1)
+    assert desk.commands.answer[0] == Answer.ACCEPTED
+
+
 async def test_client_that_is_sent_away_for_good_does_not_come_back(scripted: "ScriptedServer", line: Line) -> None:
     """Codes from 4500 on mean: do not reconnect. It is a fault of the run."""
     desk, client = make_desk(line)

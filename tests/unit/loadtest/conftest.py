@@ -16,7 +16,7 @@ from loadtest.naming import Run
 ROSE, CHAMPAGNE, COMBO_ROSE = 0, 1, 2
 GRANTED = 1_000
 WINDOW_MS = 5_000
-SHARE_PERCENT = 50
+SHARE_BP = 5_000
 
 
 @dataclass
@@ -52,7 +52,7 @@ class PerfectRun:
         coins = self.kinds[self.commands.kind[number]].price_coins * self.commands.count[number]
         wallet = (self.wallets[sender] or 0) - coins
         self.wallets[sender] = wallet
-        self.diamonds += coins * SHARE_PERCENT
+        self.diamonds += coins * SHARE_BP // 100
         combo_id, combo_count = combo or (None, 0)
         self.commands.accept(number, 2_000_000, coins, wallet, replay=False, combo=combo_id, combo_count=combo_count)
         return coins
@@ -140,7 +140,7 @@ class PerfectRun:
     def verdict(self) -> Verdict:
         """What the checker says of the books as they are now."""
         told = Told(self.run, self.kinds, {0: GRANTED, 1: GRANTED}, [self.commands])
-        money = MoneyRead(self.wallets, {0: self.diamonds}, {0: SHARE_PERCENT}, self.audit)
+        money = MoneyRead(self.wallets, {0: self.diamonds}, {0: SHARE_BP}, self.audit)
         return judge(told, [self.sightings], [Seen(self.book, [self.watch])], WINDOW_MS, money, self.client_faults)
 
     def kinds_found(self) -> list[FaultKind]:

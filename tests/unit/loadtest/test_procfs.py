@@ -36,6 +36,10 @@ def test_family_names_the_parts() -> None:
         subprocess.Popen([sys.executable, "-c", wait, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for words in (["gateway"], ["worker"], [])
     ]
+    children += [
+        subprocess.Popen([title, "-c", wait], executable=sys.executable, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for title in ("postgres: io worker 0", "valkey-server *:0")
+    ]
     try:
         for child in children:
             assert child.stdout is not None
@@ -46,7 +50,7 @@ def test_family_names_the_parts() -> None:
             child.communicate(b"")
     parts = {process.pid: process.part for process in found}
     assert ServerProcess(os.getpid(), "serve") in found
-    assert [parts[child.pid] for child in children] == ["gateway", "worker", "other"]
+    assert [parts[child.pid] for child in children] == ["gateway", "worker", "other", "postgres", "valkey"]
 
 
 def test_spread_is_median_and_range() -> None:
