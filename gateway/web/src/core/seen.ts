@@ -1,0 +1,39 @@
+// Which events were seen: positions in a room's history, so that nothing is shown twice and nothing is skipped.
+
+import type { Events, Event, GiftEvent, Joined, Position } from "../wire.ts";
+
+const APART_MAX = 2_000;
+
+/** Everything up to `seq` of `epoch` was shown, and `apart` beyond it. */
+export interface Shown extends Position {
+  apart: readonly number[];
+}
+
+/** Where to begin after entering a room: the stored position when the server goes on from it, else the present. */
+export function afterJoined(shown: Shown | null, joined: Joined): Shown {
+  if (shown !== null && joined.recovered && joined.epoch === shown.epoch) return shown;
+  return { epoch: joined.epoch, seq: joined.seq, apart: [] };
+}
+
+/** Gifts of a message that were not shown yet, in order. Events without a place in the history are passed over. */
+export function freshGifts(shown: Shown, message: Events): GiftEvent[] {
+  const isGift = (event: Event): event is GiftEvent => event.kind === "gift";
+  const gifts = message.events.filter(isGift);
+  if (message.epoch !== shown.epoch) return gifts;
+  const apart = new Set(shown.apart);
+  return gifts.filter((gift) => gift.seq > shown.seq && !apart.has(gift.seq));
+}
+
+/**
+ * The position after some were shown: `waiting` are the places of those that still have to be, `heard` is the highest
+ * place that came in. What was shown beyond the first waiting one is kept apart.
+ */
+export function advance(shown: Shown, heard: Position, waiting: readonly number[]): Shown {
+  const now = heard.epoch === shown.epoch ? shown : { epoch: heard.epoch, seq: 0, apart: [] };
+  if (waiting.length === 0) return { epoch: heard.epoch, seq: Math.max(now.seq, heard.seq), apart: [] };
+  const seq = Math.max(now.seq, Math.min(...waiting) - 1);
+  const missing = new Set(waiting);
+  const apart: number[] = [];
+  for (let at = seq + 1; at <= heard.seq && apart.length < APART_MAX; at++) if (!missing.has(at)) apart.push(at);
+  return { epoch: heard.epoch, seq, apart };
+}

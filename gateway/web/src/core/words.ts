@@ -1,0 +1,60 @@
+// What people read: amounts, prices, and a sentence for each refusal.
+
+import type { Code } from "../wire.ts";
+
+export function coins(amount: number): string {
+  return amount.toLocaleString("en-US");
+}
+
+/** Large amounts in little room: 12.3K. */
+export function short(amount: number): string {
+  return amount < 10_000 ? coins(amount) : new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 }).format(amount);
+}
+
+/** Minor units of a currency as a price; `exponent` is how many decimals the currency has. */
+export function price(minor: number, currency: string, exponent: number): string {
+  return new Intl.NumberFormat("en-US", {
+    style: "currency",
+    currency,
+    minimumFractionDigits: exponent,
+    maximumFractionDigits: exponent,
+  }).format(minor / 10 ** exponent);
+}
+
+/** Decimals of a currency, where no answer told them. */
+export function exponentOf(currency: string): number {
+  return new Intl.NumberFormat("en-US", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
+}
+
+const TEXTS: Partial<Record<Code, string>> = {
+  insufficient_coins: "You do not have enough coins for this gift.",
+  unknown_gift: "This gift is not in the catalogue any more. Reload the page.",
+  unknown_room: "This room does not exist.",
+  unknown_receiver: "The receiver does not earn in this room.",
+  gift_not_available: "This gift cannot be sent here.",
+  id_conflict: "This gift was already sent with other content. Nothing was charged.",
+  id_expired: "This took too long, so nothing was charged. Check the clock of this device, then send again.",
+  limit_exceeded: "This would pass a spending limit.",
+  not_allowed: "You are not allowed to send this here.",
+  rate_limited: "That was too fast. It is sent again in a moment.",
+  overloaded: "The server is busy. It is sent again in a moment.",
+  unavailable: "The server cannot be reached for money now. It is sent again in a moment.",
+  bad_request: "The server did not understand this.",
+  unauthorized: "Your sign-in is not valid. Reload the page.",
+  token_expired: "Your sign-in has expired. Reload the page.",
+  not_found: "There is nothing here.",
+  unknown_package: "This package is not sold in your country.",
+  wrong_state: "This cannot be done any more.",
+  below_threshold: "This is less than the smallest withdrawal.",
+  insufficient_earnings: "You do not have that many diamonds available.",
+  unprocessable: "A field has a wrong value.",
+  internal: "The server failed. Nothing was lost.",
+};
+
+/** A refusal in words; `message` is what the server said, used where it knows more than the code does. */
+export function refusal(code: string, message = ""): string {
+  const text = TEXTS[code as Code];
+  if (text === undefined) return message || "This did not work.";
+  const tellsMore = code === "not_allowed" || code === "gift_not_available" || code === "limit_exceeded" || code === "below_threshold";
+  return tellsMore && message ? `${text} ${message}` : text;
+}

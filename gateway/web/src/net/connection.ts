@@ -1,0 +1,129 @@
+// One WebSocket to a room: hello, join, resume, and coming back by itself. Knows nothing of what events mean.
+
+import { delayMs, mayReconnect } from "../core/backoff.ts";
+import { CLOSE } from "../wire.ts";
+import type { ClientMessage, Events, Joined, Position, ServerMessage, Welcome } from "../wire.ts";
+
+const SUBPROTOCOL = "giftwire.v1.json";
+const PING_MS = 5_000;
+/** Without a frame for so long the connection is taken for dead. */
+const SILENCE_MS_MAX = 15_000;
+
+export type Status = "connecting" | "open" | "lost" | "stopped";
+
+export interface Listener {
+  /** `code` is the close code when the connection was lost or stopped. */
+  status(status: Status, code?: number): void;
+  welcome?(message: Welcome): void;
+  joined(message: Joined): void;
+  events(message: Events): void;
+  other?(message: ServerMessage): void;
+}
+
+export interface Options {
+  room: string;
+  client: string;
+  token: () => string;
+  /** From where to resume; null to begin with the present. */
+  since: () => Position | null;
+  listener: Listener;
+}
+
+export class Connection {
+  private socket: WebSocket | null = null;
+  private attempt = 0;
+  private refs = 0;
+  private heardMs = 0;
+  private pulse: ReturnType<typeof setInterval> | undefined;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private stopped = false;
+
+  private readonly options: Options;
+
+  constructor(options: Options) {
+    this.options = options;
+  }
+
+  /** Connect, and stay connected until `stop` or a close code that forbids it. */
+  start(): void {
+    this.stopped = false;
+    this.options.listener.status("connecting");
+    const address = new URL("/v1/ws", location.href);
+    address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(address, SUBPROTOCOL);
+    this.socket = socket;
+    this.heardMs = Date.now();
+    socket.onopen = () => this.send({ type: "hello", ref: this.ref(), token: this.options.token(), client: this.options.client });
+    socket.onmessage = ({ data }) => this.hear(socket, JSON.parse(String(data)) as ServerMessage);
+    socket.onclose = ({ code }) => this.lost(socket, code);
+    clearInterval(this.pulse);
+    this.pulse = setInterval(() => this.beat(socket), PING_MS);
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearInterval(this.pulse);
+    clearTimeout(this.retry);
+    this.socket?.close(1000);
+    this.socket = null;
+  }
+
+  ref(): string {
+    return `r${++this.refs}`;
+  }
+
+  /** Hand a message to the socket; false when there is none that is open. */
+  send(message: ClientMessage): boolean {
+    if (this.socket?.readyState !== WebSocket.OPEN) return false;
+    this.socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  private hear(socket: WebSocket, message: ServerMessage): void {
+    if (socket !== this.socket) return;
+    this.heardMs = Date.now();
+    const { listener, room } = this.options;
+    switch (message.type) {
+      case "welcome":
+        listener.welcome?.(message);
+        this.join();
+        return;
+      case "joined":
+        this.attempt = 0;
+        listener.status("open");
+        return listener.joined(message);
+      case "events":
+        if (message.room === room) listener.events(message);
+        return;
+      case "notice":
+        if (message.code === "resync") this.join();
+        return listener.other?.(message);
+      default:
+        return listener.other?.(message);
+    }
+  }
+
+  private join(): void {
+    this.send({ type: "join", ref: this.ref(), room: this.options.room, since: this.options.since() });
+  }
+
+  private beat(socket: WebSocket): void {
+    if (Date.now() - this.heardMs > SILENCE_MS_MAX) {
+      // A socket whose peer is gone may take minutes to close: it is left behind, not waited for.
+      socket.onclose = null;
+      socket.close();
+      this.lost(socket, CLOSE.HEARTBEAT);
+    } else {
+      this.send({ type: "ping", ref: this.ref() });
+    }
+  }
+
+  private lost(socket: WebSocket, code: number): void {
+    if (socket !== this.socket) return;
+    this.socket = null;
+    clearInterval(this.pulse);
+    if (this.stopped || !mayReconnect(code)) return this.options.listener.status("stopped", code);
+    this.options.listener.status("lost", code);
+    this.retry = setTimeout(() => this.start(), delayMs(this.attempt++, Math.random()));
+  }
+}
