@@ -81,6 +81,7 @@ class Talker:
 
     async def close(self) -> None:
         """Hang up."""
+        self.socket.transport.resume_reading()
         await self.socket.close()
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
@@ -131,6 +132,10 @@ class Gateway:
     async def connect(self, subprotocol: str | None = SUBPROTOCOL_JSON) -> Talker:
         """A socket that has not said hello."""
         socket = await connect(self.ws_url, subprotocols=[subprotocol] if subprotocol else None, proxy=None)  # type: ignore[list-item]
+        return self.adopt(socket)
+
+    def adopt(self, socket: ClientConnection) -> Talker:
+        """A talker on a socket that a test opened in its own way."""
         talker = Talker(socket)
         self._talkers.append(talker)
         return talker

@@ -80,6 +80,10 @@ class Edge:
         """How many sockets are open."""
         return len(self._part_of)
 
+    def everybody(self) -> list[Connection]:
+        """All connections that are open now."""
+        return list(self._part_of)
+
     # What a connection calls.
 
     def connected(self, connection: Connection) -> None:
