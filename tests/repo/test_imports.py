@@ -33,6 +33,7 @@ OURS = {
 
 MORE = {
     "gateway.relay": ("ledger.journal",),
+    "gateway.told_audit": ("ledger.paid_gifts",),
     "gateway.run.work": ("ledger.flusher", "ledger.maturing"),
 }
 """What single modules may import besides."""
