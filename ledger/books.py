@@ -118,8 +118,9 @@ class Books:
         partitions = sorted({record.partition for record in records})
         async with connection.transaction():
             locked = _read_positions(await connection.fetch(_POSITIONS + " FOR UPDATE", partitions))
-            if any(self._positions[partition] != position for partition, position in locked.items()):
-                raise PositionMoved(f"expected {self._positions}, found {locked}")
+            expected = {partition: self._positions[partition] for partition in partitions}
+            if locked != expected:
+                raise PositionMoved(f"expected {expected}, found {locked}")
             await lock_accounts(connection, shared)
             batch = compose(records, self._book)
             await _store(connection, batch, shared)

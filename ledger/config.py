@@ -42,6 +42,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         flush_interval_ms: the flusher rests this long between two transactions when it has caught up.
         flush_retry_ms_max: the longest pause between two attempts while PostgreSQL does not answer.
         trim_interval_ms: pause between two trims of the journals.
+        credit_ids_kept_ms: an id of a grant or purchase stays in Redis at least so long after its record was flushed.
+        credit_ids_read: ids of grants and purchases that are looked at after each trim.
         credit_retry_ms: pause between two rounds that tell credits again whose outcome was not learned.
         database_connections_max: PostgreSQL connections of one process.
         database_timeout_ms: how long PostgreSQL may take to connect or to answer one statement.
@@ -77,6 +79,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     flush_interval_ms: _Millis = 50
     flush_retry_ms_max: _Millis = 5_000
     trim_interval_ms: _Millis = 1_000
+    credit_ids_kept_ms: _Millis = 3_600_000
+    credit_ids_read: Annotated[int, Meta(ge=1, le=10_000)] = 500
     credit_retry_ms: _Millis = 2_000
     database_connections_max: Annotated[int, Meta(ge=2, le=500)] = 8
     database_timeout_ms: _Millis = 30_000

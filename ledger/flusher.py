@@ -6,9 +6,10 @@ PostgreSQL holds and the rooms were told.
 """
 
 import asyncio
+import contextlib
 import enum
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, Final
 
 import structlog
 from msgspec import Struct
@@ -17,11 +18,14 @@ from redis.exceptions import RedisError
 
 from ledger.books import Books, PositionMoved
 from ledger.config import LedgerConfig
+from ledger.credit_ids import CreditIds
 from ledger.errors import InvariantBroken, LedgerUnavailable
 from ledger.journal import JournalReader, Position
 from ledger.keys import Keys, Total
+from ledger.migrate import check_schema
 from ledger.model import JournalRecord, Partition
-from ledger.postgres import Pool
+from ledger.postgres import Pool, connected, open_pool
+from ledger.redis_client import connect
 from ledger.scripts import Scripts
 
 _log = structlog.get_logger()
@@ -48,6 +52,7 @@ class FlusherStats(Struct):
         retries: how often it began again because a server did not answer.
         moved: how often somebody else had written its partitions.
         last_at_ms: commit time of the newest record in PostgreSQL, 0 before the first.
+        forgotten_ids: ids of grants and purchases that left Redis.
         lag_records: records that it has read and not yet written.
     """
 
@@ -60,6 +65,7 @@ class FlusherStats(Struct):
     retries: int = 0
     moved: int = 0
     trimmed_entries: int = 0
+    forgotten_ids: int = 0
     last_at_ms: int = 0
     lag_records: int = 0
 
@@ -82,6 +88,7 @@ class Flusher:
         self._config = config
         self._books = Books(pool, partitions, config.accounts_cached_max)
         self._scripts = Scripts(redis, keys, config)
+        self._credit_ids = CreditIds(pool, redis, keys, partitions, config)
         self._trimmed: dict[Partition, tuple[Position, int]] = {}
         self._trim_at_s = 0.0
 
@@ -117,7 +124,8 @@ class Flusher:
         await self._check_not_behind()
         reader = JournalReader(self._redis, self._keys, self._partitions, positions)
         self.stats.condition = FlusherCondition.RUNNING
-        entries_max, block_ms = self._config.flush_entries_max, None
+        # From small to large: after an outage one read could otherwise bring more than memory holds.
+        entries_max, block_ms = 1, None
         while True:
             batch = await reader.read(block_ms=block_ms, entries_max=entries_max)
             await self._write(batch.records)
@@ -154,15 +162,17 @@ class Flusher:
             return
         self._trim_at_s = now_s + self._config.trim_interval_ms / 1000
         await self._check_not_behind()
-        for partition, committed in self._books.positions.items():
-            told = await self._redis.get(self._keys.of(partition).relay)
-            relayed = Position.parse(told) if isinstance(told, bytes) else Position()
+        committed_of = self._books.positions
+        relays: Any = await self._redis.mget([self._keys.of(partition).relay for partition in committed_of])
+        for (partition, committed), told in zip(committed_of.items(), relays, strict=True):
+            relayed = Position() if told is None else Position.parse(told)
             target = (min(committed, relayed), committed.seq)
             if self._trimmed.get(partition) != target:
                 upto = target[0]
                 went = await self._scripts.trim(partition, upto.epoch, upto.seq, committed.seq)
                 self.stats.trimmed_entries += went
                 self._trimmed[partition] = target
+        self.stats.forgotten_ids += await self._credit_ids.forget_some(now_s, committed_of)
 
     async def _check_not_behind(self) -> None:
         """See that Redis still has every record that PostgreSQL has.
@@ -182,6 +192,24 @@ class Flusher:
                     f"partition {partition}: Redis ends at record {int(seq or 0)}, PostgreSQL has {written};"
                     " `giftwire reconcile` names what is missing",
                 )
+
+
+@contextlib.asynccontextmanager
+async def open_flusher(config: LedgerConfig) -> AsyncIterator[Flusher]:
+    """A flusher of all partitions, with connections of its own that end with the block.
+
+    Raises:
+        SchemaWrong: the database is not migrated to this code's schema.
+        LedgerUnavailable: PostgreSQL does not answer.
+    """
+    pool, redis, keys = await open_pool(config), connect(config), Keys(config.partitions)
+    try:
+        async with connected(pool) as connection:
+            await check_schema(connection)
+        yield Flusher(pool, redis, keys, [partition for partition, _ in keys.all()], config)
+    finally:
+        await redis.aclose()
+        await pool.close()
 
 
 def _parts(records: Sequence[JournalRecord], size: int) -> Iterator[Sequence[JournalRecord]]:

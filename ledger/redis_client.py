@@ -4,7 +4,12 @@ The client never repeats a command by itself: redis-py would do so ten times in 
 lost may have been carried out. Repeating is the batcher's decision, with the same gift ids.
 """
 
-from redis.asyncio import BlockingConnectionPool, Redis
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
@@ -34,4 +39,41 @@ def connect(config: LedgerConfig, *, connections_max: int = 16, timeout_s: float
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
         protocol=2,
     )
+    pool.connection_class = _HEEDING[pool.connection_class]
     return Redis.from_pool(pool)
+
+
+class _HeedsCancel(AbstractConnection):
+    """Lets a cancelled task end.
+
+    redis-py sends inside `asyncio.wait_for`, which up to Python 3.11 loses a cancellation that comes in the moment in
+    which the send is done: a task that works with Redis would then go on for ever. About one cancel of 20 was lost.
+    """
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        task = asyncio.current_task()
+        cancels = task.cancelling() if task is not None else 0
+        await super().send_packed_command(command, check_health)
+        if task is not None and task.cancelling() > cancels:
+            # The answer to what was sent must not be read by whoever gets this connection next.
+            await self.disconnect(nowait=True)
+            raise asyncio.CancelledError
+
+
+class _HeedingTcp(_HeedsCancel, Connection):
+    """The same over TCP."""
+
+
+class _HeedingTls(_HeedsCancel, SSLConnection):
+    """The same over TLS."""
+
+
+class _HeedingUnix(_HeedsCancel, UnixDomainSocketConnection):
+    """The same over a unix socket."""
+
+
+_HEEDING: Final = {
+    Connection: _HeedingTcp,
+    SSLConnection: _HeedingTls,
+    UnixDomainSocketConnection: _HeedingUnix,
+}

@@ -12,11 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import uvloop
-from journals import JournalWriter
+
 from ledger.config import LedgerConfig
 from ledger.flusher import Flusher
 from ledger.keys import Keys
@@ -24,7 +23,8 @@ from ledger.migrate import migrate
 from ledger.model import Partition
 from ledger.postgres import open_pool
 from ledger.redis_client import connect
-from servers import Postgres, running_postgres, running_valkey
+from tests.integration.ledger_postgres.journals import JournalWriter
+from tests.servers import Postgres, running_postgres, running_valkey
 
 VIEWERS = 5_000
 CREATORS = 200
@@ -61,7 +61,8 @@ async def measure(redis_url: str, database_url: str, postgres: Postgres, gifts: 
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     print(  # noqa: T201 - a measurement is read by a person
-        f"{done / seconds:,.0f} gifts/s over {seconds:.1f} s in {flusher.stats.transactions - transactions} transactions;"
+        f"{done / seconds:,.0f} gifts/s over {seconds:.1f} s in {flusher.stats.transactions - transactions}"
+        " transactions;"
         f" CPU a gift: Python {own / done * 1e6:.1f} µs, PostgreSQL {theirs / done * 1e6:.1f} µs"
     )
     await pool.close()
@@ -70,7 +71,7 @@ async def measure(redis_url: str, database_url: str, postgres: Postgres, gifts: 
 
 async def reached(flusher: Flusher, records: int) -> None:
     """Wait until so many records are written."""
-    while flusher.stats.gifts + flusher.stats.credits < records:
+    while flusher.stats.gifts + flusher.stats.credits < records:  # noqa: ASYNC110 - the flusher is what it measures
         await asyncio.sleep(0.01)
 
 

@@ -1,0 +1,79 @@
+"""Lets the ids of grants and purchases leave Redis once their records have been in PostgreSQL for long enough.
+
+Callers ask PostgreSQL before they credit, so an id that PostgreSQL has known for an hour needs no second memory. The
+ids are walked through a few at a time; how long a record has been flushed is known from positions that were noted then,
+so nothing is forgotten in the first hour after a start.
+"""
+
+import itertools
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from ledger.config import LedgerConfig
+from ledger.journal import Position
+from ledger.keys import Keys
+from ledger.model import Cause, Partition
+from ledger.postgres import Pool, connected
+
+_FLUSHED: Final = """
+SELECT id FROM journal_records
+WHERE id = ANY ($1::uuid[]) AND kind = ANY ($2::text[]) AND partition = $3 AND seq <= $4
+"""
+_KINDS: Final = [cause.value for cause in Cause]
+
+
+class CreditIds:
+    """Forgets ids of some partitions, one partition after another.
+
+    Args:
+        config: `credit_ids_read` bounds one step, `credit_ids_kept_ms` says how long an id stays at least.
+    """
+
+    def __init__(
+        self, pool: Pool, redis: Redis, keys: Keys, partitions: Sequence[Partition], config: LedgerConfig
+    ) -> None:
+        self._pool = pool
+        self._redis = redis
+        self._keys = keys
+        self._turns = itertools.cycle(partitions)
+        self._turn = next(self._turns)
+        self._cursor = 0
+        self._kept_s = config.credit_ids_kept_ms / 1000
+        self._read = config.credit_ids_read
+        self._noted_s: float | None = None
+        self._noted: Mapping[Partition, Position] = {}
+        self._old: Mapping[Partition, Position] = {}
+
+    async def forget_some(self, now_s: float, committed: Mapping[Partition, Position]) -> int:
+        """Look at some ids of the partition whose turn it is, and forget those that were flushed long ago.
+
+        Args:
+            now_s: of a clock that never goes back.
+            committed: what PostgreSQL holds now.
+
+        Returns:
+            How many ids went.
+
+        Raises:
+            LedgerUnavailable, redis.RedisError, OSError: a server did not answer; nothing needs to be put right.
+        """
+        if self._noted_s is None or now_s - self._noted_s >= self._kept_s:
+            self._old, self._noted, self._noted_s = self._noted, dict(committed), now_s
+        old = self._old.get(self._turn)
+        if old is None:
+            return 0
+        partition = self._turn
+        name: Any = self._keys.of(partition).credits
+        found: dict[bytes, bytes]
+        self._cursor, found = await self._redis.hscan(name, self._cursor, count=self._read)  # type: ignore[assignment]
+        if self._cursor == 0:
+            self._turn = next(self._turns)
+        if not found:
+            return 0
+        ids = [uuid.UUID(bytes=credit_id) for credit_id in found]
+        async with connected(self._pool) as connection:
+            rows = await connection.fetch(_FLUSHED, ids, _KINDS, partition, old.seq)
+        return int(await self._redis.hdel(name, *(row["id"].bytes for row in rows))) if rows else 0

@@ -1,0 +1,50 @@
+"""A live ledger and books beside each other, on real servers and empty data."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from ledger.config import LedgerConfig
+from ledger.migrate import migrate
+from ledger.postgres import Pool, open_pool
+from ledger.redis_client import connect
+from ledger.service import Ledger, open_ledger
+
+
+@pytest.fixture
+async def config(valkey_url: str, empty_postgres_url: str) -> LedgerConfig:
+    """Two partitions, a schema, and a flusher that loses no time."""
+    await migrate(empty_postgres_url)
+    return LedgerConfig(
+        redis_url=valkey_url,
+        database_url=empty_postgres_url,
+        partitions=2,
+        flush_interval_ms=1,
+        trim_interval_ms=1,
+    )
+
+
+@pytest.fixture
+async def pool(config: LedgerConfig) -> AsyncIterator[Pool]:
+    """Connections to the books."""
+    opened = await open_pool(config)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def redis(config: LedgerConfig) -> AsyncIterator[Redis]:
+    """A client of the live ledger's server."""
+    client = connect(config)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def ledger(config: LedgerConfig) -> AsyncIterator[Ledger]:
+    """A started live ledger."""
+    opened = open_ledger(config)
+    await opened.start()
+    yield opened
+    await opened.stop()

@@ -1,0 +1,206 @@
+"""From the live ledger to the books: the flusher between a real Valkey and a real PostgreSQL."""
+
+import asyncio
+import functools
+import random
+from collections import Counter
+from typing import Any
+
+import msgspec
+import pytest
+
+from ledger.config import LedgerConfig
+from ledger.credit_ids import CreditIds
+from ledger.errors import InvariantBroken
+from ledger.flusher import Flusher, FlusherCondition
+from ledger.journal import Position
+from ledger.keys import Keys, Total
+from ledger.model import CreditAccepted, GiftAccepted, Partition
+from ledger.postgres import Pool
+from ledger.service import Ledger
+from tests.integration.ledger.orders import gift_order, grant
+from tests.integration.ledger_postgres.flushing import flush_all, flushing, unit_sums, until
+
+WALLETS = (
+    "SELECT owner, balance_after FROM accounts JOIN entries ON account_id = id WHERE kind = 'wallet' ORDER BY number"
+)
+
+
+async def test_gifts_reach_the_books(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
+    """What the live ledger accepted is in the books: each record once, wallets and earnings alike, units at zero."""
+    dice = random.Random(7)
+    viewers = [f"viewer-{n}" for n in range(12)]
+    for viewer in viewers:
+        assert isinstance(await ledger.credit(grant(viewer, 1_000)), CreditAccepted)
+    orders = [
+        gift_order(dice.choice(viewers), dice.randint(1, 30), creator=f"c{n % 3}", combo=True) for n in range(300)
+    ]
+    async with flushing(pool, redis, config):
+        outcomes = await asyncio.gather(*map(ledger.give, orders))
+        accepted = [order for order, outcome in zip(orders, outcomes, strict=True) if isinstance(outcome, GiftAccepted)]
+    await flush_all(pool, redis, config)
+    ids = [row["id"].bytes for row in await pool.fetch("SELECT id FROM journal_records WHERE kind = 'gift'")]
+    assert Counter(ids) == Counter(order.id for order in accepted)
+    assert await unit_sums(pool) == {"coins": 0, "diamonds": 0}
+    wallets = {row["owner"]: row["balance_after"] for row in await pool.fetch(WALLETS)}
+    assert wallets == {viewer: await ledger.balance(viewer) for viewer in viewers}
+    for creator in ("c0", "c1", "c2"):
+        pending = await pool.fetchval(
+            "SELECT balance FROM balances JOIN accounts ON account_id = id WHERE owner = $1", creator
+        )
+        assert pending == await ledger.live_earnings(creator)
+
+
+async def test_journal_goes_only_behind_both_readers(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """An entry leaves the journal when PostgreSQL has committed it and the relay has told it, whichever comes last."""
+    partition = ledger.keys.partition_of("ann")
+    keys = ledger.keys.of(partition)
+    for _ in range(3):
+        await ledger.credit(grant("ann", 10))
+    async with flushing(pool, redis, config) as flusher:
+        await until(lambda: flusher.stats.credits == 3)
+        await until(lambda: _is_flushed(redis, keys.totals, 3))
+        assert await redis.xlen(keys.journal) == 3
+        await redis.set(keys.relay, "1-2")
+        await until(lambda: flusher.stats.trimmed_entries == 2)
+        assert await redis.xlen(keys.journal) == 1
+    await redis.set(keys.relay, "1-4")
+    await ledger.credit(grant("ann", 10))
+    async with blocking_positions(pool), flushing(pool, redis, config) as blocked:
+        await until(lambda: _somebody_waits(pool))
+        assert blocked.stats.credits == 0
+        assert (await redis.xrange(keys.journal))[-1][0] == b"1-4"
+    async with flushing(pool, redis, config):
+        await until(lambda: _is_empty(redis, keys.journal))
+
+
+async def test_flusher_waits_for_postgres(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
+    """Connections that die under it cost a retry, and nothing is lost or doubled."""
+    async with flushing(pool, redis, config) as flusher:
+        for coins in range(1, 6):
+            await ledger.credit(grant("ann", coins))
+            await until(functools.partial(_has_written, flusher, coins))
+            await pool.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'giftwire'"
+            )
+    await flush_all(pool, redis, config)
+    assert await pool.fetchval("SELECT sum(coins)::bigint FROM journal_records") == 15
+    assert await unit_sums(pool) == {"coins": 0}
+
+
+async def test_redis_that_lost_records_stops_the_flusher(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """When PostgreSQL is ahead of Redis nothing is written any more (I4)."""
+    await ledger.credit(grant("ann", 10))
+    await flush_all(pool, redis, config)
+    await redis.flushall()
+    keys = Keys(config.partitions)
+    flusher = Flusher(pool, redis, keys, [partition for partition, _ in keys.all()], config)
+    with pytest.raises(InvariantBroken, match="reconcile"):
+        await flusher.run()
+    assert flusher.stats.condition is FlusherCondition.STOPPED
+    assert "I4" in flusher.stats.broken
+
+
+async def test_trimmed_too_far_stops_the_flusher(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
+    """A record that is gone from the journal before PostgreSQL had it is not passed over (I9)."""
+    for _ in range(2):
+        await ledger.credit(grant("ann", 10))
+    partition = ledger.keys.partition_of("ann")
+    await ledger.trim(partition, 1, 1, 0)
+    flusher = Flusher(pool, redis, ledger.keys, [partition], config)
+    with pytest.raises(InvariantBroken, match="those between are gone"):
+        await flusher.run()
+    assert await pool.fetchval("SELECT count(*) FROM journal_records") == 0
+
+
+async def test_one_transaction_takes_no_more_than_its_bound(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """A backlog of more than `flush_records_max` is written in several transactions."""
+    for _ in range(23):
+        await ledger.credit(grant("ann", 1))
+    await flush_all(pool, redis, msgspec.structs.replace(config, flush_records_max=5))
+    sizes = await pool.fetch(
+        "SELECT count(*) AS size FROM (SELECT xmin::text AS x FROM journal_records) AS rows GROUP BY x"
+    )
+    assert max(row["size"] for row in sizes) <= 5
+    assert sum(row["size"] for row in sizes) == 23
+
+
+async def test_credit_ids_stay_until_flushed_long_ago(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """An id is forgotten once its record has been in PostgreSQL for `credit_ids_kept_ms`, not a moment sooner."""
+    partition = ledger.keys.partition_of("ann")
+    credits_key = ledger.keys.of(partition).credits
+    old, young, unflushed = (grant("ann", coins) for coins in (1, 2, 3))
+    await ledger.credit(old)
+    await flush_all(pool, redis, config)
+    ids = CreditIds(pool, redis, ledger.keys, [partition], msgspec.structs.replace(config, credit_ids_kept_ms=1_000))
+    assert await ids.forget_some(0.0, {partition: Position(1, 1)}) == 0
+    await ledger.credit(young)
+    await flush_all(pool, redis, config)
+    await ledger.credit(unflushed)
+    assert await ids.forget_some(0.999, {partition: Position(1, 2)}) == 0
+    assert await ids.forget_some(1.0, {partition: Position(1, 2)}) == 1
+    assert set(await redis.hkeys(credits_key)) == {young.id, unflushed.id}
+    assert await ids.forget_some(2.0, {partition: Position(1, 2)}) == 1
+    assert await redis.hkeys(credits_key) == [unflushed.id]
+
+
+async def test_credit_ids_are_walked_through_in_steps(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """Steps that look at a few ids each come by all ids of all partitions."""
+    # More than what Valkey keeps in one piece (512 fields by default), which it always gives whole.
+    await asyncio.gather(*(ledger.credit(grant(f"viewer-{n}", 1)) for n in range(1_600)))
+    await flush_all(pool, redis, config)
+    both = [Partition(0), Partition(1)]
+    positions = {p: Position(1, int(await redis.hget(ledger.keys.of(p).totals, Total.SEQ) or 0)) for p in both}
+    small = msgspec.structs.replace(config, credit_ids_kept_ms=1, credit_ids_read=10)
+    ids = CreditIds(pool, redis, ledger.keys, both, small)
+    await ids.forget_some(0.0, positions)
+    steps = [await ids.forget_some(float(n), positions) for n in range(1, 400)]
+    assert sum(steps) == 1_600
+    assert max(steps) < 200
+
+
+def blocking_positions(pool: Pool) -> "Blocking":
+    """Holds the lock that every writer of records needs."""
+    return Blocking(pool)
+
+
+class Blocking:
+    """A transaction that holds all positions until the end of its block."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> None:
+        self._connection = await self._pool.acquire()
+        await self._connection.execute("BEGIN; SELECT 1 FROM positions FOR UPDATE")
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.execute("ROLLBACK")
+        await self._pool.release(self._connection)
+
+
+def _has_written(flusher: Flusher, records: int) -> bool:
+    return flusher.stats.credits + flusher.stats.passed_over >= records
+
+
+async def _somebody_waits(pool: Pool) -> bool:
+    return bool(await pool.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+
+
+async def _is_flushed(redis: Any, totals: bytes, seq: int) -> bool:
+    return int(await redis.hget(totals, Total.FLUSHED) or 0) == seq
+
+
+async def _is_empty(redis: Any, journal: bytes) -> bool:
+    return int(await redis.xlen(journal)) == 0

@@ -1,0 +1,159 @@
+"""Double entry as tables: which entries records make, with the balance after each."""
+
+import struct
+
+import msgspec
+import pytest
+
+from ledger.accounts import Account, AccountKey, AccountKind, platform
+from ledger.copy_rows import HEADER, TRAILER
+from ledger.errors import InvariantBroken
+from ledger.flush_batch import FlushBatch, OpenBook, compose
+from ledger.model import Cause, CreatorId, CreditBody, GiftBody, JournalRecord, Partition, ViewerId
+
+_ROW = struct.Struct(">h iq iq ih iq iq iq")
+_DAY_MS = 86_400_000
+
+
+class Bench:
+    """An open book whose accounts have short names: `ann`, `cora`, `spent`."""
+
+    def __init__(self) -> None:
+        self.book = OpenBook()
+        self._names: dict[int, str] = {}
+        self._seq = 0
+        self._wallets: dict[str, int] = {}
+
+    def records(self, table: str) -> list[JournalRecord]:
+        """Lines `viewer coins creator commission_bp` for gifts, `viewer +coins cause` for credits."""
+        return [self._record(line.split()) for line in table.strip().splitlines()]
+
+    def open(self, records: list[JournalRecord]) -> None:
+        """Give every account that is missing an empty one."""
+        for key in sorted(self.book.missing(records)):
+            self.add(key, 0)
+
+    def add(self, key: AccountKey, balance: int) -> None:
+        """One account with a balance."""
+        account_id = len(self._names) + 1
+        self._names[account_id] = key.owner or key.kind.value
+        self.book.add(key, Account(account_id, 0, balance))
+
+    def entries(self, batch: FlushBatch) -> str:
+        """Lines `account number seq amount balance`, in the order written."""
+        rows = bytes(batch.entries)[len(HEADER) : -len(TRAILER)]
+        lines = []
+        for row in _ROW.iter_unpack(rows):
+            account_id, number, seq, amount, balance = row[2], row[4], row[8], row[10], row[12]
+            lines.append(f"{self._names[account_id]} {number} {seq} {amount:+} {balance}")
+        return "\n".join(lines)
+
+    def _record(self, words: list[str]) -> JournalRecord:
+        viewer, coins = words[0], int(words[1])
+        self._seq += 1
+        body: GiftBody | CreditBody
+        if words[1].startswith("+"):
+            self._wallets[viewer] = self._wallets.get(viewer, 0) + coins
+            body = CreditBody(self._seq.to_bytes(16, "big"), ViewerId(viewer), coins, Cause(words[2]), "")
+        else:
+            self._wallets[viewer] -= coins
+            commission = coins * int(words[3]) // 100
+            body = GiftBody(
+                id=self._seq.to_bytes(16, "big"),
+                viewer=ViewerId(viewer),
+                creator=CreatorId(words[2]),
+                place="room:demo",
+                item="rose",
+                unit_coins=coins,
+                count=1,
+                coins=coins,
+                creator_diamonds=coins * 100 - commission,
+                commission_diamonds=commission,
+                combo_key="",
+                combo_window_ms=0,
+                details=b"",
+            )
+        return JournalRecord(Partition(3), 1, self._seq, _DAY_MS * 7 + self._seq, self._wallets[viewer], None, body)
+
+
+def test_entries_of_a_batch() -> None:
+    """Wallets and pending earnings have an entry a gift; the platform's accounts have one a batch, at its end."""
+    bench = Bench()
+    records = bench.records(
+        """
+        ann +100 grant
+        bob +50  purchase
+        ann 10 cora 5000
+        ann 5  cora 3000
+        bob 50 dora 5000
+        """
+    )
+    bench.open(records)
+    batch = compose(records, bench.book)
+    assert bench.entries(batch).splitlines() == [
+        *("ann 1 1 +100 100", "bob 1 2 +50 50"),
+        *("ann 2 3 -10 90", "cora 1 3 +500 500"),
+        *("ann 3 4 -5 85", "cora 2 4 +350 850"),
+        *("bob 2 5 -50 0", "dora 1 5 +2500 2500"),
+        *("coins_granted 1 5 -100 -100", "coins_sold 1 5 -50 -50"),
+        *("spent 1 5 +65 65", "issuance 1 5 -6500 -6500", "commission 1 5 +3150 3150"),
+    ]
+    assert (batch.gifts, batch.credits, batch.lasts) == (3, 2, {Partition(3): records[-1]})
+
+
+def test_part_of_nothing_makes_no_entry() -> None:
+    """A creator without a share, or a platform without commission, has no entry of zero."""
+    bench = Bench()
+    records = bench.records("ann +9 grant\nann 4 cora 10000\nann 5 dora 0")
+    bench.open(records)
+    lines = bench.entries(compose(records, bench.book))
+    assert "cora" not in lines
+    assert "dora 1 3 +500 500" in lines
+    assert "commission 1 3 +400 400" in lines
+
+
+def test_days_gather_what_each_creator_earned() -> None:
+    """Gifts of one creator on one day are one row to add."""
+    bench = Bench()
+    records = bench.records("ann +100 grant\nann 1 cora 5000\nann 2 cora 5000\nann 3 dora 0")
+    bench.open(records)
+    days = compose(records, bench.book).days
+    assert {key: (day.earned, day.gifts) for key, day in days.items()} == {("cora", 7): (150, 2), ("dora", 7): (300, 1)}
+
+
+def test_missing_names_every_account_once() -> None:
+    """An empty book lacks two accounts of the gift's people, and the platform's of the partition."""
+    bench = Bench()
+    records = bench.records("ann +100 grant\nann 1 cora 5000\nann 1 cora 5000")
+    kinds = sorted(key.kind.value for key in bench.book.missing(records))
+    assert kinds == ["coins_granted", "commission", "issuance", "pending", "spent", "wallet"]
+    bench.open(records)
+    assert bench.book.missing(records) == set()
+
+
+@pytest.mark.parametrize(("field", "value"), [("creator_diamonds", 501), ("commission_diamonds", 499)])
+def test_gift_that_does_not_split_stops(field: str, value: int) -> None:
+    """100 diamonds for each coin, not one more and not one less."""
+    bench = Bench()
+    credit, gift = bench.records("ann +100 grant\nann 10 cora 5000")
+    bench.open([credit, gift])
+    gift = msgspec.structs.replace(gift, body=msgspec.structs.replace(gift.body, **{field: value}))
+    with pytest.raises(InvariantBroken) as caught:
+        compose([credit, gift], bench.book)
+    assert caught.value.invariant == "I1"
+
+
+def test_wallet_below_zero_stops() -> None:
+    """Even when journal and books agree, a wallet below zero is not written (I2)."""
+    bench = Bench()
+    credit, gift = bench.records("ann +5 grant\nann 10 cora 5000")
+    bench.open([credit, gift])
+    with pytest.raises(InvariantBroken) as caught:
+        compose([credit, gift], bench.book)
+    assert caught.value.invariant == "I2"
+
+
+def test_platform_accounts_know_their_unit() -> None:
+    """Coins come in and are spent; diamonds are issued and kept."""
+    units = {kind: platform(kind, 0).unit for kind in (AccountKind.SPENT, AccountKind.ISSUANCE)}
+    assert units == {AccountKind.SPENT: "coins", AccountKind.ISSUANCE: "diamonds"}
