@@ -100,7 +100,7 @@ class Relay:
 
     async def _relay_on(self, reader: JournalReader) -> None:
         entries_max, block_ms = self._config.relay_entries_max, None
-        while True:
+        while not _cancelled():
             batch = await reader.read(block_ms=block_ms, entries_max=entries_max)
             await self._relay(batch)
             if batch.caught_up_to_ms is not None:
@@ -111,6 +111,7 @@ class Relay:
             # Only a read that does not wait says how far it caught up, so every wait is followed by such a one.
             idle = not batch.records and block_ms is None
             block_ms = self._wait_ms(batch.caught_up_to_ms) if idle else None
+        raise asyncio.CancelledError
 
     async def _begin(self) -> JournalReader:
         positions = await self._ledger.relay_positions()
@@ -222,6 +223,14 @@ class Relay:
         if records > self._config.relay_records_max:
             return max(1, entries_max // 2)
         return min(self._config.relay_entries_max, entries_max * 2)
+
+
+def _cancelled() -> bool:
+    """Whether somebody cancelled this task. `asyncio.wait_for`, with which redis-py sends, may swallow a cancellation
+    that comes as the sending ends (Python 3.11), and then nothing would stop the relay.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _state(combo_id: bytes, gift_id: bytes) -> ComboState:

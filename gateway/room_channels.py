@@ -71,9 +71,12 @@ class Channels:
 
     async def stop(self) -> None:
         """Hear no more and let go of the connection."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        pending = set(self._tasks)
+        while pending:
+            # More than once: redis-py sends by `asyncio.wait_for`, which may swallow a cancellation (Python 3.11).
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=0.1)
         await self._drop()
 
     @property
