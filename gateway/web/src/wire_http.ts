@@ -15,6 +15,7 @@ export interface ProblemDocument {
   balance_coins?: number;
   limit?: string;
   resets_at_ms?: number;
+  missing?: Record<string, string>;
 }
 
 /** The process runs. */
@@ -22,10 +23,9 @@ export interface Health {
   status: "ok";
 }
 
-/** Whether the process can do its work. */
+/** The process can do its work. */
 export interface Readiness {
-  status: "not_ready" | "ready";
-  missing: Record<string, string>;
+  status: "ready";
 }
 
 /** A shelf of the gift panel. */
@@ -281,7 +281,7 @@ export interface PayoutMethodBody {
   id: string;
   kind: string;
   label: string;
-  details?: unknown;
+  details?: Record<string, string>;
 }
 
 /** Where money can be sent. */

@@ -51,13 +51,13 @@ export const BANNERS: Record<string, Animation> = {
       at: [[0, [200, -90]], [0.55, [200, 222]], [0.75, [200, 185]], [0.95, [200, 200]], [2.8, [200, 200]]],
       turn: [[0, -20], [0.55, 5], [0.8, -3], [1, 0]], scale: [260, 260],
     }),
-    rays("#ff7a59", s, 420, 10),
+    rays("#ff7a59", s, 362, 10),
     glow("#7c5cff", s, 330),
   ]),
   bouquet_open: banner(3, { gift: art.bouquet, petal, heart }, (s) => [
     ...swarm(["petal", "heart"], { count: 12, size: [16, 28], over: 1.4, life: 1.4, start: 0.3, spin: 200, path: bursting([200, 150], 190, 0.6) }),
     hero(GIFT, s, 225, { turn: [[0, -12], [0.5, 5], [1.2, -4], [2, 4], [3, 0]] }),
-    rays("#ff9db1", s, 400, 12),
+    rays("#ff9db1", s, 362, 12),
     glow("#e5737f", s, 340),
   ]),
   cork_pop: banner(3.2, { gift: art.champagne, cork: art.cork, bubble: art.bubble, glint: tinted(glintPicture, "#ffe9a0") }, (s) => [
@@ -87,7 +87,7 @@ export const BANNERS: Record<string, Animation> = {
       at: [[0, [200, -110]], [0.9, [200, 212]], [1.15, [200, 192]], [1.4, [200, 200]], [3.4, [200, 200]]],
       scale: [[0, [180, 180]], [0.9, [245, 215]], [1.15, [228, 238]], [1.4, [230, 230]], [3, [230, 230]], [3.4, [140, 140]]], ease: "out",
     }),
-    rays("#ffd23f", s, 440, 14),
+    rays("#ffd23f", s, 362, 14),
     glow("#f4b400", s, 360),
   ]),
   banner_wave: banner(3.4, { gift: art.fan_banner, heart, ...SCRAPS }, (s) => [
@@ -106,7 +106,7 @@ export const BANNERS: Record<string, Animation> = {
     { content: [line("M20 90L62 10", "#ffffffc0", 10), line("M40 96L80 16", "#ffffff70", 4)], motion: { at: [[0.9, [40, 200]], [1.7, [360, 200]]], scale: [190, 190], opacity: [[0.9, 0], [1.2, 55], [1.7, 0]], from: 0.9, to: 1.7 } },
     hero(GIFT, s, 230, { turn: [[0, -25], [0.6, 5], [1, -2], [4, 3]] }),
     ...swarm(["spark"], { count: 14, size: [14, 32], over: 0.4, life: 1.3, start: 0.3, path: bursting([200, 200], 210, 0.1), ease: "out" }),
-    rays("#5ee7ff", s, 460, 14),
+    rays("#5ee7ff", s, 362, 14),
     glow("#5ee7ff", s, 390),
   ]),
 };

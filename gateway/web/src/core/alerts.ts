@@ -74,6 +74,11 @@ export function waitingSeqs(queue: Queue): number[] {
   return queue.waiting.flatMap((alert) => alert.seqs);
 }
 
+/** After the history began anew: what waits is still shown, but its old places mean nothing any more. */
+export function forgetPlaces(queue: Queue): Queue {
+  return { ...queue, waiting: queue.waiting.map((alert) => ({ ...alert, seqs: [] })) };
+}
+
 function endMs(queue: Queue): number {
   return queue.waiting.length > 0 ? Math.min(queue.endsMs, queue.sinceMs + HELD_MS_MAX) : queue.endsMs;
 }

@@ -26,7 +26,8 @@ export function exponentOf(currency: string): number {
   return new Intl.NumberFormat("en-US", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
 }
 
-const TEXTS: Partial<Record<Code, string>> = {
+/** Every code has its sentence: the compiler asks for it when the registry grows. */
+const TEXTS: Record<Code, string> = {
   insufficient_coins: "You do not have enough coins for this gift.",
   unknown_gift: "This gift is not in the catalogue any more. Reload the page.",
   unknown_room: "This room does not exist.",
@@ -48,13 +49,21 @@ const TEXTS: Partial<Record<Code, string>> = {
   below_threshold: "This is less than the smallest withdrawal.",
   insufficient_earnings: "You do not have that many diamonds available.",
   unprocessable: "A field has a wrong value.",
+  method_not_allowed: "The server does not do this.",
+  payload_too_large: "This is too large.",
+  unsupported_media_type: "The server did not understand this.",
+  bad_signature: "The signature is not valid.",
+  unknown_provider: "There is no such payment provider.",
+  unknown_method: "This payout method does not exist. Choose another one.",
+  limit_reached: "There are already as many as there may be.",
   internal: "The server failed. Nothing was lost.",
 };
 
+const TELLS_MORE: ReadonlySet<string> = new Set<Code>(["not_allowed", "gift_not_available", "limit_exceeded", "limit_reached", "below_threshold", "unprocessable"]);
+
 /** A refusal in words; `message` is what the server said, used where it knows more than the code does. */
 export function refusal(code: string, message = ""): string {
-  const text = TEXTS[code as Code];
+  const text = (TEXTS as Partial<Record<string, string>>)[code];
   if (text === undefined) return message || "This did not work.";
-  const tellsMore = code === "not_allowed" || code === "gift_not_available" || code === "limit_exceeded" || code === "below_threshold";
-  return tellsMore && message ? `${text} ${message}` : text;
+  return message && TELLS_MORE.has(code) ? `${text} ${message}` : text;
 }

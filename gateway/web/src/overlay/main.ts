@@ -1,6 +1,6 @@
 // The overlay for OBS: every gift of a room, one at a time, each exactly once, however often the page or the network dies.
 
-import { EMPTY, add, nextMs, tick, waitingSeqs, type Alert, type Queue } from "../core/alerts.ts";
+import { EMPTY, add, forgetPlaces, nextMs, tick, waitingSeqs, type Alert, type Queue } from "../core/alerts.ts";
 import { advance, afterJoined, freshGifts, type Shown } from "../core/seen.ts";
 import { Api } from "../net/api.ts";
 import { Connection, type Status } from "../net/connection.ts";
@@ -61,13 +61,14 @@ async function begin(token: string): Promise<void> {
     const before = shown;
     shown = afterJoined(shown, message);
     // The server could not go on from there (or it never was asked to): the present counts from here.
-    if (shown !== before) queue = { ...queue, waiting: [] };
+    if (shown !== before) queue = forgetPlaces(queue);
     if (heard === null || shown !== before) heard = { epoch: shown.epoch, seq: shown.seq };
     keep();
   }
 
   function events(message: Events): void {
     shown ??= { epoch: message.epoch, seq: message.seq, apart: [] };
+    if (message.epoch !== shown.epoch) queue = forgetPlaces(queue);
     const known = heard?.epoch === message.epoch ? heard.seq : -1;
     const fresh = freshGifts(shown, message).filter((gift) => gift.seq > known);
     for (const gift of fresh) queue = add(queue, gift, Date.now());

@@ -1,0 +1,20 @@
+// Events as the server tells them, for the tests.
+
+import type { Events, GiftEvent } from "../src/wire.ts";
+
+export function gift(seq: number, more: Partial<GiftEvent> = {}): GiftEvent {
+  return {
+    kind: "gift", seq, sender: { id: "ann", name: "Ann", level: 3 }, to: "creator", gift: "rose",
+    price_coins: 1, count: 1, coins: 1, at_ms: 1_000, ...more,
+  };
+}
+
+/** One step of a combo: `count` is its running total. */
+export function step(seq: number, count: number, state: "start" | "update" | "end" = count === 1 ? "start" : "update"): GiftEvent {
+  const fresh = state === "end" ? 0 : 1;
+  return gift(seq, { count: fresh, coins: fresh, combo: { id: "c1", count, coins: count, state } });
+}
+
+export function told(epoch: number, ...events: GiftEvent[]): Events {
+  return { type: "events", room: "demo", epoch, seq: events.at(-1)!.seq, events };
+}

@@ -1,0 +1,49 @@
+// Positions: nothing is shown twice and nothing is skipped.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { advance, afterJoined, freshGifts, type Shown } from "../src/core/seen.ts";
+import type { Joined } from "../src/wire.ts";
+import { gift, told } from "./events.ts";
+
+const at = (epoch: number, seq: number, ...apart: number[]): Shown => ({ epoch, seq, apart });
+const joined = (epoch: number, seq: number, recovered: boolean): Joined => ({
+  type: "joined", ref: "r", room: "demo", epoch, seq, recovered,
+  state: { room: "demo", title: "", creator: "c", creator_name: "C", viewers: 0, leaderboard: [], combo_window_ms: 5_000 },
+});
+const seqs = (shown: Shown, ...numbers: number[]): number[] =>
+  freshGifts(shown, told(shown.epoch, ...numbers.map((seq) => gift(seq)))).map((event) => event.seq);
+
+test("gifts up to the position and those shown apart are not fresh", () => {
+  assert.deepEqual(seqs(at(1, 5, 7), 4, 5, 6, 7, 8), [6, 8]);
+});
+
+test("every gift of another epoch is fresh", () => {
+  assert.equal(freshGifts(at(1, 50), told(2, gift(1), gift(2))).length, 2);
+});
+
+test("the position stops before the first that waits and keeps what was shown beyond it", () => {
+  assert.deepEqual(advance(at(1, 5), { epoch: 1, seq: 9 }, [7, 9]), at(1, 6, 8));
+});
+
+test("the position reaches what was heard once nothing waits", () => {
+  assert.deepEqual(advance(at(1, 6, 8), { epoch: 1, seq: 9 }, []), at(1, 9));
+});
+
+test("after a reload the gifts that waited come again and the others do not", () => {
+  const kept = advance(at(1, 5), { epoch: 1, seq: 9 }, [7]);
+  assert.deepEqual(seqs(kept, 6, 7, 8, 9, 10), [7, 10]);
+});
+
+test("the position never goes back", () => {
+  assert.equal(advance(at(1, 9), { epoch: 1, seq: 9 }, [3]).seq, 9);
+});
+
+test("a room that goes on keeps the position, any other begins with the present", () => {
+  const shown = at(3, 5);
+  assert.equal(afterJoined(shown, joined(3, 8, true)), shown);
+  assert.deepEqual(afterJoined(shown, joined(3, 8, false)), at(3, 8));
+  assert.deepEqual(afterJoined(shown, joined(4, 2, true)), at(4, 2));
+  assert.deepEqual(afterJoined(null, joined(1, 2, false)), at(1, 2));
+});
