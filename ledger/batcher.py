@@ -21,8 +21,11 @@ from ledger.scripts import PreparedGift, Scripts
 
 COMMITS_MAX: Final = 2
 """Commits in flight."""
-OVERLAP_GIFTS_MIN: Final = 32
-"""A second commit is begun when so many gifts wait: small ones cost more in calls than their overlap gains."""
+COMMIT_GIFTS_GOOD: Final = 64
+"""Gifts that are worth a commit beside another one; fewer cost more in calls than the overlap gains. A commit that
+has so many takes no more partitions than its part: many gifts of few partitions cost less than few of many."""
+PARTITIONS_PART: Final = 4
+"""A commit's part of the partitions is one in so many: half for two commits, and as many gather meanwhile."""
 JUDGED_MIN: Final = 16
 """The smallest batch to which a script that runs out of its time brings the batcher down."""
 
@@ -67,8 +70,7 @@ class Batcher:
         self._scripts = scripts
         self._gifts_max = config.batch_gifts_max
         self._gifts_now = config.batch_gifts_max
-        # Half of the partitions: the rest is for the other commit, and fewer partitions make a call cheaper.
-        self._groups_max = max(config.partitions // COMMITS_MAX, 1)
+        self._groups_good = max(config.partitions // PARTITIONS_PART, 1)
         self._waiting_max = config.batch_waiting_max
         self._retry_s_max = config.retry_ms_max / 1000
         self._queues: list[deque[_Entry]] = [deque() for _ in range(config.partitions)]
@@ -76,6 +78,7 @@ class Batcher:
         """Partitions whose gifts wait and that are in no commit; each once, in the order in which they are served."""
         self._busy: set[Partition] = set()
         self._waiting = 0
+        self._waiting_ready = 0
         self._in_flight = 0
         self._changed = asyncio.Event()
         self._stopping = False
@@ -103,15 +106,17 @@ class Batcher:
             told(_OVERLOADED)
             return
         queue = self._queues[gift.partition]
-        if not queue and gift.partition not in self._busy:
-            self._ready.append(gift.partition)
+        if gift.partition not in self._busy:
+            self._waiting_ready += 1
+            if not queue:
+                self._ready.append(gift.partition)
         queue.append((gift, told))
         self._waiting += 1
         self._changed.set()
 
     async def _lane(self) -> None:
         while True:
-            if self._ready and (not self._in_flight or self._waiting >= OVERLAP_GIFTS_MIN):
+            if self._ready and (not self._in_flight or self._waiting_ready >= COMMIT_GIFTS_GOOD):
                 await self._commit(self._take())
             elif self._stopping and not self._waiting and not self._in_flight:
                 return
@@ -120,17 +125,19 @@ class Batcher:
                 await self._changed.wait()
 
     def _take(self) -> list[list[_Entry]]:
-        """The next batch, by partition: all that waits in each, up to the bounds of groups and gifts."""
+        """The next batch, by partition: all that waits in each, as far as the batch may grow."""
         batch: list[list[_Entry]] = []
-        room = self._gifts_now
-        while self._ready and room and len(batch) < self._groups_max:
+        gifts = 0
+        while self._ready and gifts < self._gifts_now:
+            if gifts >= COMMIT_GIFTS_GOOD and len(batch) >= self._groups_good:
+                break
             partition = self._ready.popleft()
             queue = self._queues[partition]
-            group = [queue.popleft() for _ in range(min(len(queue), room))]
             self._busy.add(partition)
-            batch.append(group)
-            room -= len(group)
-        self._waiting -= self._gifts_now - room
+            self._waiting_ready -= len(queue)
+            batch.append([queue.popleft() for _ in range(min(len(queue), self._gifts_now - gifts))])
+            gifts += len(batch[-1])
+        self._waiting -= gifts
         return batch
 
     async def _commit(self, batch: list[list[_Entry]]) -> None:
@@ -160,6 +167,7 @@ class Batcher:
         self._busy.discard(partition)
         if queue:
             self._ready.append(partition)
+            self._waiting_ready += len(queue)
 
     def _adapt(self, told_of: int, judged: int) -> None:
         # What the script has no time for travels twice: send what it lately managed, and a little more each time.
