@@ -108,8 +108,8 @@ class Keeper:
             await self._keep()
         except Exception as exc:  # noqa: BLE001 - the task's top
             # Left alone the process would never be started again, and nobody would hear of it.
-            _log.exception("keeper_failed", name=self.program.name)
             self.failed.set_result(ProgramFailed(self.program.name, f"cannot be kept: {exc}"))
+            _log.exception("keeper_failed", name=self.program.name)
 
     async def _keep(self) -> None:
         quick_deaths = 0
