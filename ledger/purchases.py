@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 
 from ledger.config import LedgerConfig
 from ledger.crediting import Crediting
-from ledger.errors import BadEvent, IdConflict, LimitReached, NotFound, RailUnavailable, UnknownRail
+from ledger.errors import BadEvent, IdConflict, LimitReached, NotFound, RailUnavailable, UnknownRail, ValueRefused
 from ledger.ids import format_id
 from ledger.model import AMOUNT_MAX, Cause, ViewerId
 from ledger.postgres import Connection, Pool, connected, transaction
@@ -248,20 +248,26 @@ class Purchases:
 
     async def _apply(self, rail: str, event: RailEvent) -> Heard:
         purchase_id = uuid_of(event.purchase)
-        with refused_values():
-            async with transaction(self._pool) as connection:
-                fresh = await connection.fetchval(
-                    _NOTE_EVENT, rail, event.id, purchase_id, event.outcome.value, event.amount_minor, event.currency
-                )
-                effect = EventEffect.DUPLICATE
-                if fresh is not None:
-                    effect = await _move(connection, rail, event)
-                    await connection.execute(_NOTE_EFFECT, rail, event.id, effect.value)
+        try:
+            with refused_values():
+                effect = await self._store_event(rail, event)
+        except ValueRefused as exc:
+            raise BadEvent(f"{rail} sent an event that cannot be stored: {exc}") from exc
         if effect in (EventEffect.WRONG_AMOUNT, EventEffect.UNKNOWN_PURCHASE):
             _log.error("rail_event_unusable", rail=rail, rail_event=event.id, effect=effect.value)
             return Heard(effect, event.id)
         await self._credit_if_owed(purchase_id)
         return Heard(effect, event.id, await self._of_rail(rail, event.purchase))
+
+    async def _store_event(self, rail: str, event: RailEvent) -> EventEffect:
+        """Store the event and move its purchase, in one transaction; those who tell it at the same time wait."""
+        values = (uuid_of(event.purchase), event.outcome.value, event.amount_minor, event.currency)
+        async with transaction(self._pool) as connection:
+            if await connection.fetchval(_NOTE_EVENT, rail, event.id, *values) is None:
+                return EventEffect.DUPLICATE
+            effect = await _move(connection, rail, event)
+            await connection.execute(_NOTE_EFFECT, rail, event.id, effect.value)
+            return effect
 
     async def _credit_if_owed(self, purchase_id: uuid.UUID) -> None:
         """Also after a duplicate: the first hearing may have died between its two halves."""

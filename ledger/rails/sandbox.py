@@ -22,7 +22,7 @@ from ledger.purchase_states import Purchase, RailOutcome
 from ledger.rails.interface import RailEvent
 
 NAME: Final = "sandbox"
-CHECKOUT_PREFIX: Final = "/v1/demo/checkout/"
+CHECKOUT: Final = "/v1/demo/purchases/{id}/pay"
 SECRET_BYTES_MIN: Final = 16
 _REMEMBERED_MAX: Final = 10_000
 
@@ -47,14 +47,14 @@ class SandboxRail:
 
     Args:
         secret: signs and verifies; at least 16 bytes.
-        checkout_prefix: a purchase's checkout is this and its id.
+        checkout: the path under which the buyer says how the payment ends, with `{id}` for the purchase.
     """
 
-    def __init__(self, secret: bytes, checkout_prefix: str = CHECKOUT_PREFIX) -> None:
+    def __init__(self, secret: bytes, checkout: str = CHECKOUT) -> None:
         if len(secret) < SECRET_BYTES_MIN:
             raise ValueError(f"a webhook secret is of at least {SECRET_BYTES_MIN} bytes")
         self._webhook = Webhook(secret)
-        self._checkout_prefix = checkout_prefix
+        self._checkout = checkout
         self._events: OrderedDict[bytes, RailEvent] = OrderedDict()
 
     @classmethod
@@ -69,7 +69,7 @@ class SandboxRail:
 
     async def create_checkout(self, purchase: Purchase) -> str:
         """A path of ours, under which the demo asks how the payment shall end."""
-        return self._checkout_prefix + format_id(purchase.id)
+        return self._checkout.replace("{id}", format_id(purchase.id))
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> RailEvent | None:
         """As the interface says."""

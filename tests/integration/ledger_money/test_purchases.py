@@ -33,7 +33,7 @@ async def test_begin_twice(office: Office) -> None:
     order = purchase_order()
     first = await office.purchases.begin(order)
     assert first == await office.purchases.begin(order)
-    assert (first.state, first.checkout) == (PurchaseState.PENDING, f"/v1/demo/checkout/{format_id(order.id)}")
+    assert (first.state, first.checkout) == (PurchaseState.PENDING, f"/v1/demo/purchases/{format_id(order.id)}/pay")
     assert (first.coins, first.bonus_coins, first.price_minor, first.currency) == (100, 20, 129, "USD")
     assert first.balance_coins is None
     assert await office.purchases.get(order.id) == first
@@ -210,6 +210,17 @@ async def test_event_of_another_amount(office: Office, ledger: Ledger, rail: San
     assert await pool.fetchval("SELECT count(*) FROM rail_events WHERE effect = 'wrong_amount'") == 5
     await office.purchases.hear("sandbox", *rail.pay(purchase))
     assert await ledger.balance("ann") == 120
+
+
+async def test_event_that_cannot_be_stored(office: Office, rail: SandboxRail, pool: Pool) -> None:
+    """A name of an event that is too long, or an amount that no column holds, is the provider's fault."""
+    purchase = await office.purchases.begin(purchase_order())
+    for webhook in (rail.pay(purchase, event_id="e" * 201), rail.pay(purchase, amount_minor=2**63)):
+        with pytest.raises(BadEvent):
+            await office.purchases.hear("sandbox", *webhook)
+    assert await pool.fetchval("SELECT count(*) FROM rail_events") == 0
+    heard = await office.purchases.hear("sandbox", *rail.pay(purchase, event_id="e" * 200))
+    assert heard.effect is EventEffect.APPLIED
 
 
 async def test_event_of_an_unknown_purchase(office: Office, rail: SandboxRail, pool: Pool) -> None:
