@@ -48,8 +48,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         database_connections_max: PostgreSQL connections of one process.
         database_timeout_ms: how long PostgreSQL may take to connect or to answer one statement.
         accounts_cached_max: accounts whose number and balance the flusher remembers.
-        maturing_days: full days from the end of the day (UTC) of a gift until its diamonds can be withdrawn; with 0 they
-            can at once.
+        maturing_days: full days from the end of the day (UTC) of a gift until its diamonds can be withdrawn; with 0
+            they can at once.
         maturing_interval_ms: pause between two rounds of the maturing of earnings.
         commission_bp: the platform's part of a gift in basis points, where no plan says otherwise.
         payout_min_minor: the least that one withdrawal may pay, in minor units of its currency.
