@@ -21,7 +21,7 @@ OURS = {
             for name in (
                 *("service", "model", "errors", "config", "ids", "commission", "redis_client"),
                 *("office", "directory", "grants", "purchases", "purchase_states", "payouts", "payout_states"),
-                *("statements", "rails", "audit", "reconcile", "migrate"),
+                *("statements", "rails", "audit", "invariants", "reconcile", "migrate"),
             )
         ),
     ),
