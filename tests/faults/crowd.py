@@ -87,7 +87,12 @@ class Overlay:
         self._serve = serve
         self._token = serve.signer.token(creator, "overlay")
         self._position: dict[str, int] | None = None
+        self._socket: ClientConnection | None = None
         self._task = asyncio.create_task(self._watch())
+
+    async def until_watching(self) -> None:
+        """Wait until it is in the room: what is sent from now on it must see."""
+        await until(lambda: self._position is not None, SETTLE_S_MAX)
 
     async def until_seen(self, ids: set[str]) -> None:
         """Wait until all of these were seen."""
@@ -98,12 +103,15 @@ class Overlay:
         """Look away."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        if self._socket is not None:
+            await self._socket.close()
 
     async def _watch(self) -> None:
         while True:
             with contextlib.suppress(*_BROKEN):
                 async with asyncio.timeout(REPLY_S_MAX):
                     socket = await greeted(self._serve, self._token)
+                self._socket = socket
                 since = {} if self._position is None else {"since": self._position}
                 await socket.send(json.dumps({"type": "join", "ref": "j", "room": "demo", **since}))
                 async for text in socket:
@@ -124,8 +132,12 @@ class Overlay:
 async def greeted(serve: Serve, token: str) -> ClientConnection:
     """A socket whose hello was answered."""
     socket = await connect(serve.ws_url, proxy=None, max_size=None)
-    await socket.send(json.dumps({"type": "hello", "ref": "h", "token": token}))
-    answer = json.loads(await socket.recv())
-    if answer["type"] != "welcome":
-        raise ConnectionError(str(answer))
+    try:
+        await socket.send(json.dumps({"type": "hello", "ref": "h", "token": token}))
+        answer = json.loads(await socket.recv())
+        if answer["type"] != "welcome":
+            raise ConnectionError(str(answer))
+    except BaseException:
+        socket.transport.abort()
+        raise
     return socket

@@ -41,6 +41,7 @@ def test_every_accepted_gift_is_there_once_after_a_kill(serve: Serve, victim: st
 async def _load_and_kill(serve: Serve, victim: str) -> None:
     senders = [Sender(serve, f"sender{number}") for number in range(SENDERS)]
     overlay = Overlay(serve, "demo-creator")
+    await overlay.until_watching()
     stop = asyncio.Event()
     sending = asyncio.gather(*(sender.send_until(stop) for sender in senders))
 
