@@ -39,7 +39,7 @@ _POSITION: Final = "SELECT epoch, seq FROM positions WHERE partition = $1"
 _ENTRIES_READ: Final = 64
 """Journal entries in one read of a search."""
 _AFTER_ALL: Final = 2**63 - 1
-CREATOR_ACCOUNTS: Final = (AccountKind.PENDING, AccountKind.AVAILABLE, AccountKind.PAYOUT_HOLD, AccountKind.PAID_OUT)
+CREATOR_ACCOUNTS: Final = (AccountKind.PENDING, AccountKind.AVAILABLE, AccountKind.PAYOUT_HOLD)
 
 
 class WalletEntry(Struct, frozen=True):

@@ -1,0 +1,148 @@
+"""Says whether the invariants of money hold over what is stored, also while the system runs.
+
+For each partition the live ledger is read first and the books afterwards. In that order nothing can look lost that is
+only on its way: a record that the flusher has trimmed from the journal by then is in the books that are read next, and
+what the books have more than the live totals had is taken off again. The books themselves are checked in one snapshot.
+"""
+
+import time
+from collections.abc import Callable
+
+import asyncpg
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from ledger.accounts import AccountKind
+from ledger.books_audit import STATEMENT_S_MAX, check_books, unit_totals
+from ledger.config import LedgerConfig
+from ledger.copy_rows import RECORD_COLUMNS, read_record
+from ledger.errors import InvariantBroken, LedgerUnavailable
+from ledger.invariants import Findings, Invariant, InvariantResult
+from ledger.keys import Keys
+from ledger.live_audit import LivePartition, read_live, read_seq
+from ledger.migrate import check_schema
+from ledger.model import JournalRecord, Partition
+from ledger.partition_audit import BookPartition, check_partition
+from ledger.postgres import Connection, Pool, open_pool, snapshot
+from ledger.redis_client import connect
+
+CHECKED = (Invariant.I1, Invariant.I2, Invariant.I3, Invariant.I4, Invariant.I9, Invariant.I10)
+"""What the ledger can check of itself; the others are about rooms."""
+
+_LAST = """
+SELECT a.owner, a.kind, e.balance_after FROM accounts a
+JOIN LATERAL (SELECT balance_after FROM entries WHERE account_id = a.id ORDER BY number DESC LIMIT 1) e ON true
+WHERE a.partition = $1
+"""
+_STRIPES = """
+SELECT creator, sum(creator_diamonds)::bigint AS earned FROM journal_records
+WHERE partition = $1 AND kind = 'gift' GROUP BY creator
+"""
+_POSITION = "SELECT seq FROM positions WHERE partition = $1"
+_RECORDS = f"""
+SELECT {", ".join(RECORD_COLUMNS)} FROM journal_records WHERE partition = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq
+"""  # noqa: S608 - column names of ours
+
+Progress = Callable[[str], None]
+
+
+class AuditReport(msgspec.Struct, frozen=True):
+    """What an audit found.
+
+    Attributes:
+        units: for each unit what the accounts of a kind hold together in the books, and `sum`, which is 0.
+    """
+
+    ok: bool
+    checked_at_ms: int
+    invariants: list[InvariantResult]
+    units: dict[str, dict[str, int]]
+
+
+async def audit(config: LedgerConfig, progress: Progress | None = None) -> AuditReport:
+    """Check I1, I2, I3, I4, I9 and I10.
+
+    Memory is that of one partition's wallets, and its journal.
+
+    Args:
+        progress: is told what is looked at next.
+
+    Raises:
+        LedgerUnavailable: a server did not answer.
+        SchemaWrong: the database is not that of this code.
+    """
+    told = progress or _nobody
+    # A sum over all entries takes longer than what a gateway may wait for.
+    patient = msgspec.structs.replace(config, database_timeout_ms=int(STATEMENT_S_MAX * 1000))
+    findings, keys = Findings(CHECKED), Keys(config.partitions)
+    pool, redis = await open_pool(patient), connect(config)
+    try:
+        async with snapshot(pool) as connection:
+            await check_schema(connection)
+        for partition, _ in keys.all():
+            told(f"partition {partition}")
+            await _audit_partition(pool, redis, keys, config, partition, findings)
+        told("the books")
+        async with snapshot(pool) as connection:
+            await check_books(connection, findings)
+            units = await unit_totals(connection)
+    except (RedisError, OSError) as exc:
+        raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
+    finally:
+        await redis.aclose()
+        await pool.close()
+    results = findings.results()
+    return AuditReport(all(result.ok for result in results), time.time_ns() // 1_000_000, results, units)
+
+
+async def _audit_partition(
+    pool: Pool, redis: Redis, keys: Keys, config: LedgerConfig, partition: Partition, findings: Findings
+) -> None:
+    names = keys.of(partition)
+    try:
+        live = await read_live(redis, names, partition, config)
+    except InvariantBroken as exc:
+        findings.violate(Invariant.I4, str(exc))
+        return
+    async with snapshot(pool) as connection:
+        books = await _read_books(connection, live)
+    books = msgspec.structs.replace(books, end_seq=await read_seq(redis, names))
+    check_partition(live, books, findings)
+
+
+async def _read_books(connection: Connection, live: LivePartition) -> BookPartition:
+    partition = live.partition
+    position_seq = int(await connection.fetchval(_POSITION, partition) or 0)
+    wallets: dict[str, int] = {}
+    platform: dict[str, int] = {}
+    for row in await connection.fetch(_LAST, partition):
+        (wallets if row["kind"] == AccountKind.WALLET else platform)[row["owner"] or row["kind"]] = row["balance_after"]
+    stripes = {row["creator"]: row["earned"] for row in await connection.fetch(_STRIPES, partition)}
+    missing = await _records(connection, partition, live.first_seq + 1, live.trimmed_seq)
+    later = await _records(connection, partition, live.totals.seq + 1, position_seq)
+    stored = await _records(connection, partition, live.trimmed_seq + 1, min(position_seq, live.totals.seq))
+    commission = platform.get(AccountKind.COMMISSION, 0)
+    return BookPartition(
+        position_seq=position_seq,
+        end_seq=0,
+        wallets=wallets,
+        stripes=stripes,
+        coins_in=-platform.get(AccountKind.COINS_GRANTED, 0) - platform.get(AccountKind.COINS_SOLD, 0),
+        spent=platform.get(AccountKind.SPENT, 0),
+        earned=-platform.get(AccountKind.ISSUANCE, 0) - commission,
+        commission=commission,
+        records=missing + later,
+        stored={record.seq: record for record in stored},
+    )
+
+
+async def _records(connection: Connection, partition: int, first: int, last: int) -> list[JournalRecord]:
+    if last < first:
+        return []
+    rows: list[asyncpg.Record] = await connection.fetch(_RECORDS, partition, first, last)
+    return [read_record(row) for row in rows]
+
+
+def _nobody(_: str) -> None:
+    """Nobody wants to know."""

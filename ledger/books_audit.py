@@ -1,0 +1,225 @@
+"""What the audit asks PostgreSQL: each check is one query that counts and one that names what contradicts it.
+
+Everything is computed from rows of one snapshot. Each violation is a sentence that names account and record.
+"""
+
+from typing import Final, NamedTuple
+
+from ledger.accounts import MAY_OWE
+from ledger.invariants import VIOLATIONS_MAX, Findings, Invariant
+from ledger.payout_states import HOLDING, PayoutState
+from ledger.postgres import Connection
+
+STATEMENT_S_MAX: Final = 3_600.0
+"""An audit of very large books may take long; it reads only."""
+
+
+class BookCheck(NamedTuple):
+    """A check.
+
+    Attributes:
+        counted: SQL whose one value is how much there is to look at; empty when another check counts it.
+        violations: SQL whose rows are sentences.
+    """
+
+    invariant: Invariant
+    counted: str
+    violations: str
+
+
+_ACCOUNT: Final = "a.kind || ' of ' || coalesce(nullif(a.owner, ''), 'the platform') || ' (' || a.unit || ')'"
+_OWING: Final = ", ".join(f"'{kind.value}'" for kind in sorted(MAY_OWE))
+_HOLDING: Final = ", ".join(f"'{state.value}'" for state in sorted(HOLDING))
+_RECORD: Final = "r.partition || '/' || r.seq"
+
+# Entries of one batch of a partition: those up to, and including, one of the platform's. Each batch sums to zero.
+_BATCHES: Final = """
+WITH sums AS (
+    SELECT e.partition, a.unit, e.seq, sum(e.amount) AS amount, bool_or(a.owner = '') OR e.partition = -1 AS closes
+    FROM entries e JOIN accounts a ON a.id = e.account_id GROUP BY e.partition, a.unit, e.seq
+), running AS (
+    SELECT *, sum(amount) OVER w AS total, lead(seq) OVER w IS NULL AS is_last
+    FROM sums WINDOW w AS (PARTITION BY partition, unit ORDER BY seq)
+), batches AS (
+    SELECT *, total - coalesce(lag(total) OVER w, 0) AS excess, coalesce(lag(seq) OVER w, 0) + 1 AS from_seq
+    FROM running WHERE closes OR is_last WINDOW w AS (PARTITION BY partition, unit ORDER BY seq)
+)
+SELECT format('books, partition %s, records %s to %s: entries sum to %s %s', partition, from_seq, seq, excess, unit)
+FROM batches WHERE excess <> 0 ORDER BY partition, seq
+"""
+_CHAINS: Final = f"""
+SELECT format('%s: entry %s (record %s/%s) is %s and leaves %s, after entry %s that left %s',
+    {_ACCOUNT}, e.number, e.partition, e.seq, e.amount, e.balance_after, e.number_before, e.before)
+FROM (
+    SELECT *, lag(number, 1, 0::bigint) OVER w AS number_before, lag(balance_after, 1, 0::bigint) OVER w AS before
+    FROM entries WINDOW w AS (PARTITION BY account_id ORDER BY number)
+) e JOIN accounts a ON a.id = e.account_id
+WHERE e.number <> e.number_before + 1 OR e.balance_after <> e.before + e.amount ORDER BY a.id, e.number
+"""  # noqa: S608 - texts of ours
+_LAST: Final = "SELECT number, balance_after FROM entries WHERE account_id = a.id ORDER BY number DESC LIMIT 1"
+_BALANCES: Final = f"""
+SELECT format('%s: the balance is %s after %s entries, the last entry says %s after %s',
+    {_ACCOUNT}, b.balance, b.number, coalesce(e.balance_after, 0), coalesce(e.number, 0))
+FROM accounts a LEFT JOIN balances b ON b.account_id = a.id LEFT JOIN LATERAL ({_LAST}) e ON true
+WHERE a.partition = -1
+    AND (coalesce(b.balance, 0), coalesce(b.number, 0)) <> (coalesce(e.balance_after, 0), coalesce(e.number, 0))
+"""  # noqa: S608
+_NO_ACCOUNT: Final = """
+SELECT format('entry %s of account %s (record %s/%s) has no account', number, account_id, partition, seq)
+FROM entries e WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = e.account_id)
+"""
+_DAYS: Final = """
+SELECT format('creator %s: days say %s diamonds by %s gifts, records say %s by %s', creator,
+    coalesce(d.earned, 0), coalesce(d.gifts, 0), coalesce(r.earned, 0), coalesce(r.gifts, 0))
+FROM (SELECT creator, sum(earned) AS earned, sum(gifts) AS gifts FROM creator_days GROUP BY creator) d
+FULL JOIN (
+    SELECT creator, sum(creator_diamonds) AS earned, count(*) AS gifts FROM journal_records
+    WHERE kind = 'gift' GROUP BY creator
+) r USING (creator)
+WHERE (d.earned, d.gifts) IS DISTINCT FROM (r.earned, r.gifts)
+"""
+_UNRIPE: Final = """
+SELECT format('pending of %s: %s diamonds, and %s were earned and have not matured', owner, a.balance, d.unripe)
+FROM (SELECT owner, b.balance FROM accounts JOIN balances b ON b.account_id = id WHERE kind = 'pending') a
+FULL JOIN (SELECT creator AS owner, sum(earned - matured) AS unripe FROM creator_days GROUP BY creator) d USING (owner)
+WHERE coalesce(a.balance, 0) <> coalesce(d.unripe, 0)
+"""
+_BELOW_ZERO: Final = f"""
+SELECT format('%s: entry %s (record %s/%s) leaves %s', {_ACCOUNT}, e.number, e.partition, e.seq, e.balance_after)
+FROM entries e JOIN accounts a ON a.id = e.account_id
+WHERE e.balance_after < 0 AND a.kind NOT IN ({_OWING}) ORDER BY a.id, e.number
+"""  # noqa: S608
+_IDS: Final = """
+SELECT format('%s %s of %s has %s records: %s', kind, id, coalesce(viewer, creator), count(*),
+    string_agg(partition || '/' || seq, ', ' ORDER BY seq))
+FROM journal_records GROUP BY id, kind, viewer, creator HAVING count(*) > 1
+"""
+_UNIQUE: Final = """
+SELECT 'the unique index of ids is missing or not valid' WHERE NOT EXISTS (
+    SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('journal_records_id') AND indisunique AND indisvalid
+)
+"""
+_GAPS: Final = """
+SELECT format('books, partition %s: record %s follows %s', partition, seq, before)
+FROM (SELECT partition, seq, lag(seq, 1, 0::bigint) OVER (PARTITION BY partition ORDER BY seq) AS before
+    FROM journal_records) r
+WHERE seq <> before + 1 ORDER BY partition, seq
+"""
+_POSITIONS: Final = """
+SELECT format('books, partition %s: the position is %s, and the last of %s records is %s',
+    partition, p.seq, coalesce(r.records, 0), coalesce(r.seq, 0))
+FROM (SELECT partition, count(*) AS records, max(seq) AS seq FROM journal_records GROUP BY partition) r
+FULL JOIN positions p USING (partition)
+WHERE (coalesce(r.records, 0), coalesce(r.seq, 0)) <> (coalesce(p.seq, 0), coalesce(p.seq, 0))
+"""
+_WALLET_ENTRIES: Final = f"""
+SELECT format('wallet of %s, record %s: the record moves %s and leaves %s, the entry %s and %s', r.viewer, {_RECORD},
+    r.moved, r.wallet_after, coalesce(e.amount::text, 'nothing'), coalesce(e.balance_after::text, 'nothing'))
+FROM (SELECT *, CASE kind WHEN 'gift' THEN -coins ELSE coins END AS moved FROM journal_records) r
+LEFT JOIN (
+    SELECT e.*, a.owner FROM entries e JOIN accounts a ON a.id = e.account_id WHERE a.kind = 'wallet'
+) e ON e.partition = r.partition AND e.seq = r.seq AND e.owner = r.viewer
+WHERE r.partition >= 0 AND (e.amount, e.balance_after) IS DISTINCT FROM (r.moved, r.wallet_after)
+ORDER BY r.partition, r.seq
+"""  # noqa: S608
+_EARNINGS_ENTRIES: Final = f"""
+SELECT format('pending of %s, record %s: the record earns %s, the entry %s', r.creator, {_RECORD},
+    r.creator_diamonds, coalesce(e.amount::text, 'nothing'))
+FROM journal_records r
+LEFT JOIN (
+    SELECT e.*, a.owner FROM entries e JOIN accounts a ON a.id = e.account_id WHERE a.kind = 'pending'
+) e ON e.partition = r.partition AND e.seq = r.seq AND e.owner = r.creator
+WHERE r.kind = 'gift' AND coalesce(e.amount, 0) <> r.creator_diamonds ORDER BY r.partition, r.seq
+"""  # noqa: S608
+_NO_RECORD: Final = f"""
+SELECT format('%s: entry %s belongs to record %s/%s, which is not there', {_ACCOUNT}, e.number, e.partition, e.seq)
+FROM entries e JOIN accounts a ON a.id = e.account_id
+LEFT JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq WHERE r.seq IS NULL ORDER BY a.id, e.number
+"""  # noqa: S608
+_SPLITS: Final = f"""
+SELECT format('record %s: %s coins became %s and %s diamonds', {_RECORD}, coins, creator_diamonds, commission_diamonds)
+FROM journal_records r WHERE kind = 'gift' AND creator_diamonds + commission_diamonds <> coins * 100
+"""  # noqa: S608
+_HOLDS: Final = f"""
+SELECT format('payout hold of %s: %s diamonds, and withdrawals on their way hold %s', owner,
+    coalesce(a.balance, 0), coalesce(w.diamonds, 0))
+FROM (SELECT owner, b.balance FROM accounts JOIN balances b ON b.account_id = id WHERE kind = 'payout_hold') a
+FULL JOIN (
+    SELECT creator AS owner, sum(diamonds) AS diamonds FROM withdrawals WHERE state IN ({_HOLDING}) GROUP BY creator
+) w USING (owner)
+WHERE coalesce(a.balance, 0) <> coalesce(w.diamonds, 0)
+"""  # noqa: S608
+_PAID: Final = f"""
+SELECT format('paid out to %s: %s %s in the books, %s by withdrawals', owner, coalesce(a.balance, 0), unit,
+    coalesce(w.amount, 0))
+FROM (SELECT owner, unit, b.balance FROM accounts JOIN balances b ON b.account_id = id WHERE kind = 'paid_out') a
+FULL JOIN (
+    SELECT creator AS owner, currency AS unit, sum(amount_minor) AS amount FROM withdrawals
+    WHERE state = '{PayoutState.PAID.value}' GROUP BY creator, currency
+) w USING (owner, unit)
+WHERE coalesce(a.balance, 0) <> coalesce(w.amount, 0)
+"""  # noqa: S608
+_REDEEMED: Final = f"""
+SELECT format('redeemed: %s diamonds in the books, %s by paid withdrawals', a.balance, w.diamonds)
+FROM (SELECT coalesce(sum(b.balance), 0) AS balance FROM accounts JOIN balances b ON b.account_id = id
+    WHERE kind = 'redeemed') a,
+    (SELECT coalesce(sum(diamonds), 0) AS diamonds FROM withdrawals WHERE state = '{PayoutState.PAID.value}') w
+WHERE a.balance <> w.diamonds
+"""  # noqa: S608
+_STEPS: Final = """
+SELECT format('withdrawal %s of %s is %s, and its steps end at %s', w.id, w.creator, w.state, coalesce(s.to_state, '-'))
+FROM withdrawals w LEFT JOIN LATERAL (
+    SELECT to_state FROM withdrawal_steps WHERE withdrawal = w.id ORDER BY number DESC LIMIT 1
+) s ON true WHERE s.to_state IS DISTINCT FROM w.state
+UNION ALL
+SELECT format('withdrawal %s: step %s leads from %s, and the one before to %s', withdrawal, number,
+    coalesce(from_state, '-'), coalesce(before, '-'))
+FROM (SELECT *, lag(to_state) OVER w AS before, lag(number, 1, 0::smallint) OVER w AS number_before
+    FROM withdrawal_steps WINDOW w AS (PARTITION BY withdrawal ORDER BY number)) s
+WHERE from_state IS DISTINCT FROM before OR number <> number_before + 1
+"""
+
+CHECKS: Final = (
+    BookCheck(Invariant.I1, "SELECT count(*) FROM entries", _BATCHES),
+    BookCheck(Invariant.I1, "", _CHAINS),
+    BookCheck(Invariant.I1, "", _BALANCES),
+    BookCheck(Invariant.I1, "", _NO_ACCOUNT),
+    BookCheck(Invariant.I1, "", _SPLITS),
+    BookCheck(Invariant.I1, "SELECT count(*) FROM creator_days", _DAYS),
+    BookCheck(Invariant.I2, "SELECT count(*) FROM accounts", _BELOW_ZERO),
+    BookCheck(Invariant.I3, "SELECT count(*) FROM journal_records", _IDS),
+    BookCheck(Invariant.I3, "", _UNIQUE),
+    BookCheck(Invariant.I9, "SELECT count(*) FROM journal_records", _GAPS),
+    BookCheck(Invariant.I9, "", _POSITIONS),
+    BookCheck(Invariant.I9, "", _WALLET_ENTRIES),
+    BookCheck(Invariant.I9, "", _EARNINGS_ENTRIES),
+    BookCheck(Invariant.I9, "", _NO_RECORD),
+    BookCheck(Invariant.I10, "SELECT count(*) FROM withdrawals", _HOLDS),
+    BookCheck(Invariant.I10, "", _PAID),
+    BookCheck(Invariant.I10, "", _REDEEMED),
+    BookCheck(Invariant.I10, "", _STEPS),
+    BookCheck(Invariant.I10, "", _UNRIPE),
+)
+_UNITS: Final = """
+SELECT unit, kind, sum(amount)::bigint AS amount FROM entries JOIN accounts ON id = account_id
+GROUP BY unit, kind ORDER BY unit, kind
+"""
+
+
+async def check_books(connection: Connection, findings: Findings) -> None:
+    """Run every check. The connection is in a snapshot."""
+    for check in CHECKS:
+        if check.counted:
+            findings.count(check.invariant, await connection.fetchval(check.counted, timeout=STATEMENT_S_MAX))
+        async for (sentence,) in connection.cursor(check.violations, prefetch=VIOLATIONS_MAX, timeout=STATEMENT_S_MAX):
+            findings.violate(check.invariant, sentence)
+
+
+async def unit_totals(connection: Connection) -> dict[str, dict[str, int]]:
+    """For each unit what all accounts of a kind hold together, and `sum` over all kinds."""
+    units: dict[str, dict[str, int]] = {}
+    for row in await connection.fetch(_UNITS, timeout=STATEMENT_S_MAX):
+        kinds = units.setdefault(row["unit"], {"sum": 0})
+        kinds[row["kind"]] = row["amount"]
+        kinds["sum"] += row["amount"]
+    return units
