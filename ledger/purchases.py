@@ -32,6 +32,7 @@ __all__ = [
     "PurchaseState",
     "Purchases",
     "RailOutcome",
+    "UnusableEvent",
 ]
 
 _log = structlog.get_logger()
@@ -54,6 +55,9 @@ VALUES ($1, $2, $3, $4, $5, $6, 'no_change') ON CONFLICT DO NOTHING RETURNING ev
 _NOTE_EFFECT: Final = "UPDATE rail_events SET effect = $3 WHERE rail = $1 AND event = $2"
 _MOVE: Final = "UPDATE purchases SET state = $2, changed_at = now() WHERE id = $1"
 _OWE: Final = "UPDATE credits SET due_at = now() WHERE id = $1 AND due_at IS NULL"
+_UNUSABLE: Final = """
+SELECT * FROM rail_events WHERE effect IN ('wrong_amount', 'unknown_purchase') ORDER BY heard_at DESC LIMIT $1
+"""
 _STALE: Final = f"""
 {_SELECT} WHERE state = 'pending' AND purchases.made_at < now() - make_interval(secs => $1) AND id > $2
 ORDER BY id LIMIT $3
@@ -89,6 +93,24 @@ class Heard(Struct, frozen=True):
     effect: EventEffect
     event: str = ""
     purchase: Purchase | None = None
+
+
+class UnusableEvent(Struct, frozen=True):
+    """What a provider said, signed, and no purchase could use: money may have been taken for nothing.
+
+    Attributes:
+        purchase: the id that the provider named.
+        effect: WRONG_AMOUNT or UNKNOWN_PURCHASE.
+    """
+
+    rail: str
+    event: str
+    purchase: bytes
+    outcome: RailOutcome
+    amount_minor: int
+    currency: str
+    effect: EventEffect
+    heard_ms: int
 
 
 class Purchases:
@@ -174,6 +196,12 @@ class Purchases:
             raise BadEvent(f"a webhook of {len(body)} bytes")
         event = provider.read_webhook(headers, body)
         return Heard(EventEffect.NOT_OURS) if event is None else await self._apply(rail, event)
+
+    async def unusable_events(self, *, limit: int = 100) -> list[UnusableEvent]:
+        """Events that an operator has to look into with the provider, newest first."""
+        async with connected(self._pool) as connection:
+            rows = await connection.fetch(_UNUSABLE, bounded(limit, self._config.list_rows_max))
+        return [_unusable(row) for row in rows]
 
     async def settle(self) -> int:
         """Credit every grant and every paid purchase whose coins are owed; how many came in."""
@@ -346,4 +374,17 @@ def _purchase(row: asyncpg.Record) -> Purchase:
         checkout=row["checkout"] or "",
         created_ms=ms_of(row["made_at"]),
         balance_coins=row["balance_coins"],
+    )
+
+
+def _unusable(row: asyncpg.Record) -> UnusableEvent:
+    return UnusableEvent(
+        rail=row["rail"],
+        event=row["event"],
+        purchase=row["purchase"].bytes,
+        outcome=RailOutcome(row["outcome"]),
+        amount_minor=row["amount_minor"],
+        currency=row["currency"],
+        effect=EventEffect(row["effect"]),
+        heard_ms=ms_of(row["heard_at"]),
     )

@@ -19,7 +19,7 @@ from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger_money.money import Money, purchase_order
 from tests.integration.ledger_postgres.flushing import until
 
-PAID, DECLINED, EXPIRED = RailOutcome.PAID, RailOutcome.DECLINED, RailOutcome.EXPIRED
+DECLINED = RailOutcome.DECLINED
 
 
 def purchase_of(order: PurchaseOrder) -> Purchase:
@@ -230,6 +230,22 @@ async def test_event_of_an_unknown_purchase(office: Office, rail: SandboxRail, p
     heard = await office.purchases.hear("sandbox", *rail.pay(stranger))
     assert (heard.effect, heard.purchase) == (EventEffect.UNKNOWN_PURCHASE, None)
     assert await pool.fetchval("SELECT effect FROM rail_events") == "unknown_purchase"
+
+
+async def test_unusable_events_are_listed(office: Office, rail: SandboxRail) -> None:
+    """What needs a person is listed, newest first, and nothing else is."""
+    purchase = await office.purchases.begin(purchase_order())
+    stranger = msgspec.structs.replace(purchase, id=new_id(now_ms()))
+    for webhook in (
+        rail.pay(purchase, event_id="evt_1", amount_minor=1),
+        rail.pay(stranger, DECLINED),
+        rail.pay(purchase),
+    ):
+        await office.purchases.hear("sandbox", *webhook)
+    newest, oldest = await office.purchases.unusable_events()
+    assert (newest.effect, newest.purchase, newest.outcome) == (EventEffect.UNKNOWN_PURCHASE, stranger.id, DECLINED)
+    assert (oldest.effect, oldest.event, oldest.amount_minor) == (EventEffect.WRONG_AMOUNT, "evt_1", 1)
+    assert await office.purchases.unusable_events(limit=1) == [newest]
 
 
 class OtherRail(SandboxRail):
