@@ -104,7 +104,7 @@ async def play(url: str, plan: Sequence[tuple[list[Gift], int, int]]) -> None:
         await run_until_told(Relay(ledger, broker, CONFIG), ledger)
         for room in ROOMS:
             judge(await history(broker, room), {key for key, value in paid.items() if value[1] == room})
-        relayed = {partition: position.seq for partition, position in (await ledger.relay_positions()).items()}
+        relayed = {int(partition): position.seq for partition, position in (await ledger.relay_positions()).items()}
         checks = await audit_rooms(ledger.redis, CONFIG, paid_gifts(ledger), relayed, now_ms() + 60_000)
         assert [check.violations for check in checks] == [[], []]
         assert checks[0].checked == len(paid)
