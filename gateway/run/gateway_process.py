@@ -14,6 +14,7 @@ import uvicorn
 import uvloop
 
 from gateway.run.child import tell_ready
+from gateway.run.collector import calm_collector
 from gateway.run.config import Config
 from gateway.run.logs import set_up_logs
 from gateway.run.options import Unusable, folder_options, keyed, listen_options, placed

@@ -9,6 +9,7 @@ import structlog
 import uvloop
 
 from gateway.run.child import tell_ready
+from gateway.run.collector import calm_collector
 from gateway.run.config import Config
 from gateway.run.duties import DutyState, do_duties, write_duties
 from gateway.run.folder import DataFolder, FolderUnusable
@@ -64,7 +65,8 @@ async def _work(config: Config, stop: asyncio.Event, begun: asyncio.Event) -> No
         try:
             async with open_work(config) as work:
                 begun.set()
-                tell_ready()
+                calm_collector()
+        tell_ready()
                 _log.info("worker_ready", duties=[duty.name for duty in work.duties])
                 await do_duties(work.duties, stop, told, work.expected)
         except LedgerUnavailable as exc:

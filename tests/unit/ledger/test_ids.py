@@ -19,7 +19,21 @@ def test_new_id_round_trip(now_ms: int) -> None:
     assert parse_id(format_id(fresh)) == fresh
 
 
-@pytest.mark.parametrize("text", ["", "x", "8d2a9c1e-5b7f-4c3d-9e1a-2f6b8c0d4e7a", "0" * 35])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "0" * 36,
+        "8d2a9c1e-5b7f-4c3d-9e1a-2f6b8c0d4e7a",
+        "8d2a9c1e-5b7f-7c3d-1e1a-2f6b8c0d4e7a",
+        "8d2a9c1e05b7f-7c3d-9e1a-2f6b8c0d4e7a",
+        "8d2a9c1e-5b7f-7c3d-9e1a-2f6b8c0d4e7g",
+        "8d2a9c1e-5b7f-7c3d-9e1a-2f6b8c0d4e  ",
+        "8d2a9c1e-5b7f-7c3d-9e1a-2f6b8c0d4e7a0",
+    ],
+    ids=["empty", "short", "no dashes", "version 4", "other variant", "a dash less", "no digit", "spaces", "long"],
+)
 def test_parse_id_of_another_kind(text: str) -> None:
     """What is not a UUIDv7 is refused."""
     with pytest.raises(ValueError, match=r"."):
