@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.run.options import folder_options, listen_options, loaded
+from gateway.run.reference import reference as page
 from gateway.run.sources import shown
 
 
@@ -37,3 +38,9 @@ def show(file: Path | None, **flags: Any) -> None:
     if not console.is_terminal:
         console = Console(width=200)
     console.print(table)
+
+
+@config.command()
+def reference() -> None:
+    """Print the page of all settings, with their defaults, bounds and meanings, as Markdown."""
+    click.echo(page(), nl=False)
