@@ -74,6 +74,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        calm_collector()
         tell_ready()
         _log.info("gateway_ready", host=self._ours.host, port=self._ours.port)
 

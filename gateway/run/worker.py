@@ -66,7 +66,7 @@ async def _work(config: Config, stop: asyncio.Event, begun: asyncio.Event) -> No
             async with open_work(config) as work:
                 begun.set()
                 calm_collector()
-        tell_ready()
+                tell_ready()
                 _log.info("worker_ready", duties=[duty.name for duty in work.duties])
                 await do_duties(work.duties, stop, told, work.expected)
         except LedgerUnavailable as exc:
