@@ -34,8 +34,8 @@ _TAGS: Final = {
 _INTRODUCTION: Final = (
     "Gifting for live streams. Amounts are integers: coins are bought and given, diamonds are earned (100 are the "
     "whole value of a coin). Times are milliseconds since the Unix epoch. Ids of gifts, purchases, grants, withdrawals "
-    "and payout methods are UUIDv7 and come from the caller: the same id told twice is answered as the first time. Lists "
-    "are read with `after` and `limit`; `next` is the following page's `after`, null behind the last. Errors are "
+    "and payout methods are UUIDv7 and come from the caller: the same id told twice is answered as the first time. "
+    "Lists are read with `after` and `limit`; `next` is the following page's `after`, null behind the last. Errors are "
     "problem documents (RFC 9457) whose `code` decides; a retryable one says after how long."
 )
 

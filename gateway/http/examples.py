@@ -78,7 +78,7 @@ _PURCHASE: Final = shapes.Purchase(
     promotion="first_purchase",
     rail="sandbox",
     state="pending",
-    checkout=f"/v1/demo/checkout/{ID}",
+    checkout=f"/v1/demo/purchases/{ID}/pay",
     created_ms=AT_MS,
     balance_coins=None,
 )

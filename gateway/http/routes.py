@@ -9,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from gateway.http import demo
+from gateway.http.admin import audit, creators, grants, users
 from gateway.http.admin import catalog as admin_catalog
-from gateway.http.admin import creators, grants, users
 from gateway.http.admin import rooms as admin_rooms
 from gateway.http.admin import withdrawals as admin_withdrawals
 from gateway.http.creator import earnings, overlay_tokens, payout_methods, withdrawals
@@ -27,7 +27,7 @@ _RESOURCES: Final = (
     *(health, catalog, webhooks, rooms),
     *(wallet, purchases, gifts),
     *(earnings, payout_methods, withdrawals, overlay_tokens, own_rooms),
-    *(grants, users, creators, admin_rooms, admin_withdrawals, admin_catalog),
+    *(grants, users, creators, admin_rooms, admin_withdrawals, admin_catalog, audit),
     demo,
 )
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(

@@ -1,0 +1,136 @@
+"""Buying coins: the catalogue's price, the sandbox's signed word, and the coins once."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from gateway.app import build
+from gateway.run.config import Config
+from ledger.purchases import RailOutcome
+from tests.integration.http.api import Api, Refusal, fresh_id, refusal
+
+
+def body(**change: Any) -> dict[str, Any]:
+    """A purchase of the smallest package on the web."""
+    return {"id": fresh_id(), "package": "coins_100", "platform": "web", "country": "US"} | change
+
+
+async def test_purchase_that_is_paid(api: Api) -> None:
+    """The coins and the bonus of a first purchase come in once the provider says so; the second one has no bonus."""
+    first = await api.post("/v1/purchases", body(), "vera")
+    assert (first["state"], first["coins"], first["bonus_coins"]) == ("pending", 100, 20)
+    assert (first["price_minor"], first["currency"], first["promotion"]) == (96, "USD", "first_purchase")
+    paid = await api.post(f"/v1/demo/purchases/{first['id']}/pay", {"outcome": "paid"}, "vera")
+    assert (paid["state"], paid["balance_coins"]) == ("credited", 120)
+    second = await api.post("/v1/purchases", body(), "vera")
+    assert (second["bonus_coins"], second["promotion"]) == (0, None)
+    assert (await api.get("/v1/wallet", "vera"))["balance_coins"] == 120
+    listed = await api.get("/v1/purchases", "vera")
+    assert [purchase["id"] for purchase in listed["purchases"]] == [second["id"], first["id"]]
+
+
+async def test_purchase_told_twice(api: Api) -> None:
+    """The same id answers with the purchase as it stands, though a first purchase would cost otherwise now."""
+    asked = body()
+    first = await api.post("/v1/purchases", asked, "vera")
+    assert await api.post("/v1/purchases", asked, "vera") == first
+    paid = await api.post(f"/v1/demo/purchases/{first['id']}/pay", {"outcome": "paid"}, "vera")
+    assert await api.post("/v1/purchases", asked, "vera") == paid
+    for change in ({"package": "coins_500"}, {"country": "GB"}, {"platform": "ios"}):
+        assert refusal(await api.call("POST", "/v1/purchases", "vera", json=asked | change)) == Refusal(
+            409, "id_conflict"
+        )
+    assert refusal(await api.call("POST", "/v1/purchases", "otto", json=asked)) == Refusal(409, "id_conflict")
+
+
+async def test_purchase_begun_at_once_by_two(api: Api) -> None:
+    """Two requests with one id that cross make one purchase."""
+    asked = body()
+    answers = await asyncio.gather(*(api.post("/v1/purchases", asked, "vera") for _ in range(4)))
+    assert all(answer == answers[0] for answer in answers)
+
+
+async def test_amount_of_ones_own(api: Api) -> None:
+    """A custom amount is sold on the web within its bounds; `coins` goes with it and with nothing else."""
+    own = await api.post("/v1/purchases", body(package="custom", coins=150), "vera")
+    assert (own["coins"], own["package"]) == (150, "custom")
+    for change, expected in (
+        ({"package": "custom"}, Refusal(422, "unprocessable", "$.coins")),
+        ({"coins": 100}, Refusal(422, "unprocessable", "$.coins")),
+        ({"package": "custom", "coins": 49}, Refusal(404, "unknown_package", "$.coins")),
+        ({"package": "custom", "coins": 150, "platform": "ios"}, Refusal(404, "unknown_package", "$.coins")),
+        ({"package": "coins_7"}, Refusal(404, "unknown_package", "$.package")),
+        ({"rail": "elsewhere"}, Refusal(404, "unknown_provider")),
+    ):
+        assert refusal(await api.call("POST", "/v1/purchases", "vera", json=body(**change))) == expected, change
+
+
+async def test_purchase_of_somebody_else(api: Api) -> None:
+    """Nobody sees or pays another's purchase."""
+    first = await api.post("/v1/purchases", body(), "vera")
+    assert refusal(await api.call("GET", f"/v1/purchases/{first['id']}", "otto")) == Refusal(404, "not_found")
+    paying = await api.call("POST", f"/v1/demo/purchases/{first['id']}/pay", "otto", json={"outcome": "paid"})
+    assert refusal(paying) == Refusal(404, "not_found")
+
+
+async def test_purchase_that_is_declined(api: Api) -> None:
+    """A declined payment brings nothing."""
+    first = await api.post("/v1/purchases", body(), "vera")
+    declined = await api.post(f"/v1/demo/purchases/{first['id']}/pay", {"outcome": "declined"}, "vera")
+    assert (declined["state"], declined["balance_coins"]) == ("declined", None)
+    assert (await api.get("/v1/wallet", "vera"))["balance_coins"] == 0
+
+
+async def test_webhook_heard_twice_and_forged(api: Api) -> None:
+    """A webhook counts once; one byte changed and it is believed in nothing."""
+    first = await api.post("/v1/purchases", body(), "vera")
+    stored = await api.services.office.purchases.get(bytes.fromhex(first["id"].replace("-", "")))
+    assert stored is not None and api.services.sandbox is not None
+    headers, raw = api.services.sandbox.pay(stored, RailOutcome.PAID)
+    forged = await api.call("POST", "/v1/webhooks/sandbox", headers=headers, content=raw.replace(b"96", b"95"))
+    assert refusal(forged) == Refusal(401, "bad_signature")
+    heard = [await api.call("POST", "/v1/webhooks/sandbox", headers=headers, content=raw) for _ in range(2)]
+    assert [answer.json() for answer in heard] == [{"duplicate": False}, {"duplicate": True}]
+    assert (await api.get("/v1/wallet", "vera"))["balance_coins"] == 120
+    unknown = await api.call("POST", "/v1/webhooks/nobody", headers=headers, content=raw)
+    assert refusal(unknown) == Refusal(404, "unknown_provider")
+
+
+async def test_prices_by_country_and_platform(api: Api) -> None:
+    """The web is cheaper than the stores, and each country pays in its own currency."""
+    web = await api.get("/v1/packages", country="JP", platform="web")
+    ios = await api.get("/v1/packages", country="JP", platform="ios")
+    assert {offer["currency"] for offer in web["packages"]} == {"JPY"}
+    assert web["packages"][0]["price_minor"] == 150 < ios["packages"][0]["price_minor"] == 200
+    assert (web["custom"], ios["custom"]) == ({"coins_min": 50, "coins_max": 1_000_000}, None)
+    assert refusal(await api.call("GET", "/v1/packages", params={"platform": "fax"})) == Refusal(
+        422, "unprocessable", "platform"
+    )
+
+
+@pytest.fixture
+async def serious(config: Config) -> Any:
+    """A gateway that is no demo."""
+    app = await build(msgspec.structs.replace(config, demo=False, data_dir=Path(config.data_dir)))
+    await app.start()
+    calls = Api(app)
+    yield calls
+    await calls.client.aclose()
+    await app.stop()
+
+
+async def test_money_for_nothing_is_only_in_the_demo(serious: Api) -> None:
+    """Outside of the demo there is no guest, no studio, no sandbox and no word from it."""
+    responses: list[httpx.Response] = [
+        await serious.call("POST", "/v1/demo/guest"),
+        await serious.call("POST", "/v1/demo/studio"),
+        await serious.call("POST", f"/v1/demo/purchases/{fresh_id()}/pay", "vera", json={"outcome": "paid"}),
+    ]
+    assert {refusal(response) for response in responses} == {Refusal(404, "not_found")}
+    for path, sent in (("/v1/purchases", body()), ("/v1/webhooks/sandbox", {})):
+        assert refusal(await serious.call("POST", path, "vera", json=sent)) == Refusal(404, "unknown_provider")
+    assert "/v1/demo/guest" not in (await serious.get("/openapi.json"))["paths"]
