@@ -72,9 +72,7 @@ async def do_duties(
     try:
         await stop.wait()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(tasks)
 
 
 async def _keep_doing(duty: Duty, changed: Callable[[DutyState], None], expected: tuple[type[Exception], ...]) -> None:
