@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.room.config import RoomConfig
+from gateway.tasks import end_all
 
 _log = structlog.get_logger()
 _PAUSE_S_MIN: Final = 0.02
@@ -71,12 +72,7 @@ class Channels:
 
     async def stop(self) -> None:
         """Hear no more and let go of the connection."""
-        pending = set(self._tasks)
-        while pending:
-            # More than once: redis-py sends by `asyncio.wait_for`, which may swallow a cancellation (Python 3.11).
-            for task in pending:
-                task.cancel()
-            _, pending = await asyncio.wait(pending, timeout=0.1)
+        await end_all(self._tasks)
         await self._drop()
 
     @property

@@ -41,9 +41,10 @@ class LocalRoom:
 
     Attributes:
         healing: a task reads the history meanwhile; what comes in then is found there.
+        heal_again: more may have been missed since that task's last read began.
     """
 
-    __slots__ = ("audience", "board_task", "core", "healing", "place", "timer")
+    __slots__ = ("audience", "board_task", "core", "heal_again", "healing", "place", "timer")
 
     def __init__(self, place: Place, core: Room, audience: Audience) -> None:
         self.place = place
@@ -51,6 +52,7 @@ class LocalRoom:
         self.audience = audience
         self.timer: asyncio.TimerHandle | None = None
         self.healing = False
+        self.heal_again = False
         self.board_task = False
 
 
@@ -159,6 +161,7 @@ class Rooms:
     def lost(self) -> None:
         """The subscriptions were interrupted: every room looks at its history."""
         for local in self._rooms.values():
+            local.heal_again = True
             if not local.healing:
                 self._heal_soon(local)
 
@@ -349,7 +352,8 @@ class Rooms:
         try:
             while self._rooms.get(core.name) is local:
                 try:
-                    if await self._read_missing(local):
+                    local.heal_again = False
+                    if await self._read_missing(local) and not local.heal_again:
                         return
                 except LedgerUnavailable as exc:
                     _log.warning("room_not_healed", room=core.name, error=f"{type(exc).__name__}: {exc}")
@@ -363,7 +367,8 @@ class Rooms:
         found = await self._broker.since(core.name, core.epoch, core.seq, RECOVER_FACTS_MAX)
         if found is None:
             await self._start_anew(local)
-            return core.behind is None
+            # What came between the snapshot and now was refused: only another read shows whether anything did.
+            return False
         for batch in found:
             heard = core.hear(batch)
             if heard.fresh is not None:

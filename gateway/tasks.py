@@ -1,11 +1,29 @@
 """The owner of short tasks: whoever starts one here need not keep it, and none is lost at the end."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from typing import Any, Final
 
 import structlog
 
+CANCEL_AGAIN_S: Final = 0.5
 _log = structlog.get_logger()
+
+
+async def end_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until every one has ended, however it ends.
+
+    Once is not enough: redis-py sends by `asyncio.wait_for`, which in Python 3.11 swallows a cancellation that comes as
+    the sending ends, and the task would go on for ever.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        done, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+        for task in done:
+            # Looked at, or Python complains of an exception that nobody saw.
+            _ = task.cancelled() or task.exception()
 
 
 class Tasks:
@@ -24,10 +42,7 @@ class Tasks:
 
     async def stop(self) -> None:
         """Cancel what still runs and wait for its end."""
-        running = list(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await end_all(self._running)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

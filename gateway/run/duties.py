@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from gateway.run.folder import put_in_place
+from gateway.tasks import end_all
 from ledger.errors import InvariantBroken
 
 DUTIES_FILE: Final = "duties.json"
