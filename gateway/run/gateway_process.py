@@ -21,6 +21,7 @@ from gateway.run.options import Unusable, folder_options, keyed, listen_options,
 from gateway.run.port import HostUnusable, PortTaken, shared_socket
 from gateway.run.signals import stop_asked
 from ledger.errors import LedgerError, LedgerUnavailable
+from ledger.reconcile import require_agreement
 
 WAIT_S: Final = 0.5
 _log = structlog.get_logger()
@@ -115,6 +116,7 @@ async def _started(config: Config) -> App:
     while True:
         app = await build(config)
         try:
+            await require_agreement(config.ledger)
             await app.start()
         except LedgerUnavailable as exc:
             # Dying would only be started again; a server that loads its data takes what it takes.

@@ -34,6 +34,7 @@ from gateway.run.valkey import ServerMissing
 from ledger.config import Endpoints, remove_endpoints, write_endpoints
 from ledger.errors import LedgerError
 from ledger.migrate import migrate
+from ledger.reconcile import require_agreement
 
 READY_POLL_S: Final = 0.1
 _log = structlog.get_logger()
@@ -111,6 +112,7 @@ class _Serving:
         self._write_endpoints(servers)
         await migrate(servers.database_url)
         config = self._config = located(self._config, self._endpoints(servers))
+        await require_agreement(config.ledger)
         if config.demo:
             await seed_demo(config)
         await self._supervisor.begin(worker_program(config, self._folder, self._file))

@@ -14,6 +14,7 @@ from ledger.errors import LedgerUnavailable
 from ledger.flusher import open_flusher
 from ledger.office import open_office
 from ledger.rails.sandbox import SandboxRail
+from ledger.reconcile import require_agreement
 from ledger.service import open_ledger
 
 
@@ -38,8 +39,10 @@ async def open_work(config: Config) -> AsyncIterator[Work]:
     Raises:
         LedgerUnavailable: a server does not answer.
         WrongDeployment, SchemaWrong: what is stored does not fit the configuration or this code.
+        LedgersDiffer: the live ledger has lost what the books have.
     """
     async with contextlib.AsyncExitStack() as stack:
+        await require_agreement(config.ledger)
         flusher = await stack.enter_async_context(open_flusher(config.ledger))
         ledger = open_ledger(config.ledger)
         stack.push_async_callback(ledger.stop)
