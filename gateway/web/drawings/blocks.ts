@@ -1,6 +1,6 @@
 // Blocks that animations are put together from. Each gives layers; the first of an animation lies in front.
 
-import type { Layer, Motion, Moving } from "./lottie.ts";
+import type { Flight, Layer, Motion, Moving } from "./lottie.ts";
 import type { Point } from "./path.ts";
 import { ellipse, fill, line, out, polygon, round, type Picture } from "./picture.ts";
 
@@ -79,18 +79,20 @@ export function spokeLines(inner: number, outer: number, count = 12): string {
 
 /** Rings that widen, one after another. */
 export function rings(tint: string, sheet: Sheet, size: number, count: number, start = 0.1, step = 0.3): Layer[] {
+  const ring: Flight = {
+    size: 100,
+    layers: [
+      {
+        content: [line(ellipse(50, 50, 44), tint, 3)],
+        motion: { at: [50, 50], scale: [[0, both(20)], [0.9, both(100)]], opacity: [[0, 0], [0.15, 90], [0.9, 0]], ease: "out" },
+      },
+    ],
+  };
   return Array.from({ length: count }, (_, i) => {
     const from = start + i * step;
     return {
-      content: [line(ellipse(50, 50, 44), tint, 3)],
-      motion: {
-        at: [sheet.width / 2, sheet.height / 2] as Point,
-        scale: [[from, both(size * 0.2)], [from + 0.9, both(size)]],
-        opacity: [[from, 0], [from + 0.15, 90], [from + 0.9, 0]],
-        ease: "out" as const,
-        from,
-        to: from + 0.95,
-      },
+      content: { flight: ring, start: from },
+      motion: { at: [sheet.width / 2, sheet.height / 2] as Point, scale: both(size), from, to: from + 0.95 },
     };
   });
 }
@@ -110,30 +112,51 @@ export interface Swarm {
   ease?: Motion["ease"];
 }
 
-/** Many of the same, each on its own way. `picture` names shared ones, which are taken in turn. */
+/** So many of a swarm fly in their own way; the others fly the same ways, turned and stretched to their own goal. */
+const WAYS = 4;
+
+/** Many of the same, each on its own way. `pictures` names shared ones, which are taken in turn. */
 export function swarm(pictures: readonly string[], plan: Swarm): Layer[] {
+  const ways = pictures.length * Math.ceil(WAYS / pictures.length);
+  const flights = Array.from({ length: Math.min(ways, plan.count) }, (_, i) => flight(pictures[i % pictures.length]!, plan, i));
   return Array.from({ length: plan.count }, (_, i) => {
     const from = (plan.start ?? 0) + (plan.over * i) / Math.max(plan.count - 1, 1);
-    const to = from + plan.life * (0.8 + 0.2 * scatter(i, 3));
-    const [small, large] = plan.size;
-    const size = small + (large - small) * scatter(i, 1);
-    const way = plan.path(i);
-    const at = way.map((point, k) => [from + ((to - from) * k) / (way.length - 1), point] as const);
-    const spin = (plan.spin ?? 0) * (i % 2 ? 1 : -1) * (0.5 + scatter(i, 2));
-    const seen = plan.opacity ?? 100;
+    const model = flights[Math.floor(((i * 0.7548777) % 1) * flights.length)]!;
+    const goal = span(plan.path(i));
+    const turn = ((goal.angle - model.span.angle) * 180) / Math.PI;
+    const stretch = model.span.length > 0 ? 100 * Math.min(1.5, Math.max(0.6, goal.length / model.span.length)) : 100;
+    const middle = model.content.size / 2;
     return {
-      content: { use: pictures[i % pictures.length]! },
-      motion: {
-        at,
-        scale: both(size),
-        ...(plan.spin === undefined ? {} : { turn: [[from, scatter(i, 5) * 60 - 30], [to, spin]] as Moving<number> }),
-        opacity: [[from, 0], [from + 0.12, seen], [to, 0]],
-        ease: plan.ease ?? "even",
-        from,
-        to,
-      },
+      content: { flight: model.content, start: from },
+      motion: { at: plan.path(i)[0]!, anchor: [middle, middle] as Point, turn, scale: both(stretch), from, to: from + plan.life },
     };
   });
+}
+
+/** One way, from the middle of a sheet of its own, over the life of one of the swarm. */
+function flight(picture: string, plan: Swarm, i: number): { content: Flight; span: { angle: number; length: number } } {
+  const way = plan.path(i);
+  const [small, large] = plan.size;
+  const width = small + (large - small) * scatter(i, 1);
+  const origin = way[0]!;
+  const reach = Math.max(...way.map(([x, y]) => Math.hypot(x - origin[0], y - origin[1])));
+  const middle = Math.ceil(reach + width);
+  const life = plan.life * (0.8 + 0.2 * scatter(i, 3));
+  const seen = plan.opacity ?? 100;
+  const spin = (plan.spin ?? 0) * (i % 2 ? 1 : -1) * (0.5 + scatter(i, 2));
+  const motion: Motion = {
+    at: way.map(([x, y], k) => [(life * k) / (way.length - 1), [middle + x - origin[0], middle + y - origin[1]] as Point] as const),
+    scale: both(width),
+    ...(plan.spin === undefined ? {} : { turn: [[0, scatter(i, 5) * 60 - 30], [life, spin]] as Moving<number> }),
+    opacity: [[0, 0], [0.12, seen], [life * 0.7, seen], [life, 0]],
+    ease: plan.ease ?? "even",
+  };
+  return { content: { size: 2 * middle, layers: [{ content: { use: picture }, motion }] }, span: span(way) };
+}
+
+function span(way: readonly Point[]): { angle: number; length: number } {
+  const [first, last] = [way[0]!, way.at(-1)!];
+  return { angle: Math.atan2(last[1] - first[1], last[0] - first[0]), length: Math.hypot(last[0] - first[0], last[1] - first[1]) };
 }
 
 /** Ways for a swarm: down from above the sheet, swaying. */
@@ -160,22 +183,26 @@ export const bursting = (from: Point, reach: number, fall = 0.35, turn = 0, arc 
   return [from, [from[0] + x * 0.88, from[1] + y * 0.9 + reach * fall * 0.15], [from[0] + x * 1.06, from[1] + y + reach * fall]];
 };
 
-/** Glints that come and go around the middle. */
+const TWINKLE: Flight = {
+  size: 100,
+  layers: [
+    {
+      content: { use: "glint" },
+      motion: { at: [50, 50], scale: [[0, both(0)], [0.3, both(100)], [0.7, both(0)]], turn: [[0, 0], [0.7, 50]] },
+    },
+  ],
+};
+
+/** Glints that come and go around the middle; the animation must share a picture `glint`. */
 export function twinkles(sheet: Sheet, count: number, reach: readonly [number, number], size: number, start = 0.4): Layer[] {
   return Array.from({ length: count }, (_, i) => {
     const angle = i * 2.39996;
     const r = 0.45 + 0.55 * scatter(i, 2);
     const from = start + (sheet.seconds - start - 0.9) * scatter(i, 1);
-    const big = size * (0.5 + scatter(i, 3));
+    const at: Point = [sheet.width / 2 + Math.cos(angle) * reach[0] * r, sheet.height / 2 + Math.sin(angle) * reach[1] * r];
     return {
-      content: { use: "glint" },
-      motion: {
-        at: [sheet.width / 2 + Math.cos(angle) * reach[0] * r, sheet.height / 2 + Math.sin(angle) * reach[1] * r] as Point,
-        scale: [[from, both(0)], [from + 0.3, both(big)], [from + 0.7, both(0)]],
-        turn: [[from, 0], [from + 0.7, 50]],
-        from,
-        to: from + 0.72,
-      },
+      content: { flight: TWINKLE, start: from },
+      motion: { at, scale: both(size * (0.5 + scatter(i, 3))), from, to: from + 0.72 },
     };
   });
 }

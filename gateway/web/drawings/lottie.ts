@@ -23,8 +23,14 @@ export interface Motion {
   to?: number;
 }
 
+/** A little animation of its own, `size` wide and high, that several layers show at different times and places. */
+export interface Flight {
+  size: number;
+  layers: readonly Layer[];
+}
+
 export interface Layer {
-  content: Picture | { use: string };
+  content: Picture | { use: string } | { flight: Flight; start: number };
   motion: Motion;
 }
 
@@ -43,10 +49,12 @@ type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 /** The file's text. */
 export function lottie(animation: Animation): string {
   const frames = frame(animation.seconds);
-  const assets = Object.entries(animation.shared).map(([id, picture]) => ({
-    id,
-    layers: [layer({ content: picture, motion: { anchor: [0, 0] } }, 1, frames)],
-  }));
+  const flights = [...new Set(animation.layers.flatMap(({ content }) => ("flight" in content ? [content.flight] : [])))];
+  const write = (each: Layer): Json => layer(each, frames, flights);
+  const assets = [
+    ...Object.entries(animation.shared).map(([id, picture]) => ({ id, layers: [write({ content: picture, motion: { anchor: [0, 0] } })] })),
+    ...flights.map((flight, index) => ({ id: `f${index}`, layers: flight.layers.map(write) })),
+  ];
   return JSON.stringify({
     v: "5.9.0",
     fr: FRAMES_PER_S,
@@ -56,20 +64,22 @@ export function lottie(animation: Animation): string {
     h: animation.height,
     ddd: 0,
     assets,
-    layers: animation.layers.map((each, index) => layer(each, index + 1, frames)),
+    layers: animation.layers.map(write),
   });
 }
 
-function layer({ content, motion }: Layer, index: number, frames: number): Json {
+function layer({ content, motion }: Layer, frames: number, flights: readonly Flight[]): Json {
   const common = {
-    ind: index,
     ks: transform(motion),
     ip: motion.from === undefined ? 0 : frame(motion.from),
     op: motion.to === undefined ? frames : frame(motion.to),
-    st: 0,
   };
-  if ("use" in content) return { ty: 0, refId: content.use, w: 100, h: 100, ...common };
-  return { ty: 4, shapes: content.map(group).reverse(), ...common };
+  if ("use" in content) return { ty: 0, refId: content.use, w: 100, h: 100, st: 0, ...common };
+  if ("flight" in content) {
+    const { flight, start } = content;
+    return { ty: 0, refId: `f${flights.indexOf(flight)}`, w: flight.size, h: flight.size, st: frame(start), ...common };
+  }
+  return { ty: 4, shapes: content.map(group).reverse(), st: 0, ...common };
 }
 
 function transform(motion: Motion): Json {

@@ -77,7 +77,8 @@ test("every animation has only numbers in its file and uses only pictures that i
   for (const [name, animation] of Object.entries(ANIMATIONS)) {
     const text = lottie(animation);
     assert.ok(!/null|NaN/.test(text), name);
-    const used = animation.layers.flatMap(({ content }) => ("use" in content ? [content.use] : []));
+    const flown = animation.layers.flatMap(({ content }) => ("flight" in content ? content.flight.layers : []));
+    const used = [...animation.layers, ...flown].flatMap(({ content }) => ("use" in content ? [content.use] : []));
     assert.deepEqual(used.filter((use) => !(use in animation.shared)), [], name);
   }
 });

@@ -1,7 +1,7 @@
 // Animations of middle gifts, 400 × 400, shown in a banner.
 
 import { bursting, falling, glow, hero, rays, rings, rising, scatter, spokeLines, swarm, twinkles, type Sheet } from "../blocks.ts";
-import type { Animation, Layer } from "../lottie.ts";
+import type { Animation, Flight, Layer } from "../lottie.ts";
 import { line, type Picture } from "../picture.ts";
 import * as art from "../pictures/delights.ts";
 import { heart } from "../pictures/tokens.ts";
@@ -22,21 +22,22 @@ const SCRAPS = {
 const ALL_SCRAPS = Object.keys(SCRAPS);
 
 /** A firework's sparks: lines that fly outwards from a point. */
-export function bang(at: readonly [number, number], tint: string, size: number, from: number): Layer[] {
-  const spokes: Picture = [line(spokeLines(26, 48), tint, 2.6)];
-  const grow = (scale: number): [number, number] => [size * scale, size * scale];
-  return [0, 15].map((turn, k) => ({
-    content: spokes,
+function bang(at: readonly [number, number], tint: string, size: number, start: number): Layer {
+  return { content: { flight: sparks(tint), start }, motion: { at, scale: [size, size], from: start, to: start + 1.12 } };
+}
+
+function sparks(tint: string): Flight {
+  const rim = (reach: number, turn: number): Layer => ({
+    content: [line(spokeLines(26, 44), tint, 2.6)],
     motion: {
-      at,
+      at: [50, 50],
       turn,
-      scale: [[from, grow(0.05)], [from + 0.5, grow(k ? 0.62 : 0.95)], [from + 1.1, grow(k ? 0.7 : 1.08)]],
-      opacity: [[from, 100], [from + 0.55, 100], [from + 1.1, 0]],
-      ease: "out" as const,
-      from,
-      to: from + 1.12,
+      scale: [[0, [5, 5]], [0.5, [reach, reach]], [1.1, [reach * 1.13, reach * 1.13]]],
+      opacity: [[0, 100], [0.55, 100], [1.1, 0]],
+      ease: "out",
     },
-  }));
+  });
+  return { size: 100, layers: [rim(95, 0), rim(62, 15)] };
 }
 
 export const BANNERS: Record<string, Animation> = {
@@ -96,8 +97,8 @@ export const BANNERS: Record<string, Animation> = {
     glow("#9d4edd", s, 360),
   ]),
   fireworks_sky: banner(3.8, { spark: tinted(glintPicture, "#ffe9a0") }, () => [
-    ...bang([200, 170], "#ffd23f", 250, 0.35), ...bang([95, 120], "#ff5d84", 170, 0.9), ...bang([305, 130], "#5ee7ff", 180, 1.25),
-    ...bang([140, 255], "#06d6a0", 150, 1.7), ...bang([275, 250], "#b09bff", 160, 2.05), ...bang([200, 150], "#ff7b3d", 260, 2.5),
+    bang([200, 170], "#ffd23f", 250, 0.35), bang([95, 120], "#ff5d84", 170, 0.9), bang([305, 130], "#5ee7ff", 180, 1.25),
+    bang([140, 255], "#06d6a0", 150, 1.7), bang([275, 250], "#b09bff", 160, 2.05), bang([200, 150], "#ff7b3d", 260, 2.5),
     ...swarm(["spark"], { count: 16, size: [10, 22], over: 2.2, life: 1.1, start: 0.6, path: (i) => [[40 + 320 * scatter(i), 100 + 120 * scatter(i, 2)], [40 + 320 * scatter(i), 260 + 100 * scatter(i, 2)]] }),
     ...[200, 95, 305].map((x, i): Layer => ({ content: [line("M50 0V60", "#ffe9a0", 5)], motion: { at: [[i * 0.4, [200 + (x - 200) * 0.3, 400]], [i * 0.4 + 0.4, [x, 160]]], scale: [60, 60], opacity: [[i * 0.4, 90], [i * 0.4 + 0.4, 0]], from: i * 0.4, to: i * 0.4 + 0.42, ease: "out" } })),
   ]),

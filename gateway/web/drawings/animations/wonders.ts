@@ -41,7 +41,7 @@ export const WONDERS: Record<string, Animation> = {
       })),
       ...swarm(["glint"], { count: 26, size: [20, 54], over: 1.4, life: 1.4, start: 4.1, path: bursting([800, 300], 760, 0.3), ease: "out" }),
       ...rings("#ffd98a", s, 1100, 3, 4.2, 0.3),
-      ...stars(s, 90),
+      ...stars(s, 66),
       night("#0b1030", s),
     ];
   }),
@@ -94,7 +94,7 @@ export const WONDERS: Record<string, Animation> = {
       ...twinkles(s, 14, [700, 380], 80),
       scenery([line(ellipse(800, 450, 560, 190), "#9cc9ff40", 2), line(ellipse(800, 450, 690, 260), "#9cc9ff30", 2)], s),
       glow("#5390d9", s, 1200),
-      ...stars(s, 90),
+      ...stars(s, 66),
       night("#060b2a", s),
     ];
   }),
@@ -105,7 +105,7 @@ export const WONDERS: Record<string, Animation> = {
     ...rings("#c9a7ff", s, 1700, 4, 0.9, 0.5),
     rays("#8f5bff", s, 1800, 18),
     glow("#7b2cff", s, 1600),
-    ...stars(s, 120),
+    ...stars(s, 84),
     night("#0a0326", s),
   ]),
 };

@@ -2,6 +2,7 @@
 
 import { EMPTY, add, forgetPlaces, nextMs, tick, waitingSeqs, type Alert, type Queue } from "../core/alerts.ts";
 import { advance, afterJoined, freshGifts, type Shown } from "../core/seen.ts";
+import { refusal } from "../core/words.ts";
 import { Api } from "../net/api.ts";
 import { Connection, type Status } from "../net/connection.ts";
 import { h } from "../page/dom.ts";
@@ -47,8 +48,13 @@ async function begin(token: string): Promise<void> {
     token: () => token,
     // What waits in the queue came in already, so that it is asked for again only after a reload.
     since: () => (heard === null ? null : { epoch: heard.epoch, seq: heard.seq }),
-    listener: { status, joined, events },
+    listener: { status, joined, events, turnedAway: ({ code, message }) => away(refusal(code, message)) },
   });
+
+  function away(why: string): void {
+    light.classList.add("on", "dead");
+    light.textContent = why;
+  }
 
   function status(now: Status, code?: number): void {
     light.classList.toggle("on", now !== "open");

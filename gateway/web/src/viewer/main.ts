@@ -77,7 +77,7 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
     client: "giftwire-viewer",
     token,
     since: () => shown,
-    listener: { status, welcome: (message) => ((user = message.user), setBalance(message.balance_coins)), joined, events, other },
+    listener: { status, welcome: (message) => ((user = message.user), setBalance(message.balance_coins)), joined, events, other, turnedAway: ({ code, message }) => leave(refusal(code, message)) },
   });
 
   function status(now: Status, code?: number): void {
@@ -89,6 +89,12 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
       sessionStorage.removeItem(GUEST_KEY);
       toast(refusal("token_expired"), "bad", { label: "Reload", run: () => location.reload() });
     } else toast("The server closed the connection.", "bad", { label: "Reload", run: () => location.reload() });
+  }
+
+  function leave(why: string): void {
+    document.querySelectorAll("main, .head").forEach((part) => part.remove());
+    cover.textContent = why;
+    document.body.append(cover);
   }
 
   function joined(message: Joined): void {

@@ -42,6 +42,7 @@ export function giftPanel(catalog: Catalog, onChoose: (gift: CatalogGift) => voi
   function choose(gift: CatalogGift): void {
     chosen = gift;
     for (const [id, each] of cards) each.setAttribute("aria-checked", String(id === gift.id));
+    rove();
     void preload(gift.animation);
   }
 
@@ -53,6 +54,14 @@ export function giftPanel(catalog: Catalog, onChoose: (gift: CatalogGift) => voi
     });
     grid.replaceChildren(...catalog.gifts.filter((gift) => gift.tier === tier).map((gift) => cards.get(gift.id)!));
     grid.scrollLeft = 0;
+    rove();
+  }
+
+  /** One card of a shelf takes the focus: the chosen one, else the first. Arrows move on from there. */
+  function rove(): void {
+    const shelf = [...grid.children] as HTMLElement[];
+    const here = shelf.find((each) => each.getAttribute("aria-checked") === "true") ?? shelf[0];
+    for (const each of shelf) each.tabIndex = each === here ? 0 : -1;
   }
 
   strip.addEventListener("keydown", ({ key }) => {

@@ -92,11 +92,13 @@ export function sendBar(wiring: Wiring): Sender {
     const gift = wiring.chosen();
     run = current(run, Date.now());
     const running = run !== null && gift?.id === run.gift;
+    const held = document.activeElement === combo;
     combo.classList.toggle("hidden", !running);
     send.classList.toggle("hidden", running);
     count.disabled = !gift?.combo;
     if (!gift?.combo) count.value = "1";
     send.disabled = !online || gift === null;
+    if (held && !running) send.focus();
     combo.disabled = !online;
     send.classList.toggle("busy", outbox.length > 0);
     combo.classList.toggle("busy", outbox.length > 0);
