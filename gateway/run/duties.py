@@ -6,7 +6,7 @@ would spread the fault. The state of all is written to a small file for readines
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,8 @@ DUTIES_FILE: Final = "duties.json"
 PAUSE_S_MIN: Final = 0.05
 PAUSE_S_MAX: Final = 2.0
 HEALTHY_S: Final = 10.0
+NUMBERS_S: Final = 2.0
+"""How often the numbers are told while nothing else changes."""
 _log = structlog.get_logger()
 
 
@@ -35,19 +37,25 @@ class DutyCondition(enum.StrEnum):
 
 
 class DutyState(msgspec.Struct, frozen=True):
-    """How a duty is, how often it failed, and what it said last."""
+    """How a duty is, how often it failed, what it said last, and what it counted."""
 
     name: str
     condition: DutyCondition
     failures: int = 0
     error: str = ""
+    numbers: Mapping[str, int] = {}
 
 
 class Duty(msgspec.Struct, frozen=True):
-    """Something the worker does until it is cancelled. `run` leaves nothing half done when it is."""
+    """Something the worker does until it is cancelled. `run` leaves nothing half done when it is.
+
+    Attributes:
+        stats: where it counts, if anywhere; its whole numbers are told from time to time.
+    """
 
     name: str
     run: Callable[[], Awaitable[None]]
+    stats: msgspec.Struct | None = None
 
 
 async def do_duties(
@@ -64,16 +72,31 @@ async def do_duties(
     """
     states = {duty.name: DutyState(duty.name, DutyCondition.RUNNING) for duty in duties}
 
+    def tell() -> None:
+        told([msgspec.structs.replace(states[duty.name], numbers=_numbers(duty)) for duty in duties])
+
     def changed(state: DutyState) -> None:
         states[state.name] = state
-        told(list(states.values()))
+        tell()
 
-    told(list(states.values()))
+    tell()
     tasks = [asyncio.create_task(_keep_doing(duty, changed, expected), name=f"duty-{duty.name}") for duty in duties]
+    tasks.append(asyncio.create_task(_keep_telling(tell), name="tell-numbers"))
     try:
         await stop.wait()
     finally:
         await end_all(tasks)
+
+
+async def _keep_telling(tell: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(NUMBERS_S)
+        tell()
+
+
+def _numbers(duty: Duty) -> dict[str, int]:
+    counted = {} if duty.stats is None else msgspec.structs.asdict(duty.stats)
+    return {name: value for name, value in counted.items() if isinstance(value, int)}
 
 
 async def _keep_doing(duty: Duty, changed: Callable[[DutyState], None], expected: tuple[type[Exception], ...]) -> None:

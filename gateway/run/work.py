@@ -55,10 +55,10 @@ async def open_work(config: Config) -> AsyncIterator[Work]:
         relay = Relay(ledger, broker, config.rooms)
         yield Work(
             (
-                Duty("relay", relay.run),
-                Duty("flusher", flusher.run),
-                Duty("credits", office.purchases.run),
-                Duty("maturing", office.maturing.run),
+                Duty("relay", relay.run, relay.stats),
+                Duty("flusher", flusher.run, flusher.stats),
+                Duty("credits", office.purchases.run, office.settle_stats),
+                Duty("maturing", office.maturing.run, office.maturing.stats),
             ),
             (LedgerUnavailable, RedisError, OSError),
         )

@@ -13,6 +13,7 @@ from gateway.run.duties import DutyCondition, read_duties
 from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http import Health, Readiness
+from gateway.worker_metrics import worker_text
 from ledger.errors import LedgerUnavailable
 
 _RUN: Final = "run"
@@ -41,8 +42,13 @@ async def readiness(services: Services) -> Readiness:
 
 
 async def metrics(services: Services) -> Response:
-    """Tell what this process counted, in Prometheus' text format."""
-    return Response(services.metrics.text(), headers={"Cache-Control": "no-store"}, media_type=MEDIA_TYPE)
+    """Tell what this process counted, and the worker of its folder, in Prometheus' text format."""
+    try:
+        duties = read_duties(services.config.data_dir / _RUN)
+    except (OSError, ValueError):
+        duties = []
+    text = services.metrics.text() + worker_text(duties)
+    return Response(text, headers={"Cache-Control": "no-store"}, media_type=MEDIA_TYPE)
 
 
 async def _fault(ping: Awaitable[None], timeout_s: float) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.run.duties import (
@@ -130,3 +131,29 @@ def test_duties_in_their_file(tmp_path: Path) -> None:
 def test_duties_that_cannot_be_written(tmp_path: Path) -> None:
     """A full disk or a folder that is gone does not end the duties."""
     write_duties(tmp_path / "gone", [])
+
+
+async def test_numbers_of_a_duty() -> None:
+    """Its whole numbers are told with its state."""
+
+    class Stats(msgspec.Struct):
+        """What is counted."""
+
+        gifts: int = 0
+        words: str = "not a number"
+
+    stats = Stats()
+    told: list[list[DutyState]] = []
+    stop = asyncio.Event()
+
+    async def counts() -> None:
+        stats.gifts = 7
+        stop.set()
+        raise LedgerUnavailable("once")
+
+    async def go_on() -> None:
+        await do_duties([Duty("a", counts, stats)], stop, told.append, (LedgerUnavailable,))
+
+    await asyncio.wait_for(go_on(), 30)
+    assert told[0][0].numbers == {"gifts": 0}
+    assert told[-1][0].numbers == {"gifts": 7}
