@@ -7,9 +7,9 @@ import type { ClientMessage, Events, Joined, Position, Refused, ServerMessage, W
 const SUBPROTOCOL = "giftwire.v1.json";
 const BEAT_MS = 1_000;
 /** After so long without a frame we ask whether the server is there; in a busy room nobody has to. */
-const QUIET_MS = 5_000;
+const QUIET_MS = 4_000;
 /** ... and without an answer for so long after that, 15 s in all, the connection is taken for dead. */
-const ANSWER_MS_MAX = 10_000;
+const ANSWER_MS_MAX = 9_000;
 
 export type Status = "connecting" | "open" | "lost" | "stopped";
 
