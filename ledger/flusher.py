@@ -22,9 +22,9 @@ from ledger.credit_ids import CreditIds
 from ledger.errors import InvariantBroken, LedgerUnavailable
 from ledger.journal import JournalReader, Position
 from ledger.keys import Keys, Total
-from ledger.migrate import check_schema
 from ledger.model import JournalRecord, Partition
-from ledger.postgres import Pool, connected, open_pool
+from ledger.postgres import Pool, open_pool
+from ledger.reconcile import require_agreement
 from ledger.redis_client import connect
 from ledger.scripts import Scripts
 
@@ -200,12 +200,12 @@ async def open_flusher(config: LedgerConfig) -> AsyncIterator[Flusher]:
 
     Raises:
         SchemaWrong: the database is not migrated to this code's schema.
-        LedgerUnavailable: PostgreSQL does not answer.
+        LedgersDiffer: Redis has lost records that the books have.
+        LedgerUnavailable: PostgreSQL or Redis does not answer.
     """
+    await require_agreement(config)
     pool, redis, keys = await open_pool(config), connect(config), Keys(config.partitions)
     try:
-        async with connected(pool) as connection:
-            await check_schema(connection)
         yield Flusher(pool, redis, keys, [partition for partition, _ in keys.all()], config)
     finally:
         await redis.aclose()

@@ -132,8 +132,6 @@ def sql(statement: str) -> Fault:
     return plant
 
 
-_ANN = "account_id = (SELECT id FROM accounts WHERE owner = 'ann')"
-_CORA = "account_id = (SELECT id FROM accounts WHERE owner = 'cora')"
 LIVE_FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
     "a wallet changed": (
         lambda redis, _, keys: redis.hincrby(keys.wallets, "ann", 1),
@@ -183,19 +181,25 @@ LIVE_FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
 }
 BOOK_FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
     "an entry gone": (
-        sql("DELETE FROM entries WHERE number = 3 AND " + _ANN),
+        sql("DELETE FROM entries USING accounts WHERE number = 3 AND id = account_id AND owner = 'ann'"),
         {"I1": "wallet of ann (coins): entry 4", "I9": "wallet of ann, record"},
     ),
     "an entry changed": (
-        sql("UPDATE entries SET amount = amount - 1 WHERE number = 3 AND " + _ANN),
+        sql(
+            "UPDATE entries SET amount = amount - 1 FROM accounts"
+            " WHERE number = 3 AND id = account_id AND owner = 'ann'"
+        ),
         {"I1": "wallet of ann (coins): entry 3", "I9": "wallet of ann, record"},
     ),
     "earnings changed": (
-        sql("UPDATE entries SET amount = amount + 1, balance_after = balance_after + 1 WHERE " + _CORA),
+        sql(
+            "UPDATE entries SET amount = amount + 1, balance_after = balance_after + 1"
+            " FROM accounts WHERE id = account_id AND owner = 'cora'"
+        ),
         {"I1": "pending of cora", "I9": "pending of cora"},
     ),
     "a balance changed": (
-        sql("UPDATE balances SET balance = balance + 1 WHERE " + _CORA),
+        sql("UPDATE balances SET balance = balance + 1 FROM accounts WHERE id = account_id AND owner = 'cora'"),
         {"I1": "pending of cora (diamonds): the balance is 251", "I10": "pending of cora"},
     ),
     "a record's amount changed": (
