@@ -242,6 +242,18 @@ async def test_relay_behind_a_trimmed_journal(ledger: Ledger, broker: Broker) ->
     assert [fact.record for fact in await history(broker)] == [last.seq]
 
 
+async def test_backlog_larger_than_one_read(ledger: Ledger, broker: Broker) -> None:
+    """However little one read may take, a backlog is told whole and in order."""
+    given = [(await give(ledger, order(viewer))).seq for _ in range(10) for viewer in ("ann", "bob", "cid")]
+    relay = await relayed(ledger, broker, RoomConfig(relay_idle_ms=50, relay_entries_max=2, relay_records_max=1))
+    facts = await history(broker)
+    assert len(facts) == len(given) == relay.stats.gifts
+    for viewer in ("ann", "bob", "cid"):
+        records = [fact.record for fact in facts if fact.sender == viewer]
+        assert records == sorted(records)
+    assert relay.stats.batches > 10
+
+
 async def test_relay_position_never_falls(ledger: Ledger) -> None:
     """An older position, told late, is passed over."""
     one, two = Partition(1), Partition(2)
