@@ -146,3 +146,23 @@ def test_relay_that_dies_anywhere(session_valkey: Valkey, plan: list[tuple[list[
     with Redis.from_url(session_valkey.url) as redis:
         redis.flushall()
     asyncio.run(play(session_valkey.url, plan))
+
+
+async def test_two_relays_at_once(valkey_url: str) -> None:
+    """Two relays that work at the same time tell each gift once and in order, and end each combo once."""
+    async with (
+        opened_ledger(valkey_url, partitions=3) as ledger,
+        opened_ledger(valkey_url, partitions=3) as other_ledger,
+        opened_broker(valkey_url, CONFIG) as broker,
+    ):
+        for viewer in VIEWERS:
+            await ledger.credit(grant(viewer, 1_000))
+        paid = set()
+        async with running(Relay(ledger, broker, CONFIG)), running(Relay(other_ledger, broker, CONFIG)):
+            for number in range(150):
+                viewer = VIEWERS[number % len(VIEWERS)]
+                given_order = order(viewer, place="room:one", combo=number % 3 > 0, window_ms=WINDOW_MS)
+                assert isinstance(await ledger.give(given_order), GiftAccepted)
+                paid.add(given_order.id)
+        await run_until_told(Relay(ledger, broker, CONFIG), ledger)
+        judge(await history(broker, "one"), paid)
