@@ -148,6 +148,7 @@ def _columns(group: Group, buckets: list[int], expiries: list[int]) -> tuple[Any
         [len(gift.body) for gift in group],
         [_combo_field(order) for order in orders] if combos else [],
         [order.combo_window_ms for order in orders] if combos else [],
+        [order.count for order in orders] if combos else [],
         len(set(fields)) < len(fields),
     )
 

@@ -8,7 +8,7 @@
 --           1 expiry in ms of each id bucket   2 viewers, each once   3 creators, each once   then one value a gift:
 --           4 viewer (place in 2)   5 creator (place in 3)   6 coins   7 creator_diamonds   8 commission_diamonds
 --           9 bucket (place in 1)   10 id_ms   11 id field (id and viewer)   12 id value (digest, coins)   13 body bytes
---           14 {} or for each gift its combo field, '' for none   15 combo_window_ms   16 whether an id occurs twice
+--           14 {} or for each gift its combo field, '' for none   15 combo_window_ms   16 count   17 whether an id occurs twice
 -- ARGV[i + 1] bodies of the i-th group, one after the other
 -- returns for each group {epoch, now_ms, seq of its last record, gifts judged, after, others}
 --         after  = for each accepted gift, in order, 40 bytes: wallet, combo count, combo coins, combo id
@@ -55,12 +55,12 @@ local function read_combos(key, combo_fields)
 end
 
 -- The combo that this gift opens or carries on: id, count, coins, and the value to store.
-local function count_combo(stored, id, gift_coins, window, now_ms)
-  local combo_id, count, coins = id, 1, gift_coins
+local function count_combo(stored, id, gift_count, gift_coins, window, now_ms)
+  local combo_id, count, coins = id, gift_count, gift_coins
   if stored then
     local stored_count, stored_coins, deadline_ms = unpack_values('>ddd', stored, 17)
     if now_ms <= deadline_ms then
-      combo_id, count, coins = sub(stored, 1, 16), stored_count + 1, stored_coins + gift_coins
+      combo_id, count, coins = sub(stored, 1, 16), stored_count + gift_count, stored_coins + gift_coins
     end
   end
   return combo_id, count, coins, combo_id .. pack('>ddd', count, coins, now_ms + window)
@@ -113,7 +113,7 @@ end
 
 local function pay_group(key_base, group, bodies)
   local expiries, viewers, creators, viewer_of, creator_of, coins_of, diamonds_of, commission_of, bucket_of, id_ms_of,
-    id_fields, id_values, body_sizes, combo_fields, combo_windows, has_twins = unpack(group, 1, 16)
+    id_fields, id_values, body_sizes, combo_fields, combo_windows, counts, has_twins = unpack(group, 1, 17)
   local wallets_key, earnings_key, totals_key = KEYS[key_base + 1], KEYS[key_base + 2], KEYS[key_base + 3]
   local combos_key, journal_key, ids_key = KEYS[key_base + 4], KEYS[key_base + 5], key_base + GROUP_KEYS + 1
   local totals = call('HMGET', totals_key, 'epoch', 'seq', 'clock', 'spent', 'earned', 'commission', 'flushed')
@@ -163,7 +163,7 @@ local function pay_group(key_base, group, bodies)
       local combo_field, n = combo_fields[i], #after
       if combo_field and combo_field ~= '' then
         local combo_id, count, combo_coins, stored =
-          count_combo(combos[combo_field], sub(id_fields[i], 1, 16), coins, combo_windows[i], now_ms)
+          count_combo(combos[combo_field], sub(id_fields[i], 1, 16), counts[i], coins, combo_windows[i], now_ms)
         combos[combo_field], changed_combos[combo_field] = stored, true
         after[n + 1], after[n + 2], after[n + 3], after[n + 4] = wallet, count, combo_coins, combo_id
       else

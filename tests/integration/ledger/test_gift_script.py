@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
@@ -167,6 +168,18 @@ async def test_unflushed_records_at_the_bound_refuse_gifts(valkey_url: str) -> N
     assert await ledger.trim(partition, 1, 3, 3) == 3
     assert isinstance(await ledger.give(gift_order("ann", 1)), GiftAccepted)
     await ledger.stop()
+
+
+async def test_combo_counts_every_item_of_a_gift(ledger: Ledger) -> None:
+    """Five roses sent at once are five in the combo, as they are five in what the room is shown."""
+    await ledger.credit(grant("ann", 100))
+    totals = []
+    for count in (5, 1, 3):
+        order = msgspec.structs.replace(gift_order("ann", count, combo=True), unit_coins=1, count=count)
+        outcome = await ledger.give(order)
+        assert isinstance(outcome, GiftAccepted) and outcome.combo
+        totals.append((outcome.combo.count, outcome.combo.coins))
+    assert totals == [(5, 5), (6, 6), (9, 9)]
 
 
 async def test_combo_counts_until_its_window_closes(ledger: Ledger) -> None:
