@@ -23,6 +23,7 @@ from gateway.replies import refused
 from gateway.room.config import RoomConfig
 from gateway.room.facts import RoomBatch, complete_events
 from gateway.room.room import Hearing, Room
+from gateway.tasks import end_all
 from gateway.wire.codes import CloseCode, Code
 from gateway.wire.messages import Event, Events, Join, Joined, LeaderboardEvent, Position, RoomEvent, RoomState
 from ledger.directory import Place
@@ -97,10 +98,7 @@ class Rooms:
 
     async def stop(self) -> None:
         """No more ticks."""
-        tasks = [task for task in (self._presence, *self._opening.values()) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(task for task in (self._presence, *self._opening.values()) if task is not None)
         for local in self._rooms.values():
             if local.timer is not None:
                 local.timer.cancel()
