@@ -10,7 +10,9 @@ Row = TypeVar("Row")
 Cursor = TypeVar("Cursor")
 
 Limit = Annotated[int, Meta(ge=1, le=2**31 - 1, description="Entries on a page; a larger number gives the most.")]
-TextCursor = Annotated[str, Meta(min_length=1, max_length=200, description="`next` of the page before.")]
+TextCursor = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}$", description="`next` of the page before.")
+]
 NumberCursor = Annotated[int, Meta(ge=0, le=2**53 - 1, description="`next` of the page before.")]
 
 

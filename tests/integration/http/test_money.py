@@ -1,5 +1,7 @@
 """Wallets, gifts and grants over HTTP, on the real ledger."""
 
+from typing import Any
+
 from tests.integration.http.api import CREATOR, OPERATOR, Api, Refusal, fresh_id, refusal
 from tests.integration.http.conftest import PAGE_ENTRIES_MAX
 
@@ -79,9 +81,10 @@ async def test_wallet_entries_page_by_page(api: Api) -> None:
     await api.grant("vera", 100)
     gifts = [(await api.give("vera", count=number))["id"] for number in range(1, 6)]
     await api.flush()
-    seen, after, pages = [], None, 0
+    seen: list[Any] = []
+    after, pages = None, 0
     while pages == 0 or after is not None:
-        query = {"limit": 1_000} if after is None else {"limit": 1_000, "after": after}
+        query: dict[str, Any] = {"limit": 1_000} if after is None else {"limit": 1_000, "after": after}
         page = await api.get("/v1/wallet/entries", "vera", **query)
         assert len(page["entries"]) <= PAGE_ENTRIES_MAX
         seen += page["entries"]

@@ -155,3 +155,24 @@ async def test_failure_that_nobody_foresaw(api: Api, monkeypatch: pytest.MonkeyP
     assert refusal(response) == Refusal(500, "internal")
     assert "secret" not in response.text
     assert response.json()["retryable"] is True
+
+
+async def test_text_that_no_database_can_hold(api: Api) -> None:
+    """A NUL is refused wherever text comes in; it never reaches a 500."""
+    for path in ("/v1/rooms", "/v1/admin/creators", "/v1/admin/rooms", "/v1/admin/withdrawals"):
+        response = await api.call("GET", path, OPERATOR, "operator", params={"after": "\0"})
+        assert refusal(response) == Refusal(422, "unprocessable", "after"), path
+    grant = {"id": fresh_id(), "user": "vera", "coins": 5, "reason": "a\0b"}
+    puts = (("creators/x", {"name": "\0"}), ("rooms/demo", {"creator": "cleo", "title": "\0"}))
+    assert (await api.call("POST", "/v1/admin/grants", OPERATOR, "operator", json=grant)).status_code == 422
+    for path, body in puts:
+        assert (await api.call("PUT", f"/v1/admin/{path}", OPERATOR, "operator", json=body)).status_code == 422
+
+
+async def test_message_with_a_nul_is_shown_as_it_is(api: Api) -> None:
+    """A gift's message is bytes to the ledger: whatever text it is, the books can hold it."""
+    await api.grant("vera", 5)
+    body = {"id": fresh_id(), "room": "demo", "gift": "rose", "message": "a\0b"}
+    assert (await api.post("/v1/gifts", body, "vera"))["coins"] == 1
+    await api.flush()
+    assert (await api.get(f"/v1/gifts/{body['id']}", "vera"))["coins"] == 1

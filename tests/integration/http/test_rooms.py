@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -45,7 +46,8 @@ async def test_history_page_by_page(api: Api) -> None:
     async with relaying(api):
         gifts = [(await api.give("vera", count=number))["id"] for number in range(1, 6)]
         await told(api, 5)
-    seen, after = [], 0
+    seen: list[Any] = []
+    after = 0
     while True:
         page = await api.get(EVENTS, CREATOR, "creator", after=after, limit=1_000)
         assert page["recovered"] and len(page["events"]) <= PAGE_ENTRIES_MAX
@@ -104,7 +106,8 @@ async def test_rooms_are_listed(api: Api) -> None:
     """Rooms come in the order of their names, each once, over all pages."""
     for room in ("a", "b", "c", "d", "zz"):
         await api.make_room(room)
-    names, after = [], None
+    names: list[str] = []
+    after = None
     while not names or after is not None:
         page = await api.get("/v1/rooms", **({} if after is None else {"after": after}), limit=2)
         names += [room["room"] for room in page["rooms"]]

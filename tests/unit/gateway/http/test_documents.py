@@ -3,7 +3,7 @@
 import re
 from typing import Any, get_args
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import msgspec
 import pytest
 from msgspec import Struct
