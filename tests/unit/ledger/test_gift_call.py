@@ -2,10 +2,11 @@
 
 import struct
 
+import msgspec
 import pytest
 
 from ledger.errors import InvariantBroken
-from ledger.gift_call import PreparedGift, read_answer
+from ledger.gift_call import PreparedGift, _columns, _single, read_answer
 from ledger.model import ComboTotals, CreatorId, GiftAccepted, GiftOrder, GiftRefused, Partition, Refusal, ViewerId
 
 COMBO = b"c" * 16
@@ -48,3 +49,13 @@ def test_answer_that_does_not_fit_its_gifts_is_refused(reply: list[object]) -> N
     """An outcome given to the wrong gift would be a lie about money."""
     with pytest.raises(InvariantBroken):
         read_answer([gifts(2)], [reply])
+
+
+@pytest.mark.parametrize("combo_key", ["", "room:demo|rose"])
+def test_group_of_one_is_told_as_any_group_is(combo_key: str) -> None:
+    """The short way for a single gift makes the same columns as the long one."""
+    order = GiftOrder(
+        b"i" * 16, 9, ViewerId("ann"), CreatorId("cora"), b"", "room:demo", "rose", 5, 3, 15, 750, 750, combo_key, 5_000
+    )
+    gift = PreparedGift(order, Partition(0), 4, b"i" * 16 + b"digest..", b"body")
+    assert msgspec.msgpack.encode(_single(gift, 7)) == msgspec.msgpack.encode(_columns([gift], [4], [7]))
