@@ -87,11 +87,19 @@ def decode_entry(partition: Partition, stream_id: bytes, fields: Mapping[bytes, 
     ]
 
 
+def _after_seq(records: list[JournalRecord], seq: int) -> list[JournalRecord]:
+    """The part of an entry that is new to a reader whose position lies inside of it; at least the last record."""
+    if records[0].seq > seq:
+        return records
+    return [record for record in records[:-1] if record.seq > seq] + records[-1:]
+
+
 class JournalReader:
     """Reads several partitions of one server in order, each from its own position.
 
     Args:
-        positions: where to begin; a partition that is missing begins at its first record.
+        positions: where to begin, also in the midst of an entry; a partition that is missing begins at its first
+            record.
     """
 
     def __init__(
@@ -135,7 +143,7 @@ class JournalReader:
             partition = self._partition_of[key]
             caught_up = caught_up and len(entries) < entries_max
             for stream_id, fields in entries:
-                found = decode_entry(partition, stream_id, fields)
+                found = _after_seq(decode_entry(partition, stream_id, fields), moved[partition].seq)
                 self._check_order(partition, moved[partition], found[0])
                 moved[partition] = Position(found[-1].epoch, found[-1].seq)
                 records += found

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from ledger.books import Books
 from ledger.config import LedgerConfig
 from ledger.credit_ids import CreditIds
 from ledger.errors import InvariantBroken
 from ledger.flusher import Flusher, FlusherCondition
-from ledger.journal import Position
+from ledger.journal import JournalReader, Position
 from ledger.keys import Keys, Total
 from ledger.model import CreditAccepted, GiftAccepted, Partition
 from ledger.postgres import Pool
@@ -130,6 +131,28 @@ async def test_one_transaction_takes_no_more_than_its_bound(
     )
     assert max(row["size"] for row in sizes) <= 5
     assert sum(row["size"] for row in sizes) == 23
+
+
+async def test_position_inside_an_entry_is_gone_on_from(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """A flusher that ends between two transactions of one entry leaves a position from which the next one goes on."""
+    await ledger.credit(grant("ann", 1_000))
+    await asyncio.gather(*(ledger.give(gift_order("ann", 1)) for _ in range(60)))
+    partition = ledger.keys.partition_of("ann")
+    journal = ledger.keys.of(partition).journal
+    last_seq = int(await redis.hget(ledger.keys.of(partition).totals, Total.SEQ))
+    assert await redis.xlen(journal) < last_seq
+    for seq in range(1, last_seq):
+        reader = JournalReader(redis, ledger.keys, [partition], {partition: Position(1, seq)})
+        records = (await reader.read(block_ms=None, entries_max=100)).records
+        assert [record.seq for record in records] == list(range(seq + 1, last_seq + 1))
+    books = Books(pool, [partition], 10)
+    await books.load_positions()
+    whole = (await JournalReader(redis, ledger.keys, [partition], {}).read(block_ms=None, entries_max=100)).records
+    await books.write(whole[: last_seq - 2])
+    await flush_all(pool, redis, config)
+    assert await pool.fetchval("SELECT count(*) FROM journal_records") == last_seq
 
 
 async def test_credit_ids_stay_until_flushed_long_ago(

@@ -77,7 +77,7 @@ async def test_other_records_in_their_places_are_named(
     for _ in range(3):
         await ledger.credit(grant("ann", 1))
     with pytest.raises(
-        LedgersDiffer, match="record 1 of the journal is grant .* in the books it is grant .* of 1 compared 1 differ"
+        LedgersDiffer, match=r"record 1 of the journal is grant .* in the books it is grant .* of 1 compared 1 differ"
     ):
         await require_agreement(config)
 
