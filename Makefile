@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_FLAGS ?= -n 2
-WEB_SOURCES := $(shell find gateway/web -name node_modules -prune -o -type f -print 2>/dev/null)
+WEB_SOURCES := $(shell find gateway/web \( -name node_modules -o -name build \) -prune -o -type f -print 2>/dev/null)
 
 .PHONY: setup web run test check bench clean
 
@@ -14,6 +14,8 @@ setup: .venv/ready
 # Vite asks for Node 20.19, or 22.12, or newer. A machine without it gets node and npm from PyPI, into .venv.
 NODE_FITS := node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
 	process.exit((a == 20 && b >= 19) || (a == 22 && b >= 12) || a > 22 ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null
+
+IN_WEB := if $(NODE_FITS); then :; else export PATH="$(CURDIR)/$(BIN):$$PATH"; fi; cd gateway/web &&
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
@@ -26,19 +28,20 @@ web: gateway/static/.built
 
 gateway/static/.built: $(WEB_SOURCES) requirements-web.lock | .venv/ready
 	@$(NODE_FITS) || $(PIP) --require-hashes -r requirements-web.lock
-	@if $(NODE_FITS); then :; else export PATH="$(CURDIR)/$(BIN):$$PATH"; fi; \
-	cd gateway/web && npm ci --no-audit --no-fund --loglevel=error && npm run build --silent
+	@$(IN_WEB) npm ci --no-audit --no-fund --loglevel=error && npm run build --silent
 	touch $@
 
 run: setup web
 	$(BIN)/giftwire serve --demo
 
 test: setup web
+	@$(IN_WEB) npm test --silent
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-check: setup
+check: setup web
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(IN_WEB) npm run check --silent
 	$(BIN)/mypy
 
 # Each measurement starts a server of its own and prints a ratio to a reference of the same run.
