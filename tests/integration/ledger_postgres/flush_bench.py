@@ -42,7 +42,7 @@ async def measure(redis_url: str, database_url: str, postgres: Postgres, gifts: 
     await journal.send()
     flusher = Flusher(pool, redis, keys, [Partition(p) for p in range(PARTITIONS)], config)
     task = asyncio.create_task(flusher.run())
-    await reached(flusher, VIEWERS)
+    await reached(task, flusher, VIEWERS)
     for number in range(gifts):
         journal.gift(f"viewer-{number * 7919 % VIEWERS}", 1 + number % 99, creator=f"creator-{number % CREATORS}")
         if number % 50_000 == 49_999:
@@ -54,7 +54,7 @@ async def measure(redis_url: str, database_url: str, postgres: Postgres, gifts: 
     transactions = flusher.stats.transactions
     already = flusher.stats.gifts
     task = asyncio.create_task(flusher.run())
-    await reached(flusher, VIEWERS + gifts)
+    await reached(task, flusher, VIEWERS + gifts)
     seconds = time.perf_counter() - began
     done = flusher.stats.gifts - already
     own, theirs = own_cpu_s() - cpu, postgres.cpu_s() - postgres_cpu
@@ -69,10 +69,12 @@ async def measure(redis_url: str, database_url: str, postgres: Postgres, gifts: 
     await redis.aclose()
 
 
-async def reached(flusher: Flusher, records: int) -> None:
-    """Wait until so many records are written."""
-    while flusher.stats.gifts + flusher.stats.credits < records:  # noqa: ASYNC110 - the flusher is what it measures
-        await asyncio.sleep(0.01)
+async def reached(task: asyncio.Task[None], flusher: Flusher, records: int) -> None:
+    """Wait until so many records are written; raises what stopped the flusher before."""
+    while flusher.stats.gifts + flusher.stats.credits < records:
+        await asyncio.wait([task], timeout=0.01)
+        if task.done():
+            task.result()
 
 
 def own_cpu_s() -> float:
