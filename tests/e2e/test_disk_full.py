@@ -22,7 +22,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "var"
     disk.mkdir()
     options = "size=360m,mode=0700"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(disk)], check=True, capture_output=True)
+    mount = ["mount", "-t", "tmpfs", "-o", options, "none", str(disk)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this root may not mount, as in most containers")
     yield disk
     subprocess.run(["umount", str(disk)], check=True, capture_output=True)
 

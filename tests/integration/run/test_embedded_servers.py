@@ -152,5 +152,7 @@ def test_start_on_a_small_disk(data_dir: Path) -> None:
         text=True,
         timeout=60,
     )
+    if "Operation not permitted" in done.stderr or "permission denied" in done.stderr:
+        pytest.skip("this root may not mount, as in most containers")
     assert done.returncode == 1
     assert "is full: 31 MiB are free, 256 are needed" in done.stderr or "is full: 32 MiB" in done.stderr, done.stderr
