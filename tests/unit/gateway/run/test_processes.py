@@ -24,10 +24,10 @@ def run(folder: Path, words: str) -> "subprocess.Popen[str]":
 @pytest.fixture
 def sleeper(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     """A process that waits."""
-    process = run(tmp_path, "exec sleep 60")
+    process = subprocess.Popen(["sleep", "60"], cwd=tmp_path, text=True)
     yield process
     process.kill()
-    process.communicate()
+    process.wait()
 
 
 def test_processes_in_a_folder(tmp_path: Path, sleeper: "subprocess.Popen[str]") -> None:
