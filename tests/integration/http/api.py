@@ -5,13 +5,13 @@ from typing import Any
 
 import httpx
 from msgspec import Struct
-from redis.asyncio import Redis
 
 from gateway.app import App
 from gateway.services import Services
 from gateway.wire.messages import Role
 from ledger.ids import format_id, new_id
 from ledger.postgres import open_pool
+from ledger.redis_client import connect
 from tests.integration.ledger_postgres.flushing import flush_all
 
 CREATOR = "cleo"
@@ -73,7 +73,7 @@ class Api:
     async def flush(self) -> None:
         """Bring what the journal holds into the books."""
         config = self.services.config.ledger
-        pool, redis = await open_pool(config), Redis.from_url(config.redis_url)
+        pool, redis = await open_pool(config), connect(config)
         try:
             await flush_all(pool, redis, config)
         finally:
