@@ -42,15 +42,16 @@ def test_processes_in_a_folder(tmp_path: Path, sleeper: "subprocess.Popen[str]")
 
 def test_processes_started_with_words(tmp_path: Path) -> None:
     """The words must follow each other and be whole; this process itself is never found."""
-    process = run(tmp_path, f"while :; do sleep 0.05; done # {tmp_path}")
+    mark = tmp_path / "mark"
+    mark.touch()
+    process = subprocess.Popen(["tail", "-f", str(mark)])
     try:
-        words = f"{READY}while :; do sleep 0.05; done # {tmp_path}"
-        assert processes_started_as(["-c", words]) == [process.pid]
-        assert processes_started_as([words, "-c"]) == []
-        assert processes_started_as(["-c", words[:-1]]) == []
+        assert processes_started_as(["-f", str(mark)]) == [process.pid]
+        assert processes_started_as([str(mark), "-f"]) == []
+        assert processes_started_as(["-f", str(mark)[:-1]]) == []
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 async def test_end_of_a_process_that_goes_by_itself(tmp_path: Path) -> None:

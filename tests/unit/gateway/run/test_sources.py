@@ -89,6 +89,7 @@ def test_load_of_every_setting_by_its_variable() -> None:
 def test_demo_defaults() -> None:
     """The demo lets earnings mature at once, unless somebody says otherwise."""
     assert load({"demo": True}, {}, None).config.ledger.maturing_days == 0
+    assert load({"demo": True}, {}, None).config.ledger.maturing_interval_ms == 1_000
     assert load({"demo": True}, {"GIFTWIRE_LEDGER_MATURING_DAYS": "2"}, None).config.ledger.maturing_days == 2
     assert load({}, {}, None).config.ledger.maturing_days == 7
 
