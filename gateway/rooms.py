@@ -114,14 +114,14 @@ class Rooms:
             while True:
                 local = self._rooms.get(join.room) or await self._opened(join.room)
                 if local is None:
-                    session.rooms -= {join.room}
+                    session.forget_room(join.room)
                     session.send(refused(Code.UNKNOWN_ROOM, ref=join.ref))
                     return
                 if await self._admit(session, join, local):
                     return
         except LedgerUnavailable as exc:
             _log.warning("join_failed", room=join.room, error=f"{type(exc).__name__}: {exc}")
-            session.rooms -= {join.room}
+            session.forget_room(join.room)
             session.send(refused(Code.UNAVAILABLE, ref=join.ref))
 
     def leave(self, session: Session, room: str) -> None:
@@ -185,7 +185,7 @@ class Rooms:
         await self._broker.subscribe(room)
         snapshot = await self._broker.snapshot(room)
         core = Room(room, self._config.room, epoch=snapshot.epoch, seq=snapshot.seq)
-        core.put_board(await self._broker.board(room, self._config.room.board_entries_max), self._now_ms())
+        core.put_board(await self._broker.board(room, self._config.room.board_entries_max), snapshot.seq)
         core.tick(self._now_ms())
 
         def refresh(session: Session) -> None:
@@ -291,9 +291,7 @@ class Rooms:
     def _timer_ran(self, local: LocalRoom) -> None:
         local.timer = None
         self._tick(local)
-        if local.core.wants_board(self._now_ms()) and not local.board_task:
-            local.board_task = True
-            self._spawn(self._refresh_board(local))
+        self._refresh_board_soon(local)
 
     def _tick(self, local: LocalRoom) -> None:
         began = time.perf_counter()
@@ -306,17 +304,22 @@ class Rooms:
             local.audience.tell_complete(Events(local.core.name, tick.epoch, local.core.seq, list(state)))
         self._metrics.ticked(time.perf_counter() - began, told)
 
+    def _refresh_board_soon(self, local: LocalRoom) -> None:
+        if local.core.wants_board() and not local.board_task:
+            local.board_task = True
+            self._spawn(self._refresh_board(local))
+
     async def _refresh_board(self, local: LocalRoom) -> None:
+        core, config = local.core, self._config.room
         try:
-            config = self._config.room
-            # Not at once: the gifts of the next moments change the list too.
-            await asyncio.sleep(config.board_ms / 1000)
-            entries = await self._broker.board(local.core.name, config.board_entries_max)
-            local.core.put_board(entries, self._now_ms())
+            while core.wants_board() and self._rooms.get(core.name) is local:
+                # Not at once: the gifts of the next moments change the list too.
+                await asyncio.sleep(config.board_ms / 1000)
+                asked_seq = core.seq
+                core.put_board(await self._broker.board(core.name, config.board_entries_max), asked_seq)
+                self._tick_when_due(local)
         finally:
             local.board_task = False
-        if self._rooms.get(local.core.name) is local:
-            self._tick_when_due(local)
 
     def _state(self, local: LocalRoom) -> RoomState:
         core, place = local.core, local.place
@@ -384,6 +387,7 @@ class Rooms:
             "room_missed_events", room=core.name, at=[core.epoch, core.seq], now=[snapshot.epoch, snapshot.seq]
         )
         core.reset(snapshot.epoch, snapshot.seq)
+        self._refresh_board_soon(local)
         for session in local.audience.sessions():
             if session.complete:
                 session.connection.close(CloseCode.INSUFFICIENT_STATE, "events were missed: join again")

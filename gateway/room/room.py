@@ -18,6 +18,8 @@ from gateway.wire.messages import Event, LeaderboardEvent, RoomEvent, TopEntry
 
 _NOWHERE: Final = 0
 """The epoch of a room that was never told anything."""
+_UNKNOWN: Final = -1
+"""The seq of a top list that may be of another epoch."""
 
 
 class Hearing(enum.Enum):
@@ -77,8 +79,7 @@ class Room:
         self._buffer = MergeBuffer(config.events_per_tick_max, config.big_gift_coins)
         self._ticked_ms = 0
         self._known = (epoch, seq)
-        self._board_old = False
-        self._board_ms = 0
+        self._board_seq = seq
         self._board_changed = False
         self._state_changed = False
 
@@ -115,7 +116,7 @@ class Room:
         self._known = (epoch, seq)
         if not self._buffer:
             self.shown_seq = seq
-        self._board_old = True
+        self._board_seq = _UNKNOWN
 
     def due_ms(self) -> int | None:
         """The time of the next tick; None while viewers have been shown everything.
@@ -149,13 +150,17 @@ class Room:
         self._ticked_ms = now_ms
         return Tick(self.epoch, self.seq, events)
 
-    def wants_board(self, now_ms: int) -> bool:
-        """Whether the top list should be asked for: gifts came since, and not too soon after the last time."""
-        return self._board_old and now_ms - self._board_ms >= self._config.board_ms
+    def wants_board(self) -> bool:
+        """Whether the top list should be asked for: gifts were heard that it may not have."""
+        return self._board_seq != self.seq
 
-    def put_board(self, entries: Sequence[TopEntry], now_ms: int) -> None:
-        """Take the top list as it is now; viewers are shown it in the next tick when it differs."""
-        self._board_old, self._board_ms = False, now_ms
+    def put_board(self, entries: Sequence[TopEntry], seq: int) -> None:
+        """Take the top list; viewers are shown it in the next tick when it differs.
+
+        Args:
+            seq: where the room stood when it was asked for: later gifts may or may not be in it.
+        """
+        self._board_seq = seq
         if list(entries) != self.leaderboard:
             self.leaderboard = list(entries)
             self._board_changed = True
@@ -170,5 +175,4 @@ class Room:
         facts: list[GiftFact] = batch.facts
         self._buffer.add(batch.first_seq, facts)
         self.seq = batch.last_seq
-        self._board_old = True
         return Heard(Hearing.CONTINUES, batch)

@@ -107,27 +107,29 @@ def test_state_is_shown_when_it_differs() -> None:
     """Viewers and the top list come with a tick of their own, once, and only when they changed."""
     room = room_at()
     room.put_state(viewers=0)
-    room.put_board([], 0)
+    room.put_board([], 10)
     assert room.due_ms() is None
     room.put_state(viewers=7)
-    room.put_board([TopEntry("ann", "Ann", 5)], 1_000)
+    room.put_board([TopEntry("ann", "Ann", 5)], 10)
     assert room.due_ms() == 50
     tick = room.tick(1_000)
     assert tick is not None
     assert tick.events == [LeaderboardEvent([TopEntry("ann", "Ann", 5)]), RoomEvent(True, 7)]
     room.put_state(viewers=7)
-    room.put_board([TopEntry("ann", "Ann", 5)], 2_000)
+    room.put_board([TopEntry("ann", "Ann", 5)], 10)
     assert room.due_ms() is None
 
 
-def test_board_is_wanted_after_gifts_and_not_too_often() -> None:
-    """A quiet room asks for no top list; a busy one no sooner than `board_ms` after the last."""
+def test_board_is_wanted_until_it_has_all_gifts() -> None:
+    """A quiet room asks for no top list; a gift heard after the list was asked for asks for it again."""
     room = room_at()
-    assert not room.wants_board(1_000_000)
+    assert not room.wants_board()
     room.hear(batch(11, gift()))
-    assert room.wants_board(1_000_000)
-    room.put_board([], 1_000_000)
-    assert not room.wants_board(2_000_000)
+    assert room.wants_board()
     room.hear(batch(12, gift()))
-    assert not room.wants_board(1_000_999)
-    assert room.wants_board(1_001_000)
+    room.put_board([], 11)
+    assert room.wants_board()
+    room.put_board([], 12)
+    assert not room.wants_board()
+    room.reset(2, 12)
+    assert room.wants_board()
