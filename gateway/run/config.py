@@ -101,7 +101,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"http://{host}:{self.port}"
 
 
-DEMO_DEFAULTS: Final = {("ledger", "maturing_days"): 0}
+DEMO_DEFAULTS: Final = {("ledger", "maturing_days"): 0, ("ledger", "maturing_interval_ms"): 1_000}
 """What the demo sets unless somebody says otherwise: earnings can be withdrawn at once."""
 
 
