@@ -1,0 +1,89 @@
+"""The overlay in a real browser: every gift is shown, one after another, each once."""
+
+from playwright.sync_api import expect
+
+from tests.e2e.browser import SHOWN_MS_MAX, Windows, has_alerts
+
+PRESSES = 4
+ALERT_MS_MAX = 20_000
+
+
+def test_overlay_shows_who_sent_what(windows: Windows) -> None:
+    """An alert has the sender, the gift, what it cost and the message, and its drawing plays; then it goes away."""
+    overlay, guest = windows.overlay(), windows.room()
+    guest.choose("Balloon")
+    guest.send("up, up <i>and</i> away")
+    card = overlay.see(".alert.on .card")
+    expect(card).to_contain_text(f"Guest {guest.user[-4:]}", timeout=SHOWN_MS_MAX)
+    expect(card).to_contain_text("sent Balloon")
+    expect(card.locator(".amount")).to_have_text("30")
+    expect(card.locator(".message")).to_have_text("up, up <i>and</i> away")
+    expect(overlay.see(".alert.on .art svg path").first).to_be_attached(timeout=SHOWN_MS_MAX)
+    expect(overlay.see(".light")).to_be_hidden()
+    expect(card).to_have_count(0, timeout=ALERT_MS_MAX)
+    has_alerts(overlay, "sent Balloon")
+
+
+def test_overlay_counts_a_combo_up(windows: Windows) -> None:
+    """A combo is one alert that counts up in its place, however many presses it had."""
+    overlay, guest = windows.overlay(), windows.room()
+    guest.choose("Ice Cream")
+    guest.send()
+    card = overlay.see(".alert.on .card")
+    expect(card).to_contain_text("sent Ice Cream", timeout=SHOWN_MS_MAX)
+    for count in range(2, PRESSES + 1):
+        guest.send()
+        expect(card.locator(".times")).to_have_text(f"×{count}", timeout=SHOWN_MS_MAX)
+    expect(card.locator(".amount")).to_have_text(str(PRESSES * 5))
+    expect(card).to_have_count(0, timeout=ALERT_MS_MAX)
+    has_alerts(overlay, "sent Ice Cream")
+
+
+def test_overlay_shows_what_it_missed(windows: Windows) -> None:
+    """What is given while the page is away is shown once when it comes back; what was shown is not shown again."""
+    overlay, guest = windows.overlay(), windows.room()
+    guest.choose("Confetti", "Delights")
+    guest.send("first")
+    has_alerts(overlay, "first")
+    address = overlay.page.url
+    overlay.page.goto("about:blank")
+    guest.choose("Champagne", "Delights")
+    guest.send("second")
+    expect(guest.lines("second")).to_have_count(1, timeout=SHOWN_MS_MAX)
+    overlay.page.goto(address)
+    has_alerts(overlay, "first", "second")
+    guest.choose("Sunglasses", "Delights")
+    guest.send("third")
+    has_alerts(overlay, "first", "second", "third")
+
+
+def test_overlay_reloaded_with_gifts_that_wait(windows: Windows) -> None:
+    """A reload while alerts wait for their turn loses none of them and shows none twice."""
+    overlay, guest = windows.overlay(), windows.room()
+    for tier, gift, message in (("Tokens", "Star", "a"), ("Delights", "Bouquet", "b"), ("Tokens", "Perfume", "c")):
+        guest.choose(gift, tier)
+        guest.send(f"wait {message}")
+        expect(guest.lines(f"wait {message}")).to_have_count(1, timeout=SHOWN_MS_MAX)
+    has_alerts(overlay, "wait a")
+    overlay.page.reload()
+    has_alerts(overlay, "wait a", "wait b", "wait c")
+
+
+def test_overlay_shows_a_trial(windows: Windows) -> None:
+    """The studio's test gift is shown, marked as one, and costs and earns nothing."""
+    overlay, studio = windows.overlay(), windows.studio()
+    earned = studio.see(".tile.first strong").inner_text()
+    studio.see('select[aria-label="Gift to try"]').select_option(label="Lion")
+    studio.see('button:text-is("Send test gift")').click()
+    expect(studio.see(".toast.good")).to_contain_text("counts nowhere", timeout=SHOWN_MS_MAX)
+    card = overlay.see(".alert.on .card")
+    expect(card).to_contain_text("sent Lion", timeout=SHOWN_MS_MAX)
+    expect(card.locator(".test")).to_have_text("TEST")
+    studio.page.reload()
+    expect(studio.see(".tile.first strong")).to_have_text(earned, timeout=SHOWN_MS_MAX)
+
+
+def test_overlay_without_a_token(windows: Windows) -> None:
+    """An address without its token says what is wrong with it."""
+    overlay = windows.open("/overlay/demo")
+    expect(overlay.see(".light")).to_contain_text("copy it anew from the studio", timeout=SHOWN_MS_MAX)
