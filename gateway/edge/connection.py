@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         "pinged",
         "session",
         "slow_since_ms",
+        "talks",
     )
 
     def __init__(self, edge: "Edge") -> None:
@@ -65,6 +66,7 @@ class Connection(asyncio.Protocol):
         self.session: Session | None = None
         self.heard = True
         self.pinged = False
+        self.talks = False
         self.slow_since_ms = 0
         self._edge = edge
         self._transport: asyncio.Transport | None = None
@@ -96,6 +98,8 @@ class Connection(asyncio.Protocol):
                 self._shake_hands(event)
         if protocol.writes:
             self._write_protocol(protocol)
+        if not self.talks:
+            self.rest()
 
     def eof_received(self) -> None:
         # Returning nothing lets the event loop close the socket, which is all that is left to do.
@@ -164,8 +168,17 @@ class Connection(asyncio.Protocol):
         self.pinged = True
         self.write(PING_FRAME)
 
+    def greeted(self) -> None:
+        """The hello came in time."""
+        if self._timer is not None and not self._closing:
+            self._timer.cancel()
+            self._timer = None
+
     def rest(self) -> None:
-        """Drop what a silent connection does not need; it is made again when bytes come."""
+        """Drop what a silent connection does not need; it is made again when bytes come.
+
+        One that `talks`, a sender's, keeps it until it has been silent for a while: making it takes some microseconds.
+        """
         protocol = self._protocol
         if protocol is None or self._fragments is not None or protocol.state is not OPEN or self._closing:
             return

@@ -137,9 +137,10 @@ class Edge:
             connection.close(CloseCode.TOKEN_EXPIRED, "the token has expired")
         elif connection.heard:
             connection.heard = connection.pinged = False
-            connection.rest()
         elif connection.pinged:
             connection.close(CloseCode.HEARTBEAT, "nothing heard")
             connection.abort()
         elif not connection.is_closing:
+            connection.talks = False
+            connection.rest()
             connection.ping()

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 _Command = Hello | Join | Leave | Ping
+EARLY_MESSAGES_MAX: Final = 32
+"""Messages that a client may send after its hello before it was welcomed."""
 BAD_MESSAGES_MAX: Final = 50
 """Messages that could not be understood, after which a connection is closed: it speaks another protocol."""
 
@@ -85,6 +87,7 @@ class Session:
     __slots__ = (
         "_bad_messages",
         "_config",
+        "_early",
         "_gifts_in_flight",
         "_greeting",
         "_services",
@@ -99,11 +102,12 @@ class Session:
     def __init__(self, connection: "Connection", services: SessionServices, config: EdgeConfig) -> None:
         self.connection = connection
         self.identity: Identity | None = None
-        self.rooms: frozenset[str] = frozenset()
+        self.rooms: tuple[str, ...] = ()
         self.wallet_seq = 0
         self._services = services
         self._config = config
         self._greeting = False
+        self._early: list[bytes] | None = None
         self._gifts_in_flight = 0
         self._bad_messages = 0
         self._tokens_left = float(config.commands_burst_max)
@@ -124,7 +128,10 @@ class Session:
         self.connection.write(frame(encode(message, encoding), encoding))
 
     def receive(self, payload: bytes) -> None:
-        """Carry out one message of the client."""
+        """Carry out one message of the client; what comes while the hello is being answered waits for that."""
+        if self._greeting:
+            self._keep_for_later(payload)
+            return
         try:
             message = decode(payload, self.connection.encoding)
         except BadMessage as exc:
@@ -151,13 +158,17 @@ class Session:
 
     # Hello.
 
+    def _keep_for_later(self, payload: bytes) -> None:
+        self._early = self._early or []
+        if len(self._early) >= EARLY_MESSAGES_MAX:
+            self.connection.close(CloseCode.PROTOCOL_ERROR, "too many messages before the welcome")
+            return
+        self._early.append(payload)
+
     def _before_hello(self, message: object) -> None:
         if not isinstance(message, Hello):
             self.connection.close(CloseCode.PROTOCOL_ERROR, "the first message must be hello")
             return
-        if self._greeting:
-            return
-        self._greeting = True
         try:
             identity = self._services.tokens.verify(message.token)
         except TokenExpired:
@@ -166,6 +177,7 @@ class Session:
         except BadToken:
             self.connection.close(CloseCode.BAD_TOKEN, "the token is not valid")
             return
+        self._greeting = True
         self._services.spawn(self._greet(message, identity))
 
     async def _greet(self, hello: Hello, identity: Identity) -> None:
@@ -184,6 +196,8 @@ class Session:
         if self.connection.is_closing:
             return
         self.identity = identity
+        self._greeting = False
+        self.connection.greeted()
         services.metrics.session_begun(identity.role)
         if identity.role == "viewer":
             services.wallets.remember(self)
@@ -198,6 +212,9 @@ class Session:
                 balance_coins=UNSET if balance is None else balance,
             )
         )
+        early, self._early = self._early, None
+        for payload in early or ():
+            self.receive(payload)
 
     def _limits(self) -> Limits:
         config = self._config
@@ -229,12 +246,13 @@ class Session:
         if message.room not in self.rooms and len(self.rooms) >= self._config.rooms_per_session_max:
             self.send(refused(Code.NOT_ALLOWED, "This connection is in as many rooms as it may be.", ref=message.ref))
             return
-        self.rooms |= {message.room}
+        if message.room not in self.rooms:
+            self.rooms += (message.room,)
         self._services.spawn(self._services.rooms.enter(self, message))
 
     def _leave(self, message: Leave) -> None:
         if message.room in self.rooms:
-            self.rooms -= {message.room}
+            self.forget_room(message.room)
             self._services.rooms.leave(self, message.room)
         self.send(Left(message.ref, message.room))
 
@@ -253,6 +271,7 @@ class Session:
             )
             return
         self._gifts_in_flight += 1
+        self.connection.talks = True
         began_s = time.perf_counter()
 
         def outcome(reply: GiftReply, paid: GiftAccepted | None) -> None:
@@ -292,6 +311,10 @@ class Session:
         if seq > self.wallet_seq:
             self.wallet_seq = seq
             self.send(Balance(balance_coins))
+
+    def forget_room(self, room: str) -> None:
+        """It is not in this room (any more)."""
+        self.rooms = tuple(name for name in self.rooms if name != room)
 
     def notify(self, notice: Notice) -> None:
         """Send a notice."""

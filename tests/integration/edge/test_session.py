@@ -283,3 +283,13 @@ async def test_drain_sends_everybody_away_with_a_notice(gateway: Gateway) -> Non
     await asyncio.wait_for(gateway.app.drain(), 5)
     assert await ada.closed() == 4000
     assert any(told["type"] == "notice" and told["code"] == "drain" for told in ada.heard)
+
+
+async def test_commands_that_follow_the_hello_at_once_are_carried_out(gateway: Gateway) -> None:
+    """A client need not wait for the welcome: what it says meanwhile is answered after it, in order."""
+    talker = await gateway.connect()
+    await talker.say(type="hello", ref="h", token=gateway.token("ada"))
+    await talker.say(type="ping", ref="p")
+    await talker.say(type="join", ref="j", room="demo")
+    await talker.until(lambda told: told.get("ref") == "j")
+    assert [told["type"] for told in talker.heard[:3]] == ["welcome", "pong", "joined"]
