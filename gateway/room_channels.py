@@ -167,10 +167,11 @@ class Channels:
         """Tell a silent connection from a dead one: no answer to a ping is a loss."""
         pinged: Any = None
         while True:
-            self._heard = False
             await asyncio.sleep(self._config.ping_ms / 1000)
+            # Before the ping goes out: its answer may be there by the time that sending it returns.
+            heard, self._heard = self._heard, False
             connection = self._connection
-            if self._heard or connection is None:
+            if heard or connection is None:
                 pinged = None
             elif pinged is connection:
                 with contextlib.suppress(RedisError, OSError):
