@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.run.processes import end_processes, processes_in, processes_started_as, send_signal
+from tests.waiting import wait_until
 
 READY = "echo ready; "
 
@@ -34,7 +35,7 @@ def test_processes_in_a_folder(tmp_path: Path, sleeper: "subprocess.Popen[str]")
     """Only those of that program in that very folder are found, also by another name of the folder."""
     (tmp_path / "link").symlink_to(tmp_path)
     program = Path(os.readlink(f"/proc/{sleeper.pid}/exe")).name
-    assert processes_in(tmp_path, program) == [sleeper.pid]
+    wait_until(lambda: processes_in(tmp_path, program) == [sleeper.pid], 10)
     assert processes_in(tmp_path / "link", program) == [sleeper.pid]
     assert processes_in(tmp_path, "valkey-server") == []
     assert processes_in(tmp_path.parent, program) == []
@@ -46,7 +47,8 @@ def test_processes_started_with_words(tmp_path: Path) -> None:
     mark.touch()
     process = subprocess.Popen(["tail", "-f", str(mark)])
     try:
-        assert processes_started_as(["-f", str(mark)]) == [process.pid]
+        # The kernel shows a command line a moment after the program has begun.
+        wait_until(lambda: processes_started_as(["-f", str(mark)]) == [process.pid], 10)
         assert processes_started_as([str(mark), "-f"]) == []
         assert processes_started_as(["-f", str(mark)[:-1]]) == []
     finally:
