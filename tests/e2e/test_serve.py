@@ -14,6 +14,7 @@ import pytest
 from gateway.run.processes import processes_started_as
 from ledger.ids import format_id, new_id
 from tests.serving import GIFTWIRE, Serve
+from tests.waiting import wait_until
 
 STOP_S_MAX = 15.0
 REFUSED_S_MAX = 60.0
@@ -60,11 +61,8 @@ def balance_of(guest: httpx.Client) -> int:
 
 def until_told(serve: Serve, count: int) -> list[dict[str, Any]]:
     """The room's history once it holds so many events."""
-    deadline_s = time.monotonic() + 20
-    while len(events := events_of(serve)) < count:
-        assert time.monotonic() < deadline_s, f"{len(events)} events, not {count}"
-        time.sleep(0.05)
-    return events
+    wait_until(lambda: len(events_of(serve)) >= count, 20, lambda: f"{len(events_of(serve))} events, not {count}")
+    return events_of(serve)
 
 
 def test_demo_from_start_to_start(serve: Serve) -> None:
@@ -112,10 +110,9 @@ def test_gateways_share_the_port(serve: Serve) -> None:
     serve.kill("gateway-1")
     with guest_of(serve) as guest:
         give(guest)
-    deadline_s = time.monotonic() + 30
-    while serve.processes().get("gateway-1", first) == first:
-        assert time.monotonic() < deadline_s, "gateway-1 was not started again"
-        time.sleep(0.05)
+    wait_until(
+        lambda: serve.processes().get("gateway-1", first) != first, 30, lambda: "gateway-1 was not started again"
+    )
     assert serve.processes()["gateway-2"] == second
 
 

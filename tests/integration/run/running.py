@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from gateway.run.postgres import PROGRAM as POSTGRES
 from gateway.run.processes import processes_in, send_signal
 from gateway.run.status import read_status
 from gateway.run.valkey import PROGRAM as VALKEY
+from tests.waiting import wait_until
 
 WITHIN_S = 60.0
 REPOSITORY = Path(__file__).parents[3]
@@ -121,11 +121,7 @@ class OnlyServers:
 
 def until(condition: Callable[[], bool], what: str) -> None:
     """Wait until something is true; the test fails when it does not come about."""
-    deadline_s = time.monotonic() + WITHIN_S
-    while not _holds(condition):
-        if time.monotonic() > deadline_s:
-            raise AssertionError(f"not within {WITHIN_S:.0f} s: {what}")
-        time.sleep(0.02)
+    wait_until(lambda: _holds(condition), WITHIN_S, lambda: what)
 
 
 def _holds(condition: Callable[[], bool]) -> bool:

@@ -4,7 +4,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -13,6 +12,7 @@ import pytest
 from gateway.run.child import ProgramFailed, Readiness, reason_of, start, tail, tell_ready
 from gateway.run.processes import processes_started_as
 from tests.unit.gateway.run.programs import SAYS_READY, python, shell
+from tests.waiting import wait_until
 
 
 async def test_child_that_says_ready(tmp_path: Path) -> None:
@@ -95,10 +95,7 @@ def test_child_whose_starter_is_killed(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", starter], cwd=Path(__file__).parents[4], timeout=60)
     assert done.returncode == -signal.SIGKILL
     words = f"import sys, time; print(1, file=sys.stderr, flush=True); time.sleep(60)  # {mark}"
-    deadline_s = time.monotonic() + 30
-    while processes_started_as(["-c", words]):
-        assert time.monotonic() < deadline_s, "the child outlived its starter"
-        time.sleep(0.01)
+    wait_until(lambda: not processes_started_as(["-c", words]), 30, lambda: "the child outlived its starter")
 
 
 async def test_child_of_python_that_tells_ready(tmp_path: Path) -> None:
