@@ -7,13 +7,14 @@ made anew when bytes come (`rest`).
 
 import asyncio
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from gateway.edge.frames import PING_FRAME
 from gateway.wire.codec import SUBPROTOCOLS, Encoding
@@ -50,6 +51,7 @@ class Connection(asyncio.Protocol):
         "_closing",
         "_edge",
         "_fragments",
+        "_handed_by",
         "_protocol",
         "_timer",
         "_transport",
@@ -72,6 +74,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._protocol: Protocol | None = None
         self._fragments: bytearray | None = None
+        self._handed_by: asyncio.BaseProtocol | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
 
@@ -79,9 +82,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._protocol = ServerProtocol(
+        self._handed_by = self._transport.get_protocol()
+        self._protocol = _Handshake(
             subprotocols=cast("Any", SUBPROTOCOLS),
-            select_subprotocol=_select_subprotocol,
             max_size=self._edge.config.message_bytes_max,
             logger=self._edge.silent,
         )
@@ -107,6 +110,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
+        self._let_go_of_http()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -115,7 +119,9 @@ class Connection(asyncio.Protocol):
         if session is not None:
             session.ended()
         self._transport = None
-        self._protocol = None
+        if self._protocol is not None:
+            _forget(self._protocol)
+            self._protocol = None
 
     # What sessions and fan-out call.
 
@@ -170,6 +176,7 @@ class Connection(asyncio.Protocol):
 
     def greeted(self) -> None:
         """The hello came in time."""
+        self._let_go_of_http()
         if self._timer is not None and not self._closing:
             self._timer.cancel()
             self._timer = None
@@ -183,6 +190,7 @@ class Connection(asyncio.Protocol):
         if protocol is None or self._fragments is not None or protocol.state is not OPEN or self._closing:
             return
         if not protocol.reader.buffer:
+            _forget(protocol)
             self._protocol = None
 
     # Inside.
@@ -232,6 +240,12 @@ class Connection(asyncio.Protocol):
             self._closing = True
             self._set_timer(self._edge.config.close_ms_max, self.abort)
 
+    def _let_go_of_http(self) -> None:
+        """Cut uvicorn's protocol and its parser apart: they hold each other, and 2 KB, until garbage is looked for."""
+        handed_by, self._handed_by = self._handed_by, None
+        if getattr(handed_by, "parser", None) is not None:
+            setattr(handed_by, "parser", None)  # noqa: B010 - a name of uvicorn's, seen to by a test
+
     def _wake(self) -> Protocol:
         self._protocol = Protocol(
             SERVER, state=OPEN, max_size=self._edge.config.message_bytes_max, logger=self._edge.silent
@@ -244,6 +258,13 @@ class Connection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(after_ms / 1000, then)
 
 
-def _select_subprotocol(_protocol: ServerProtocol, offered: Any) -> Any:
-    """The first that the client offers and we know; a client that offers none speaks JSON."""
-    return next((name for name in offered if name in SUBPROTOCOLS), None)
+class _Handshake(ServerProtocol):
+    """Takes the first subprotocol that the client offers and we know; a client that offers none speaks JSON."""
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        return next((name for name in subprotocols if name in SUBPROTOCOLS), None)
+
+
+def _forget(protocol: Protocol) -> None:
+    """Free it now: its parser, a generator, and it hold each other."""
+    protocol.parser.close()

@@ -1,0 +1,45 @@
+"""A silent connection keeps what it needs and nothing else: no handshake, no parser, not even as garbage."""
+
+import gc
+from collections import Counter
+
+from tests.gateways import Gateway
+from tests.waiting import until
+
+LEFTOVERS = ("HttpToolsProtocol", "HttpRequestParser", "_Handshake", "Protocol", "StreamReader")
+
+
+async def test_silent_connections_hold_no_parser(gateway: Gateway) -> None:
+    """What served the upgrade and the hello is freed at once, by reference counts alone.
+
+    It also sees to the one name of uvicorn's that this relies on.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        before = _kinds()
+        for number in range(5):
+            await gateway.greet(f"viewer{number}")
+        ours = ("Connection", "Session")
+        assert all(_kinds()[kind] - before[kind] == 5 for kind in ours)
+        await until(lambda: all(_kinds()[kind] <= before[kind] for kind in LEFTOVERS), 5, lambda: str(_left(before)))
+    finally:
+        gc.enable()
+
+
+def _kinds() -> Counter[str]:
+    server_side = (
+        "gateway.",
+        "uvicorn.",
+        "httptools.",
+        "websockets.protocol",
+        "websockets.streams",
+        "websockets.server",
+    )
+    return Counter(
+        type(thing).__name__ for thing in gc.get_objects() if str(type(thing).__module__).startswith(server_side)
+    )
+
+
+def _left(before: Counter[str]) -> dict[str, int]:
+    return {kind: _kinds()[kind] - before[kind] for kind in LEFTOVERS}
