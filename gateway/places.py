@@ -1,7 +1,7 @@
 """Which place belongs to whom, kept in memory: a gift must not wait for PostgreSQL, nor fail when it is away.
 
-An entry is asked for again when it is older than `FRESH_S`; while PostgreSQL does not answer the old one goes on. What
-another process changed is seen after that time at the latest; `forget` makes a change of our own visible at once.
+An entry is asked for again when it is older than `FRESH_S`; while PostgreSQL does not answer, or takes long, the old
+one goes on. What another process changed is seen after that time; `forget` makes a change of our own visible at once.
 """
 
 import asyncio
@@ -16,6 +16,8 @@ from ledger.errors import LedgerUnavailable
 
 FRESH_S: Final = 5.0
 PLACES_MAX: Final = 100_000
+KNOWN_WAIT_S: Final = 0.25
+"""How long a place that is known waits for a new answer: a PostgreSQL that hangs would hold up every gift."""
 _log = structlog.get_logger()
 
 
@@ -63,6 +65,12 @@ class Places:
         if asking is None:
             asking = self._asking[place] = asyncio.create_task(self._refresh(place), name=f"place-{place}")
             asking.add_done_callback(lambda _: self._asking.pop(place, None))
+        if entry is not None and entry[0] is not None:
+            done, _ = await asyncio.wait({asking}, timeout=KNOWN_WAIT_S)
+            if not done:
+                _log.warning("place_not_refreshed", place=place, error="PostgreSQL takes long")
+                self._known[place] = (entry[0], self._clock_s())
+                return entry[0]
         return await asyncio.shield(asking)
 
     def forget(self, place: str) -> None:
