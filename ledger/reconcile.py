@@ -77,7 +77,7 @@ class Reconciliation(Struct, frozen=True):
 class _Journal(Struct, frozen=True):
     """The front of a partition's journal."""
 
-    trimmed_seq: int | None
+    trimmed_seq: int
     records: list[JournalRecord]
 
 
@@ -136,10 +136,12 @@ async def require_agreement(config: LedgerConfig) -> None:
 
 
 async def _read_front(redis: Redis, keys: Keys, partition: Partition) -> _Journal:
+    # The end is read first: where the journal is empty afterwards, everything up to it has left, so the books have it.
+    end = await _read_end(redis, keys, partition)
     name: Any = keys.of(partition).journal
     entries: Any = await redis.xrange(name, count=ENTRIES_COMPARED_MAX)
     records = [record for stream_id, fields in entries for record in decode_entry(partition, stream_id, fields)]
-    return _Journal(records[0].seq - 1 if records else None, records)
+    return _Journal(records[0].seq - 1 if records else end.seq, records)
 
 
 async def _read_end(redis: Redis, keys: Keys, partition: Partition) -> Position:
@@ -153,7 +155,6 @@ async def _compare(
 ) -> Standing:
     name = f"partition {partition}"
     differences = []
-    trimmed_seq = live.seq if journal.trimmed_seq is None else journal.trimmed_seq
     if live.seq < books.seq:
         lost = await _records(connection, partition, live.seq + 1, books.seq, RECORDS_NAMED_MAX)
         differences.append(
@@ -161,8 +162,10 @@ async def _compare(
             f" it has lost {books.seq - live.seq}: {', '.join(map(_words, lost))}"
             + (" and more" if books.seq - live.seq > RECORDS_NAMED_MAX else "")
         )
-    elif journal.trimmed_seq is not None and journal.trimmed_seq > books.seq:
-        differences.append(f"{name}: records {books.seq + 1} to {trimmed_seq} are neither in the journal nor in books")
+    elif journal.trimmed_seq > books.seq:
+        differences.append(
+            f"{name}: records {books.seq + 1} to {journal.trimmed_seq} are neither in the journal nor in the books"
+        )
     overlap = [record for record in journal.records if record.seq <= books.seq]
     if overlap:
         stored = await _records(connection, partition, overlap[0].seq, overlap[-1].seq, len(overlap))
@@ -174,7 +177,7 @@ async def _compare(
                 f"{name}: record {first.seq} of the journal is {_words(first)}, in the books it is"
                 f" {'missing' if there is None else _words(there)}; of {len(overlap)} compared {len(other)} differ"
             )
-    return Standing(partition, live, books, trimmed_seq, differences)
+    return Standing(partition, live, books, journal.trimmed_seq, differences)
 
 
 async def _records(

@@ -82,12 +82,15 @@ async def test_other_records_in_their_places_are_named(
         await require_agreement(config)
 
 
-async def test_trimmed_before_the_books_had_it_is_named(ledger: Ledger, redis: Any, config: LedgerConfig) -> None:
-    """Records that are in neither are told."""
+@pytest.mark.parametrize("trimmed", [2, 3])
+async def test_trimmed_before_the_books_had_it_is_named(
+    ledger: Ledger, redis: Any, config: LedgerConfig, trimmed: int
+) -> None:
+    """Records that are in neither are told, also when the journal is empty: then the books have been lost."""
     for _ in range(3):
         await ledger.credit(grant("ann", 1))
-    await ledger.trim(ledger.keys.partition_of("ann"), 1, 2, 0)
-    with pytest.raises(LedgersDiffer, match="records 1 to 2 are neither"):
+    await ledger.trim(ledger.keys.partition_of("ann"), 1, trimmed, 0)
+    with pytest.raises(LedgersDiffer, match=f"records 1 to {trimmed} are neither"):
         await require_agreement(config)
 
 
