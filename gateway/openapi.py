@@ -13,7 +13,7 @@ from gateway.http.examples import EXAMPLES
 from gateway.http.operation import JSON, Operation
 from gateway.http.problems import MEDIA_TYPE, Problem
 from gateway.wire.codes import FACTS, Code
-from gateway.wire.http import ProblemDocument
+from gateway.wire.http.public import ProblemDocument
 from gateway.wire.schema import Schema, components
 
 _REF: Final = "#/components/schemas/{name}"

@@ -15,7 +15,8 @@ from gateway.http.viewer.purchases import purchase_answer
 from gateway.run.demo import DEMO_CREATOR, DEMO_CREATOR_NAME, DEMO_ROOM
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import DemoPaymentBody, Guest, Purchase, Studio
+from gateway.wire.http.demo import DemoPaymentBody, Guest, Studio
+from gateway.wire.http.viewer import Purchase
 from gateway.wire.messages import Id
 from ledger.grants import GrantOrder
 from ledger.ids import new_id, parse_id

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from gateway.wire import http as shapes
+from gateway.wire.http import admin, creator, demo, public, viewer
 from gateway.wire.messages import (
     Accepted,
     Ack,
@@ -36,7 +36,7 @@ ID: Final = "019a1b2c-0000-7000-8000-000000000001"
 OTHER_ID: Final = "019a1b2c-0000-7000-8000-000000000002"
 TOKEN: Final = "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"  # noqa: S105 - no token of anybody
 
-_OFFER: Final = shapes.PackageOffer(
+_OFFER: Final = public.PackageOffer(
     package="coins_100",
     coins=100,
     bonus_coins=0,
@@ -47,7 +47,7 @@ _OFFER: Final = shapes.PackageOffer(
     saving_bp=2558,
     promotion=None,
 )
-_GIFT: Final = shapes.CatalogGift(
+_GIFT: Final = public.CatalogGift(
     id="rose",
     name="Rose",
     price_coins=1,
@@ -62,11 +62,11 @@ _GIFT: Final = shapes.CatalogGift(
     fans_only=False,
     on_video=True,
 )
-_CATALOG: Final = shapes.Catalog(
-    "83c1f0a2b4d5e6f7", [shapes.CatalogTier(1, "Tokens", 99)], [_GIFT], [_OFFER], [10, 100, 1_000]
+_CATALOG: Final = public.Catalog(
+    "83c1f0a2b4d5e6f7", [public.CatalogTier(1, "Tokens", 99)], [_GIFT], [_OFFER], [10, 100, 1_000]
 )
-_ENTRY: Final = shapes.WalletEntry(ID, AT_MS, "gift", -5, 995, "rose", "room:demo", "ada")
-_PURCHASE: Final = shapes.Purchase(
+_ENTRY: Final = viewer.WalletEntry(ID, AT_MS, "gift", -5, 995, "rose", "room:demo", "ada")
+_PURCHASE: Final = viewer.Purchase(
     id=ID,
     package="coins_100",
     coins=100,
@@ -83,7 +83,7 @@ _PURCHASE: Final = shapes.Purchase(
     balance_coins=None,
 )
 _BOARD: Final = [TopEntry("vera", "Vera", 1_250, 7)]
-_ROOM: Final = shapes.Room("demo", "The demo room", "ada", "Ada", 42)
+_ROOM: Final = public.Room("demo", "The demo room", "ada", "Ada", 42)
 _STATE: Final = RoomState("demo", "The demo room", "ada", "Ada", 42, _BOARD, 5_000)
 _EVENT: Final = GiftEvent(
     seq=17,
@@ -97,76 +97,76 @@ _EVENT: Final = GiftEvent(
     combo=Combo(ID, 15, 15, "update"),
     id=OTHER_ID,
 )
-_SHARE: Final = shapes.Share(5_000, 5_000, 50.0, 100, "USD", 100)
-_CREATOR: Final = shapes.Creator("ada", "Ada", "GB", "standard", 5_000, 50.0)
-_ADMIN_ROOM: Final = shapes.AdminRoom("demo", "The demo room", "ada", "Ada", 5_000)
-_METHOD: Final = shapes.PayoutMethod(ID, "bank", "My bank, …4321", AT_MS)
-_WITHDRAWAL: Final = shapes.Withdrawal(OTHER_ID, "ada", ID, 150_050, 150_000, 1_500, "USD", "requested", AT_MS, AT_MS)
-_INVARIANT: Final = shapes.AuditInvariant("I1", "Conservation: every unit sums to zero", True, 33, [])
+_SHARE: Final = creator.Share(5_000, 5_000, 50.0, 100, "USD", 100)
+_CREATOR: Final = admin.Creator("ada", "Ada", "GB", "standard", 5_000, 50.0)
+_ADMIN_ROOM: Final = admin.AdminRoom("demo", "The demo room", "ada", "Ada", 5_000)
+_METHOD: Final = creator.PayoutMethod(ID, "bank", "My bank, …4321", AT_MS)
+_WITHDRAWAL: Final = creator.Withdrawal(OTHER_ID, "ada", ID, 150_050, 150_000, 1_500, "USD", "requested", AT_MS, AT_MS)
+_INVARIANT: Final = admin.AuditInvariant("I1", "Conservation: every unit sums to zero", True, 33, [])
 
 _ANSWERS: Final[tuple[Struct, ...]] = (
-    shapes.Health("ok"),
-    shapes.Readiness("ready"),
+    public.Health("ok"),
+    public.Readiness("ready"),
     _CATALOG,
-    shapes.Packages("US", "web", [_OFFER], shapes.CustomAmounts(50, 1_000_000)),
-    shapes.Heard(duplicate=False),
-    shapes.Wallet("vera", "Vera", 7, 995),
-    shapes.WalletEntries([_ENTRY], 12),
+    public.Packages("US", "web", [_OFFER], public.CustomAmounts(50, 1_000_000)),
+    public.Heard(duplicate=False),
+    viewer.Wallet("vera", "Vera", 7, 995),
+    viewer.WalletEntries([_ENTRY], 12),
     _PURCHASE,
-    shapes.Purchases([_PURCHASE], None),
-    shapes.GiftReceipt(ID, 5, 995, replay=False, combo=ComboCount(ID, 5)),
-    shapes.GiftOutcome(ID, "accepted", 5, 995, "room:demo", "rose", 1, 5, "ada", AT_MS, ComboCount(ID, 5)),
+    viewer.Purchases([_PURCHASE], None),
+    viewer.GiftReceipt(ID, 5, 995, replay=False, combo=ComboCount(ID, 5)),
+    viewer.GiftOutcome(ID, "accepted", 5, 995, "room:demo", "rose", 1, 5, "ada", AT_MS, ComboCount(ID, 5)),
     _ROOM,
-    shapes.Rooms([_ROOM], None),
-    shapes.RoomEvents(1, [_EVENT], 17, recovered=True),
-    shapes.Leaderboard(_BOARD),
-    shapes.Earnings(
-        "ada", 62_500, 12_500, 50_000, 0, 0, AT_MS, _SHARE, shapes.ShareExample(100, 10_000, 5_000, 5_000, 50)
+    public.Rooms([_ROOM], None),
+    public.RoomEvents(1, [_EVENT], 17, recovered=True),
+    public.Leaderboard(_BOARD),
+    creator.Earnings(
+        "ada", 62_500, 12_500, 50_000, 0, 0, AT_MS, _SHARE, creator.ShareExample(100, 10_000, 5_000, 5_000, 50)
     ),
-    shapes.Statement("pending", [shapes.StatementEntry(ID, AT_MS, "gift", 250, 12_500, "rose", "room:demo")], 11),
-    shapes.Statistics("ada", [shapes.DayStatistics("2026-11-24", 12_500, 40)]),
+    creator.Statement("pending", [creator.StatementEntry(ID, AT_MS, "gift", 250, 12_500, "rose", "room:demo")], 11),
+    creator.Statistics("ada", [creator.DayStatistics("2026-11-24", 12_500, 40)]),
     _METHOD,
-    shapes.PayoutMethods([_METHOD]),
+    creator.PayoutMethods([_METHOD]),
     _WITHDRAWAL,
-    shapes.Withdrawals([_WITHDRAWAL], None),
-    shapes.WithdrawalCourse(_WITHDRAWAL, [shapes.WithdrawalStep(None, "requested", AT_MS, "creator", "")], slip=None),
-    shapes.OverlayTokenMade("k3v9Q2", TOKEN, "demo", "OBS", AT_MS, f"/overlay/demo#token={TOKEN}"),
-    shapes.OverlayTokens([shapes.OverlayToken("k3v9Q2", "demo", "OBS", AT_MS, AT_MS + 86_400_000)]),
-    shapes.OwnRoom("room:demo", _STATE, _SHARE),
-    shapes.TrialGift("demo", "rose", 1),
-    shapes.Grant(ID, "vera", 1_000, 1_000, replay=False),
-    shapes.User("vera", 995, [_ENTRY], [_PURCHASE], None),
+    creator.Withdrawals([_WITHDRAWAL], None),
+    creator.WithdrawalCourse(_WITHDRAWAL, [creator.WithdrawalStep(None, "requested", AT_MS, "creator", "")], slip=None),
+    creator.OverlayTokenMade("k3v9Q2", TOKEN, "demo", "OBS", AT_MS, f"/overlay/demo#token={TOKEN}"),
+    creator.OverlayTokens([creator.OverlayToken("k3v9Q2", "demo", "OBS", AT_MS, AT_MS + 86_400_000)]),
+    creator.OwnRoom("room:demo", _STATE, _SHARE),
+    creator.TrialGift("demo", "rose", 1),
+    admin.Grant(ID, "vera", 1_000, 1_000, replay=False),
+    admin.User("vera", 995, [_ENTRY], [_PURCHASE], None),
     _CREATOR,
-    shapes.Creators([_CREATOR], None),
+    admin.Creators([_CREATOR], None),
     _ADMIN_ROOM,
-    shapes.AdminRooms([_ADMIN_ROOM], None),
-    shapes.AdminCatalog(
+    admin.AdminRooms([_ADMIN_ROOM], None),
+    admin.AdminCatalog(
         _CATALOG,
-        [shapes.AdminPackage("coins_100", 100, {"USD": 129})],
+        [admin.AdminPackage("coins_100", 100, {"USD": 129})],
         [
-            shapes.AdminPromotion(
+            admin.AdminPromotion(
                 "first_purchase", 0, 2_000, 0, True, None, None, [], [], ["coins_100", "coins_500", "coins_1000"]
             )
         ],
         2_500,
     ),
-    shapes.Audit(True, AT_MS, [_INVARIANT], {"coins": {"wallets": 995, "spent": 5}, "diamonds": {"earned": 250}}),
-    shapes.Guest(TOKEN, "guest-5f3a9c0d1e2b", "demo"),
-    shapes.Studio(TOKEN, "demo-creator", "demo"),
+    admin.Audit(True, AT_MS, [_INVARIANT], {"coins": {"wallets": 995, "spent": 5}, "diamonds": {"earned": 250}}),
+    demo.Guest(TOKEN, "guest-5f3a9c0d1e2b", "demo"),
+    demo.Studio(TOKEN, "demo-creator", "demo"),
 )
 _BODIES: Final[tuple[Struct, ...]] = (
-    shapes.PurchaseBody(ID, "coins_100", "web", "US"),
-    shapes.GiftBody(ID, "rose", room="demo", count=5, combo=True, message="Bravo!"),
-    shapes.PayoutMethodBody(ID, "bank", "My bank, …4321", {"iban": "GB33BUKB20201555555555"}),
-    shapes.WithdrawalBody(OTHER_ID, ID, 150_000),
-    shapes.OverlayTokenBody("demo", "OBS", 90),
-    shapes.OwnRoomBody("The demo room"),
-    shapes.TrialGiftBody("rose", 5, "Test", "Does it work?"),
-    shapes.GrantBody(ID, "vera", 1_000, "Welcome."),
-    shapes.CreatorBody("Ada", "GB", "standard", None),
-    shapes.RoomBody("ada", "The demo room"),
-    shapes.StepBody("Paid by hand."),
-    shapes.DemoPaymentBody("paid"),
+    viewer.PurchaseBody(ID, "coins_100", "web", "US"),
+    viewer.GiftBody(ID, "rose", room="demo", count=5, combo=True, message="Bravo!"),
+    creator.PayoutMethodBody(ID, "bank", "My bank, …4321", {"iban": "GB33BUKB20201555555555"}),
+    creator.WithdrawalBody(OTHER_ID, ID, 150_000),
+    creator.OverlayTokenBody("demo", "OBS", 90),
+    creator.OwnRoomBody("The demo room"),
+    creator.TrialGiftBody("rose", 5, "Test", "Does it work?"),
+    admin.GrantBody(ID, "vera", 1_000, "Welcome."),
+    admin.CreatorBody("Ada", "GB", "standard", None),
+    admin.RoomBody("ada", "The demo room"),
+    admin.StepBody("Paid by hand."),
+    demo.DemoPaymentBody("paid"),
 )
 _MESSAGES: Final[tuple[Struct, ...]] = (
     Hello("1", TOKEN, "my-bot/1.0"),

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.wire.codes import FACTS, Code
-from gateway.wire.http import ProblemDocument
+from gateway.wire.http.public import ProblemDocument
 from ledger.errors import (
     BadEvent,
     BadSignature,

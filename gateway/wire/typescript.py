@@ -14,12 +14,14 @@ from typing import Final
 import msgspec.inspect as shapes
 from msgspec import Struct
 
-from gateway.wire import http, messages
+from gateway.wire import messages
 from gateway.wire.codes import FACTS, CloseCode, Code, NoticeCode
+from gateway.wire.http import admin, creator, demo, public, viewer
 
 FOLDER: Final = Path(__file__).parent.parent / "web" / "src"
 HEADER: Final = "// {subject}, version 1. Written by `python -m gateway.wire.typescript`: do not edit.\n"
 
+HTTP: Final = (public, viewer, creator, admin, demo)
 UNIONS: Final = {
     "ClientMessage": messages.ClientMessage,
     "Event": messages.Event,
@@ -49,7 +51,7 @@ def _messages_text() -> str:
 
 
 def _http_text() -> str:
-    interfaces = list(map(_interface, _structs(http)))
+    interfaces = [_interface(struct) for module in HTTP for struct in _structs(module)]
     used = [s.__name__ for s in _structs(messages) if any(re.search(rf": {s.__name__}\b", i) for i in interfaces)]
     return "\n".join(
         [

@@ -5,7 +5,7 @@ import asyncio
 from gateway.audit import audit_all
 from gateway.http.operation import declare
 from gateway.services import Services
-from gateway.wire.http import Audit, AuditInvariant
+from gateway.wire.http.admin import Audit, AuditInvariant
 from ledger.audit import AuditReport
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from gateway.http.operation import declare
 from gateway.http.public.catalog import catalog_answer
 from gateway.services import Services
-from gateway.wire.http import AdminCatalog, AdminPackage, AdminPromotion
+from gateway.wire.http.admin import AdminCatalog, AdminPackage, AdminPromotion
 
 StructT = TypeVar("StructT", bound=Struct)
 

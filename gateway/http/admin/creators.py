@@ -6,7 +6,7 @@ from gateway.http.paging import TextPage, cut, wanted
 from gateway.http.problems import Problem
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import Creator, CreatorBody, Creators
+from gateway.wire.http.admin import Creator, CreatorBody, Creators
 from gateway.wire.messages import Name
 
 

@@ -6,7 +6,7 @@ from gateway.http.problems import Problem
 from gateway.replies import CODES
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import Grant, GrantBody
+from gateway.wire.http.admin import Grant, GrantBody
 from ledger.grants import GrantOrder
 from ledger.ids import parse_id
 from ledger.model import CreditRefused, Refusal, ViewerId

@@ -8,7 +8,7 @@ from gateway.places import room_place
 from gateway.room.facts import ROOM_PLACE
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import AdminRoom, AdminRooms, RoomBody
+from gateway.wire.http.admin import AdminRoom, AdminRooms, RoomBody
 from gateway.wire.messages import Name
 from ledger.directory import Place
 from ledger.errors import NotFound

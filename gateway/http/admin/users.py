@@ -7,7 +7,7 @@ from gateway.http.operation import declare
 from gateway.http.viewer.purchases import purchase_answer
 from gateway.http.viewer.wallet import wallet_entry
 from gateway.services import Services
-from gateway.wire.http import User
+from gateway.wire.http.admin import User
 from gateway.wire.messages import Name
 
 RECENT: Final = 20

@@ -12,7 +12,8 @@ from gateway.http.problems import Problem
 from gateway.http.viewer.purchases import id_cursor
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import PayoutState, StepBody, Withdrawal, WithdrawalCourse, Withdrawals
+from gateway.wire.http.admin import StepBody
+from gateway.wire.http.creator import PayoutState, Withdrawal, WithdrawalCourse, Withdrawals
 from gateway.wire.messages import Id, Name
 from ledger.ids import parse_id
 from ledger.payout_states import PayoutState as State

@@ -9,7 +9,7 @@ from gateway.http.creator.share import commission_of, example_of, share_of
 from gateway.http.operation import declare
 from gateway.http.paging import ENTRIES_DEFAULT, Limit, NumberCursor, cut, wanted
 from gateway.services import Services
-from gateway.wire.http import CreatorAccount, DayStatistics, Earnings, Statement, StatementEntry, Statistics
+from gateway.wire.http.creator import CreatorAccount, DayStatistics, Earnings, Statement, StatementEntry, Statistics
 from ledger.ids import format_id
 from ledger.statements import CREATOR_ACCOUNTS, CreatorEntry
 

@@ -12,7 +12,7 @@ from gateway.http.public.rooms import check_owner, find_room
 from gateway.revocations import MadeToken
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import OverlayToken, OverlayTokenBody, OverlayTokenMade, OverlayTokens
+from gateway.wire.http.creator import OverlayToken, OverlayTokenBody, OverlayTokenMade, OverlayTokens
 
 DAY_S: Final = 86_400
 Jti = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Names a token.")]

@@ -9,7 +9,7 @@ from gateway.http.operation import declare
 from gateway.http.problems import Problem
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import PayoutMethod, PayoutMethodBody, PayoutMethods
+from gateway.wire.http.creator import PayoutMethod, PayoutMethodBody, PayoutMethods
 from ledger.ids import format_id, parse_id
 from ledger.payouts import PayoutMethod as Stored
 

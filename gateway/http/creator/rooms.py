@@ -12,7 +12,7 @@ from gateway.places import room_place
 from gateway.room.facts import GiftFact
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import OwnRoom, OwnRoomBody, TrialGift, TrialGiftBody
+from gateway.wire.http.creator import OwnRoom, OwnRoomBody, TrialGift, TrialGiftBody
 from gateway.wire.messages import Name, RoomState
 from ledger.directory import Place
 

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from gateway.wire.http import Creator, Share, ShareExample
+from gateway.wire.http.admin import Creator
+from gateway.wire.http.creator import Share, ShareExample
 from ledger.commission import BASIS_POINTS, split, to_minor
 from ledger.config import LedgerConfig
 from ledger.directory import Creator as Stored

@@ -11,7 +11,7 @@ from gateway.http.problems import Problem
 from gateway.http.viewer.purchases import id_cursor
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import Withdrawal, WithdrawalBody, WithdrawalCourse, Withdrawals, WithdrawalStep
+from gateway.wire.http.creator import Withdrawal, WithdrawalBody, WithdrawalCourse, Withdrawals, WithdrawalStep
 from gateway.wire.messages import Id
 from ledger.ids import format_id, parse_id
 from ledger.model import CreatorId

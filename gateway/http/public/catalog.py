@@ -11,16 +11,8 @@ from catalog.packages import Platform as CatalogPlatform
 from catalog.pricing import Buyer, Offer, offers
 from gateway.http.operation import declare
 from gateway.services import Services
-from gateway.wire.http import (
-    Catalog,
-    CatalogGift,
-    CatalogTier,
-    Country,
-    CustomAmounts,
-    PackageOffer,
-    Packages,
-    Platform,
-)
+from gateway.wire.http.public import Catalog, CatalogGift, CatalogTier, CustomAmounts, PackageOffer, Packages
+from gateway.wire.http.words import Country, Platform
 
 StructT = TypeVar("StructT", bound=Struct)
 

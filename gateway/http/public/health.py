@@ -12,7 +12,7 @@ from gateway.metrics import MEDIA_TYPE
 from gateway.run.duties import DutyCondition, read_duties
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import Health, Readiness
+from gateway.wire.http.public import Health, Readiness
 from gateway.worker_metrics import worker_text
 from ledger.errors import LedgerUnavailable
 

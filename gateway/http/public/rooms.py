@@ -13,7 +13,7 @@ from gateway.places import room_place
 from gateway.room.facts import ROOM_PLACE, complete_events
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import Leaderboard, Room, RoomEvents, Rooms
+from gateway.wire.http.public import Leaderboard, Room, RoomEvents, Rooms
 from gateway.wire.messages import Name, Seq
 from ledger.directory import Place
 

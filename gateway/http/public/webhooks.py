@@ -6,7 +6,8 @@ from gateway.http.operation import declare
 from gateway.http.problems import Problem
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import Heard, Word
+from gateway.wire.http.public import Heard
+from gateway.wire.http.words import Word
 from ledger.purchases import EventEffect
 from ledger.rails import sandbox
 

@@ -13,7 +13,7 @@ from gateway.http.problems import Problem
 from gateway.metrics import ACCEPTED, REPLAYED
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import GiftBody, GiftOutcome, GiftReceipt
+from gateway.wire.http.viewer import GiftBody, GiftOutcome, GiftReceipt
 from gateway.wire.messages import ComboCount, Id, Refused, SendGift
 from ledger.ids import format_id, parse_id
 from ledger.model import GiftAccepted

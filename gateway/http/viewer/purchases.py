@@ -12,7 +12,7 @@ from gateway.http.public.catalog import buyer_of
 from gateway.http.public.webhooks import check_rail
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http import Purchase, PurchaseBody, Purchases
+from gateway.wire.http.viewer import Purchase, PurchaseBody, Purchases
 from gateway.wire.messages import Id
 from ledger.ids import format_id, parse_id
 from ledger.model import ViewerId

@@ -4,7 +4,7 @@ from gateway.auth import Identity
 from gateway.http.operation import declare
 from gateway.http.paging import NumberPage, cut, wanted
 from gateway.services import Services
-from gateway.wire.http import Wallet, WalletEntries, WalletEntry
+from gateway.wire.http.viewer import Wallet, WalletEntries, WalletEntry
 from ledger.ids import format_id
 from ledger.statements import WalletEntry as StatementRow
 

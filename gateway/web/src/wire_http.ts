@@ -88,6 +88,39 @@ export interface Packages {
   custom: CustomAmounts | null;
 }
 
+/** A room and who earns in it. */
+export interface Room {
+  room: string;
+  title: string;
+  creator: string;
+  creator_name: string;
+  viewers: number;
+}
+
+/** Rooms in the order of their names. */
+export interface Rooms {
+  rooms: Room[];
+  next: string | null;
+}
+
+/** Events of a room's history, the complete ones. */
+export interface RoomEvents {
+  epoch: number;
+  events: GiftEvent[];
+  next: number;
+  recovered: boolean;
+}
+
+/** Who gave most in a room. */
+export interface Leaderboard {
+  entries: TopEntry[];
+}
+
+/** A webhook was understood. */
+export interface Heard {
+  duplicate: boolean;
+}
+
 /** A viewer's coins. */
 export interface Wallet {
   user: string;
@@ -183,34 +216,6 @@ export interface GiftOutcome {
   creator: string;
   at_ms: number;
   combo: ComboCount | null;
-}
-
-/** A room and who earns in it. */
-export interface Room {
-  room: string;
-  title: string;
-  creator: string;
-  creator_name: string;
-  viewers: number;
-}
-
-/** Rooms in the order of their names. */
-export interface Rooms {
-  rooms: Room[];
-  next: string | null;
-}
-
-/** Events of a room's history, the complete ones. */
-export interface RoomEvents {
-  epoch: number;
-  events: GiftEvent[];
-  next: number;
-  recovered: boolean;
-}
-
-/** Who gave most in a room. */
-export interface Leaderboard {
-  entries: TopEntry[];
 }
 
 /** What of a gift is the creator's. */
@@ -537,9 +542,4 @@ export interface Studio {
 /** What the sandbox's buyer does. */
 export interface DemoPaymentBody {
   outcome?: "declined" | "expired" | "paid";
-}
-
-/** A webhook was understood. */
-export interface Heard {
-  duplicate: boolean;
 }

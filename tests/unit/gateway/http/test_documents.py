@@ -17,8 +17,8 @@ from gateway.http.operation import Operation
 from gateway.http.pages import STATIC, page_routes
 from gateway.http.routes import OPERATIONS, operations_of, routes_of
 from gateway.openapi import codes_of, openapi
-from gateway.wire import http as shapes
 from gateway.wire.codes import FACTS, Code
+from gateway.wire.http import admin, creator, public, viewer
 from gateway.wire.messages import ClientMessage, ServerMessage
 from gateway.wire.schema import standalone
 
@@ -92,11 +92,11 @@ def test_operations_of_operators_are_theirs_alone() -> None:
 def test_answers_of_a_post_that_moves_money_need_an_id() -> None:
     """The Structs of these bodies have an `id` without a default."""
     for kind in (
-        shapes.GrantBody,
-        shapes.PurchaseBody,
-        shapes.GiftBody,
-        shapes.WithdrawalBody,
-        shapes.PayoutMethodBody,
+        admin.GrantBody,
+        viewer.PurchaseBody,
+        viewer.GiftBody,
+        creator.WithdrawalBody,
+        creator.PayoutMethodBody,
     ):
         (field,) = (field for field in msgspec.structs.fields(kind) if field.name == "id")
         assert field.required
@@ -121,7 +121,7 @@ def test_every_body_and_answer_has_an_example() -> None:
 
 def test_problem_examples_fit_their_schema() -> None:
     """Every code has an example that is a valid problem document."""
-    schema = standalone(shapes.ProblemDocument)
+    schema = standalone(public.ProblemDocument)
     examples = DOCUMENT["components"]["examples"]
     assert set(examples) == set(Code)
     for code, example in examples.items():

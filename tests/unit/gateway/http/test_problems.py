@@ -5,7 +5,7 @@ import pytest
 
 from gateway.http.problems import Problem, problem_of, problem_response
 from gateway.wire.codes import FACTS, Code
-from gateway.wire.http import ProblemDocument
+from gateway.wire.http.public import ProblemDocument
 from ledger import errors
 
 TOLD = [

@@ -1,0 +1,194 @@
+"""Bodies and answers of an operator: grants, creators, rooms, catalogue, withdrawals, audit."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from gateway.wire.http.public import Catalog
+from gateway.wire.http.viewer import Purchase, WalletEntry
+from gateway.wire.http.words import BasisPoints, Coins, Country, Title, Word
+from gateway.wire.messages import Amount, Id, Name, TimeMs
+
+Reason = Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class GrantBody(Struct, frozen=True):
+    """Give coins to a user.
+
+    Attributes:
+        reason: why; kept with the grant.
+    """
+
+    id: Id
+    user: Name
+    coins: Coins
+    reason: Reason
+
+
+class Grant(Struct, frozen=True):
+    """Coins that were given.
+
+    Attributes:
+        balance_coins: the wallet right after it.
+        replay: this id had been granted before; nothing was given again.
+    """
+
+    id: str
+    user: str
+    coins: Amount
+    balance_coins: int
+    replay: bool
+
+
+class CreatorBody(Struct, frozen=True):
+    """Make a creator, or replace what is known of one.
+
+    Attributes:
+        commission_bp: the platform's part; the deployment's own when absent.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    country: Country | None = None
+    plan: Word = "standard"
+    commission_bp: BasisPoints | None = None
+
+
+class Creator(Struct, frozen=True):
+    """Somebody who earns.
+
+    Attributes:
+        commission_bp: the platform's part that counts.
+        share_percent: the creator's part.
+    """
+
+    creator: str
+    name: str
+    country: str | None
+    plan: str
+    commission_bp: BasisPoints
+    share_percent: float
+
+
+class Creators(Struct, frozen=True):
+    """Creators in the order of their ids."""
+
+    creators: list[Creator]
+    next: str | None
+
+
+class RoomBody(Struct, frozen=True):
+    """Make a room, or give it to this creator.
+
+    Attributes:
+        title: stays as it is when absent.
+    """
+
+    creator: Name
+    title: Title | None = None
+
+
+class AdminRoom(Struct, frozen=True):
+    """A room as the operator sees it."""
+
+    room: str
+    title: str
+    creator: str
+    creator_name: str
+    commission_bp: BasisPoints
+
+
+class AdminRooms(Struct, frozen=True):
+    """Rooms in the order of their names."""
+
+    rooms: list[AdminRoom]
+    next: str | None
+
+
+class User(Struct, frozen=True):
+    """What is known of a user: as a viewer, and as a creator where it is one."""
+
+    user: str
+    balance_coins: int
+    entries: list[WalletEntry]
+    purchases: list[Purchase]
+    creator: Creator | None
+
+
+class AdminPackage(Struct, frozen=True):
+    """A package with its price in the stores, by currency, in minor units."""
+
+    id: str
+    coins: Amount
+    in_app_price_minor: dict[str, Amount]
+
+
+class AdminPromotion(Struct, frozen=True):
+    """Coins for less, or more coins.
+
+    Attributes:
+        discount_bp: taken off the price.
+        bonus_bp: coins on top, in basis points of the package's.
+        bonus_coins: coins on top, a fixed number.
+        first_purchase: only for who has never bought.
+        starts, ends: valid from and until (RFC 3339), the latter not included; always when null.
+        countries, platforms, packages: where it holds; everywhere when empty.
+    """
+
+    id: str
+    discount_bp: int
+    bonus_bp: int
+    bonus_coins: Amount
+    first_purchase: bool
+    starts: str | None
+    ends: str | None
+    countries: list[str]
+    platforms: list[str]
+    packages: list[str]
+
+
+class AdminCatalog(Struct, frozen=True):
+    """The catalogue as the operator wrote it.
+
+    Attributes:
+        catalog: what everyone sees.
+        web_discount_bp: how much less coins cost on the web than in the stores.
+    """
+
+    catalog: Catalog
+    packages: list[AdminPackage]
+    promotions: list[AdminPromotion]
+    web_discount_bp: int
+
+
+class StepBody(Struct, frozen=True):
+    """What is noted with a step of a withdrawal; the creator can read it."""
+
+    note: Annotated[str, Meta(max_length=1_000)] = ""
+
+
+class AuditInvariant(Struct, frozen=True):
+    """One invariant, looked at over everything that is stored.
+
+    Attributes:
+        checked: how many things were looked at.
+        violations: in words; empty when ok.
+    """
+
+    id: str
+    title: str
+    ok: bool
+    checked: int
+    violations: list[str]
+
+
+class Audit(Struct, frozen=True):
+    """All invariants.
+
+    Attributes:
+        units: totals of every account, by unit.
+    """
+
+    ok: bool
+    checked_at_ms: TimeMs
+    invariants: list[AuditInvariant]
+    units: dict[str, dict[str, int]]

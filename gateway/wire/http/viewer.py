@@ -1,0 +1,152 @@
+"""Bodies and answers of a viewer: wallet, purchases, gifts."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from gateway.wire.http.words import Coins, Country, Platform, SignedAmount, Word
+from gateway.wire.messages import COUNT_MAX, MESSAGE_LENGTH_MAX, Amount, ComboCount, Id, Name, TimeMs
+
+
+class Wallet(Struct, frozen=True):
+    """A viewer's coins."""
+
+    user: str
+    name: str
+    level: int
+    balance_coins: int
+
+
+class WalletEntry(Struct, frozen=True):
+    """One movement of a wallet.
+
+    Attributes:
+        id: of the gift, grant or purchase.
+        coins: what came (positive) or went (negative).
+        balance_coins: the wallet right after it.
+        gift, place, creator: of a gift, else null.
+    """
+
+    id: str
+    at_ms: TimeMs
+    cause: str
+    coins: SignedAmount
+    balance_coins: int
+    gift: str | None
+    place: str | None
+    creator: str | None
+
+
+class WalletEntries(Struct, frozen=True):
+    """Movements of a wallet, the newest first."""
+
+    entries: list[WalletEntry]
+    next: int | None
+
+
+class PurchaseBody(Struct, frozen=True):
+    """Buy coins. The price is the catalogue's, never the client's.
+
+    Attributes:
+        package: its id, or `custom`.
+        coins: how many, for `custom` alone.
+        rail: the payment provider.
+    """
+
+    id: Id
+    package: Word
+    platform: Platform
+    country: Country | None = None
+    coins: Coins | None = None
+    rail: Word = "sandbox"
+
+
+class Purchase(Struct, frozen=True):
+    """A purchase and where it stands.
+
+    Attributes:
+        checkout: what the provider needs to let the buyer pay, such as an address.
+        balance_coins: the wallet right after the coins came in; null before.
+    """
+
+    id: str
+    package: str
+    coins: Amount
+    bonus_coins: Amount
+    price_minor: Amount
+    currency: str
+    country: str | None
+    platform: Platform
+    promotion: str | None
+    rail: str
+    state: str
+    checkout: str
+    created_ms: TimeMs
+    balance_coins: int | None
+
+
+class Purchases(Struct, frozen=True):
+    """A viewer's purchases, the newest first."""
+
+    purchases: list[Purchase]
+    next: str | None
+
+
+class GiftBody(Struct, frozen=True):
+    """Send a gift in a room or on a video (exactly one of the two).
+
+    Attributes:
+        id: idempotency key; its time must lie inside the window.
+        to: who is to earn; the place's creator when absent.
+        combo: whether this gift belongs to a run of the same gift.
+        anonymous: hide the sender from everyone else.
+    """
+
+    id: Id
+    gift: Name
+    room: Name | None = None
+    video: Name | None = None
+    count: Annotated[int, Meta(ge=1, le=COUNT_MAX)] = 1
+    combo: bool = False
+    to: Name | None = None
+    message: Annotated[str, Meta(max_length=MESSAGE_LENGTH_MAX)] | None = None
+    anonymous: bool = False
+
+
+class GiftReceipt(Struct, frozen=True):
+    """The gift is paid and its record is on disk.
+
+    Attributes:
+        coins: paid for this gift.
+        balance_coins: the wallet after it (on a replay: the wallet now).
+        replay: this id had been accepted before; nothing was charged again.
+    """
+
+    id: str
+    coins: Amount
+    balance_coins: int
+    replay: bool
+    combo: ComboCount | UnsetType = UNSET
+
+
+class GiftOutcome(Struct, frozen=True):
+    """What became of a gift: it was paid. A gift that was not is a 404.
+
+    Attributes:
+        coins: paid for it.
+        balance_coins: the wallet right after it.
+        place: where it was given, such as `room:demo`.
+        combo: running totals right after it; null for a gift outside any combo.
+    """
+
+    id: str
+    state: Literal["accepted"]
+    coins: Amount
+    balance_coins: int
+    place: str
+    gift: str
+    price_coins: Amount
+    count: int
+    creator: str
+    at_ms: TimeMs
+    combo: ComboCount | None
