@@ -98,7 +98,9 @@ class LedgerResult(Struct, frozen=True):
 @click.command(name="ledger")
 @click.option("--redis-url", help="A Redis or Valkey of your own, empty in database 9, with appendfsync always.")
 @click.option("--database-url", help="A PostgreSQL of your own, in which a database may be made.")
-@click.option("--in-flight", multiple=True, type=click.IntRange(1, 5_000), default=(1, 10, 100, 500, 1_000), show_default=True)
+@click.option(
+    "--in-flight", multiple=True, type=click.IntRange(1, 5_000), default=(1, 10, 100, 500, 1_000), show_default=True
+)
 @click.option("--seconds", type=float, default=5.0, show_default=True, help="Length of a round and of a pgbench run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else.")
 def bench_ledger(
