@@ -26,7 +26,8 @@ def docs_page(document: Schema) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{_text(info["title"])} API</title><link rel="stylesheet" href="/docs/style.css"></head><body>'
+        f'<title>{_text(info["title"])} API</title><link rel="icon" type="image/svg+xml" href="/static/icons/gift.svg">'
+        '<link rel="stylesheet" href="/docs/style.css"></head><body>'
         f"<header><h1>{_text(info['title'])} API <small>{_text(info['version'])}</small></h1>"
         f"<p>{_marked(info['description'])}</p>"
         '<p>For machines: <a href="/openapi.json">openapi.json</a>, and for the WebSocket '

@@ -23,7 +23,8 @@ export function earningsCards(first: Earnings): { tiles: HTMLElement; share: HTM
     set(pending, now.pending_diamonds);
     set(available, now.available_diamonds);
     set(out, now.paid_out_diamonds);
-    pending.note(now.next_matures_ms === null ? "Becomes available after a few days." : `More becomes available ${when(now.next_matures_ms)}.`);
+    const ripens = now.next_matures_ms === null ? "Becomes available soon." : `More becomes available ${when(now.next_matures_ms)}.`;
+    pending.note(now.pending_diamonds > 0 ? ripens : "Nothing has to wait.");
     out.note(now.on_hold_diamonds > 0 ? `${coins(now.on_hold_diamonds)} more are on their way.` : "Paid out to you.");
   }
 

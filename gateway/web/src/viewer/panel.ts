@@ -1,6 +1,6 @@
 // The gift panel: shelves by tier, and which gift is chosen.
 
-import { coins, short } from "../core/words.ts";
+import { coins } from "../core/words.ts";
 import { h, icon } from "../page/dom.ts";
 import { preload } from "../stage/player.ts";
 import type { Catalog, CatalogGift } from "../wire_http.ts";
@@ -34,7 +34,7 @@ export function giftPanel(catalog: Catalog, onChoose: (gift: CatalogGift) => voi
       { class: "gift", type: "button", role: "radio", "aria-checked": "false", "aria-label": label, title: label, vars: { "--tint": gift.colour }, on: { click: () => (choose(gift), onChoose(gift)) } },
       icon(gift.icon, 52),
       h("span", { class: "name" }, gift.name),
-      h("span", { class: "coins small" }, icon("coin", 13), short(gift.price_coins)),
+      h("span", { class: "coins small" }, icon("coin", 13), coins(gift.price_coins)),
       h("span", { class: "bar" }),
     );
   }

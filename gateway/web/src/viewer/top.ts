@@ -1,6 +1,6 @@
 // The top list: who gave most in this room.
 
-import { short } from "../core/words.ts";
+import { coins } from "../core/words.ts";
 import { h, icon } from "../page/dom.ts";
 import type { TopEntry } from "../wire.ts";
 
@@ -20,7 +20,7 @@ export function topList(self: () => string): { element: HTMLElement; show: (entr
             { class: entry.user === self() ? "mine" : "" },
             h("span", { class: `rank rank${index + 1}` }, String(index + 1)),
             h("span", { class: "who" }, entry.name, (entry.level ?? 0) > 0 && h("span", { class: "level" }, String(entry.level))),
-            h("span", { class: "coins small" }, icon("coin", 14), short(entry.coins)),
+            h("span", { class: "coins small" }, icon("coin", 14), coins(entry.coins)),
           ),
         ),
       );
