@@ -117,6 +117,10 @@ class Rooms:
                     session.forget_room(join.room)
                     session.send(refused(Code.UNKNOWN_ROOM, ref=join.ref))
                     return
+                if session.is_overlay and not local.audience.tells_all(session):
+                    session.forget_room(join.room)
+                    session.send(refused(Code.NOT_ALLOWED, "The overlay belongs to another creator.", ref=join.ref))
+                    return
                 if await self._admit(session, join, local):
                     return
         except LedgerUnavailable as exc:
@@ -191,7 +195,7 @@ class Rooms:
         def refresh(session: Session) -> None:
             session.send(self._present(local))
 
-        local = LocalRoom(place, core, Audience(self._config.edge, self._metrics, self._now_ms, refresh))
+        local = LocalRoom(place, core, Audience(place.creator, self._config.edge, self._metrics, self._now_ms, refresh))
         self._rooms[room] = local
         self._metrics.rooms_held(len(self._rooms))
         # What was published between the subscription and the snapshot, or while we read, is in the history.
@@ -219,7 +223,8 @@ class Rooms:
         core = local.core
         if join.since is not None and join.since.seq > core.shown_seq:
             self._tick(local)
-        seq = core.seq if session.complete else core.shown_seq
+        complete = local.audience.tells_all(session)
+        seq = core.seq if complete else core.shown_seq
         session.send(
             Joined(
                 ref=join.ref,
@@ -231,12 +236,12 @@ class Rooms:
             )
         )
         if join.since is not None and missed:
-            events = self._events_of(join.since, [cut for batch in missed if (cut := _upto(batch, seq))], session)
+            events = self._events_of(join.since, [cut for batch in missed if (cut := _upto(batch, seq))], complete)
             if events:
                 session.send(Events(core.name, core.epoch, seq, events))
         local.audience.add(session)
         core.receivers = local.audience.viewers
-        if not session.complete and join.room not in self._counted:
+        if not complete and join.room not in self._counted:
             self._counted.add(join.room)
             self._spawn(self._count(join.room))
         return True
@@ -261,9 +266,9 @@ class Rooms:
             epoch, reached = found[-1].epoch, found[-1].last_seq
         return None
 
-    def _events_of(self, since: Position, batches: list[RoomBatch], session: Session) -> list[Event]:
+    def _events_of(self, since: Position, batches: list[RoomBatch], complete: bool) -> list[Event]:
         """What a session is shown of these facts: all of them, or as one tick would have shown them."""
-        if session.complete:
+        if complete:
             return [event for batch in batches for event in complete_events(batch)]
         if not batches:
             return []
@@ -389,7 +394,7 @@ class Rooms:
         core.reset(snapshot.epoch, snapshot.seq)
         self._refresh_board_soon(local)
         for session in local.audience.sessions():
-            if session.complete:
+            if local.audience.tells_all(session):
                 session.connection.close(CloseCode.INSUFFICIENT_STATE, "events were missed: join again")
             else:
                 session.notify(RESYNC)

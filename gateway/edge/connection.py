@@ -6,7 +6,6 @@ made anew when bytes come (`rest`).
 """
 
 import asyncio
-import enum
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -29,22 +28,18 @@ _PAYLOADS: Final = (Opcode.TEXT, Opcode.BINARY)
 PATH: Final = "/v1/ws"
 
 
-class Written(enum.Enum):
-    """What became of a frame."""
-
-    SENT = 0
-    """It is on its way, perhaps in the queue."""
-    SKIPPED = 1
-    """Too much waits already: it was dropped."""
-    GONE = 2
-    """The connection is closed or closing."""
-
-
 class Connection(asyncio.Protocol):
     """One socket. Lives from uvicorn's hand-over until `connection_lost`.
 
     Args:
         edge: what all connections of this process share.
+
+    Attributes:
+        heard: bytes came since the heartbeat looked last; `pinged`: it was asked whether it is there.
+        talks: it sends gifts, so its protocol object is kept.
+        congested: more than `viewer_queue_bytes_max` waits to be sent, and not yet half of it has gone.
+        held: a fan-out must not simply write to it: it is or was congested, or it is closing.
+        slow_since_ms: since when ticks were skipped; 0 while none is missing.
     """
 
     __slots__ = (
@@ -55,8 +50,10 @@ class Connection(asyncio.Protocol):
         "_protocol",
         "_timer",
         "_transport",
+        "congested",
         "encoding",
         "heard",
+        "held",
         "pinged",
         "session",
         "slow_since_ms",
@@ -67,6 +64,8 @@ class Connection(asyncio.Protocol):
         self.encoding = Encoding.JSON
         self.session: Session | None = None
         self.heard = True
+        self.congested = False
+        self.held = False
         self.pinged = False
         self.talks = False
         self.slow_since_ms = 0
@@ -83,6 +82,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._handed_by = self._transport.get_protocol()
+        high = self._edge.config.viewer_queue_bytes_max
+        self._transport.set_write_buffer_limits(high=high, low=high // 2)
         self._protocol = _Handshake(
             subprotocols=cast("Any", SUBPROTOCOLS),
             max_size=self._edge.config.message_bytes_max,
@@ -106,10 +107,17 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         # Returning nothing lets the event loop close the socket, which is all that is left to do.
-        self._closing = True
+        self._closing = self.held = True
+
+    def pause_writing(self) -> None:
+        self.congested = self.held = True
+
+    def resume_writing(self) -> None:
+        # It stays held until the next fan-out: what was skipped meanwhile must be said first.
+        self.congested = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._closing = True
+        self._closing = self.held = True
         self._let_go_of_http()
         if self._timer is not None:
             self._timer.cancel()
@@ -126,6 +134,11 @@ class Connection(asyncio.Protocol):
     # What sessions and fan-out call.
 
     @property
+    def transport(self) -> asyncio.Transport:
+        """Where a fan-out writes directly, while the connection is not `held`."""
+        return cast("asyncio.Transport", self._transport)
+
+    @property
     def is_closing(self) -> bool:
         """Nothing more can be sent."""
         return self._closing
@@ -135,23 +148,15 @@ class Connection(asyncio.Protocol):
         """Unsent bytes."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
-    def write(self, frame: bytes) -> Written:
-        """Send one frame that must not be skipped. Hot path, measured by `giftwire bench fanout`.
+    def write(self, frame: bytes) -> None:
+        """Send one frame that must not be skipped; one to a connection that is closing is dropped.
 
         uvloop's `write` is one system call while nothing waits: going past it with `os.write` saved nothing measurable.
         """
         transport = self._transport
         if self._closing or transport is None or transport.is_closing():
-            return Written.GONE
+            return
         transport.write(frame)
-        return Written.SENT
-
-    def write_or_skip(self, frame: bytes, bytes_max: int) -> Written:
-        """Send one frame, unless more than `bytes_max` bytes wait already."""
-        transport = self._transport
-        if transport is not None and transport.get_write_buffer_size() > bytes_max:
-            return Written.SKIPPED
-        return self.write(frame)
 
     def close(self, code: int, reason: str = "") -> None:
         """Begin to close; the other side has `close_ms_max` to answer."""
@@ -165,7 +170,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Let go of the socket at once."""
-        self._closing = True
+        self._closing = self.held = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -234,10 +239,10 @@ class Connection(asyncio.Protocol):
             if data:
                 self.write(data)
             elif self._transport is not None:
-                self._closing = True
+                self._closing = self.held = True
                 self._transport.close()
         if protocol.state is not OPEN and protocol.close_expected() and not self._closing:
-            self._closing = True
+            self._closing = self.held = True
             self._set_timer(self._edge.config.close_ms_max, self.abort)
 
     def _let_go_of_http(self) -> None:

@@ -114,9 +114,16 @@ class Session:
         self._tokens_at_ms = 0
 
     @property
-    def complete(self) -> bool:
-        """Whether it is told every gift: overlays, creators and operators are, viewers get them merged."""
-        return self.identity is not None and self.identity.role != "viewer"
+    def is_overlay(self) -> bool:
+        """Whether it shows a creator's gifts on a stream."""
+        return self.identity is not None and self.identity.role == "overlay"
+
+    def sees_all(self, creator: str) -> bool:
+        """Whether it is told every gift of this creator's rooms: the creator, its overlays and operators are."""
+        identity = self.identity
+        if identity is None or identity.role == "viewer":
+            return False
+        return identity.role == "operator" or identity.user == creator
 
     def expired(self, now_ms: int) -> bool:
         """Whether its token's time is over."""

@@ -293,3 +293,19 @@ async def test_commands_that_follow_the_hello_at_once_are_carried_out(gateway: G
     await talker.say(type="join", ref="j", room="demo")
     await talker.until(lambda told: told.get("ref") == "j")
     assert [told["type"] for told in talker.heard[:3]] == ["welcome", "pong", "joined"]
+
+
+async def test_only_the_rooms_own_creator_is_told_every_gift(gateway: Gateway) -> None:
+    """Another creator is a viewer here; an overlay of another creator has no business here."""
+    await gateway.make_room("other", creator="otto")
+    await gateway.grant("ada", 10)
+    ada, otto = await gateway.enter("ada"), await gateway.enter("otto", "creator")
+    cleo, operator = await gateway.enter("cleo", "creator"), await gateway.enter("op", "operator")
+    foreign = await gateway.greet("otto", "overlay")
+    assert (await foreign.ask(type="join", room="demo"))["code"] == "not_allowed"
+    gift_id = fresh_id()
+    await ada.ask(type="gift", id=gift_id, room="demo", gift="rose")
+    for talker in (cleo, operator):
+        await talker.until_gift(lambda event: event.get("id") == gift_id)
+    seen = await otto.until_gift(lambda event: event["gift"] == "rose")
+    assert "id" not in seen
