@@ -11,7 +11,7 @@ Cursor = TypeVar("Cursor")
 
 Limit = Annotated[int, Meta(ge=1, le=2**31 - 1, description="Entries on a page; a larger number gives the most.")]
 TextCursor = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}$", description="`next` of the page before.")
+    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}$(?!\n)", description="`next` of the page before.")
 ]
 NumberCursor = Annotated[int, Meta(ge=0, le=2**53 - 1, description="`next` of the page before.")]
 

@@ -76,5 +76,5 @@ def _read_ref(payload: bytes, encoding: Encoding) -> str | None:
     decoder = _json_ref_decoder if encoding is Encoding.JSON else _msgpack_ref_decoder
     try:
         return decoder.decode(payload).ref
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

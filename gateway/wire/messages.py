@@ -13,17 +13,18 @@ AMOUNT_MAX = 2**53 - 1
 COUNT_MAX = 9_999
 MESSAGE_LENGTH_MAX = 200
 
+# `$` alone also matches before a newline at the end (in Python's and Perl's patterns): "demo\n" would be a name.
 Name = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}$",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}$(?!\n)",
         description="Name of a user, room, video or gift: 1-64 of A-Z a-z 0-9 _ . : @ -, first a letter or digit.",
     ),
 ]
 Id = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$(?!\n)",
         description="A UUIDv7 in lower-case text form, chosen by the caller: the idempotency key.",
     ),
 ]

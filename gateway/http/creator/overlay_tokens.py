@@ -15,7 +15,7 @@ from gateway.wire.codes import Code
 from gateway.wire.http.creator import OverlayToken, OverlayTokenBody, OverlayTokenMade, OverlayTokens
 
 DAY_S: Final = 86_400
-Jti = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Names a token.")]
+Jti = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)", description="Names a token.")]
 
 
 async def make_overlay_token(services: Services, caller: Identity, body: OverlayTokenBody) -> OverlayTokenMade:

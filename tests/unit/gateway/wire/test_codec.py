@@ -28,6 +28,8 @@ def test_gift_with_its_defaults(encoding: Encoding) -> None:
         ({"count": 10_000}, "$.count"),
         ({"count": "1"}, "$.count"),
         ({"room": "a room"}, "$.room"),
+        ({"room": "demo\n"}, "$.room"),
+        ({"id": "01890000-0000-7000-8000-000000000000\n"}, "$.id"),
         ({"gift": "x" * 65}, "$.gift"),
         ({"message": "x" * 201}, "$.message"),
         ({"type": "present"}, "$.type"),
@@ -38,6 +40,16 @@ def test_gift_with_a_wrong_field(change: dict[str, object], field: str) -> None:
     with pytest.raises(BadMessage) as caught:
         decode(msgspec.json.encode(GIFT | change), Encoding.JSON)
     assert (caught.value.field, caught.value.ref) == (field, "1")
+
+
+def test_wrong_field_beside_a_deep_nest() -> None:
+    """Looking for the `ref` of a message with a wrong field is no way past the bound on nesting."""
+    deep = b'{"type":"gift","count":"x","ref":"1","more":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+    packed = b"\x83\xa4type\xa4gift\xa5count\xa1x\xa4more" + b"\x91" * 9_000 + b"\x01"
+    for payload, encoding in ((deep, Encoding.JSON), (packed, Encoding.MSGPACK)):
+        with pytest.raises(BadMessage) as caught:
+            decode(payload, encoding)
+        assert caught.value.ref is None
 
 
 @pytest.mark.parametrize("payload", [b"", b"{", b"\xff\xfe", b"[]", b"[" * 10_000, b"null"])
