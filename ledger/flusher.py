@@ -20,7 +20,7 @@ from ledger.books import Books, PositionMoved
 from ledger.config import LedgerConfig
 from ledger.credit_ids import CreditIds
 from ledger.errors import InvariantBroken, LedgerUnavailable
-from ledger.journal import JournalReader, Position
+from ledger.journal import Batch, JournalReader, Position
 from ledger.keys import Keys, Total
 from ledger.model import JournalRecord, Partition
 from ledger.postgres import Pool, open_pool
@@ -127,7 +127,7 @@ class Flusher:
         # From small to large: after an outage one read could otherwise bring more than memory holds.
         entries_max, block_ms = 1, None
         while True:
-            batch = await reader.read(block_ms=block_ms, entries_max=entries_max)
+            batch = await self._read(reader, block_ms, entries_max)
             await self._write(batch.records)
             await self._trim_when_due()
             entries_max = self._next_entries_max(entries_max, len(batch.records))
@@ -135,6 +135,16 @@ class Flusher:
                 # Caught up: let some gather, since a transaction costs the same for one record as for many.
                 block_ms = None if batch.records else _IDLE_BLOCK_MS
                 await asyncio.sleep(self._config.flush_interval_ms / 1000)
+
+    async def _read(self, reader: JournalReader, block_ms: int | None, entries_max: int) -> Batch:
+        try:
+            return await reader.read(block_ms=block_ms, entries_max=entries_max)
+        except InvariantBroken as exc:
+            # Another flusher may have written and trimmed what is missing here, while this one was held up.
+            before = self._books.positions
+            if await self._books.load_positions() != before:
+                raise PositionMoved(f"another flusher is ahead: {exc}") from exc
+            raise
 
     async def _write(self, records: Sequence[JournalRecord]) -> None:
         self.stats.lag_records = len(records)

@@ -77,6 +77,28 @@ async def test_journal_goes_only_behind_both_readers(
         await until(lambda: _is_empty(redis, keys.journal))
 
 
+async def test_flusher_that_was_overtaken_takes_up_the_new_position(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """A flusher that rested while another wrote and trimmed finds a gap where it stopped, and goes on after that."""
+    partition = ledger.keys.partition_of("ann")
+    keys = ledger.keys.of(partition)
+    resting = msgspec.structs.replace(config, flush_interval_ms=1_000)
+    async with flushing(pool, redis, resting) as slow:
+        await ledger.credit(grant("ann", 10))
+        await until(lambda: slow.stats.credits == 1)
+        async with flushing(pool, redis, config) as fast:
+            for _ in range(3):
+                await ledger.credit(grant("ann", 10))
+            await until(lambda: fast.stats.credits == 3)
+            await redis.set(keys.relay, "1-4")
+            await until(lambda: _is_empty(redis, keys.journal))
+        await ledger.credit(grant("ann", 10))
+        await until(lambda: slow.stats.credits == 2)
+        assert (slow.stats.moved, slow.stats.condition) == (1, FlusherCondition.RUNNING)
+    assert await pool.fetchval("SELECT seq FROM positions WHERE partition = $1", partition) == 5
+
+
 async def test_flusher_waits_for_postgres(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
     """Connections that die under it cost a retry, and nothing is lost or doubled."""
     async with flushing(pool, redis, config) as flusher:
