@@ -29,9 +29,9 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         redis_url: the Redis or Valkey that holds the live ledger: `redis://`, `rediss://` or `unix://`.
         database_url: the PostgreSQL that holds the books, as asyncpg reads it.
         partitions: how many partitions the viewers are spread over; fixed once money is stored.
-        id_window_ms: a gift id whose own time is older than this is refused.
+        id_window_ms: a gift id whose own time is older than this is refused; fixed once money is stored.
         id_ahead_ms: a gift id whose own time is further ahead than this is refused.
-        id_bucket_ms: width of the time buckets in which gift ids are remembered.
+        id_bucket_ms: width of the time buckets in which gift ids are remembered; fixed once money is stored.
         batch_gifts_max: gifts in one commit.
         batch_waiting_max: gifts that may wait for a commit; one more is refused as overloaded.
         script_time_ms_max: time that one script call may spend on gifts; the rest waits for the next.

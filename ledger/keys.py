@@ -92,4 +92,4 @@ class Keys:
 
 
 DEPLOYMENT: Final = f"{_PREFIX}:deployment".encode()
-"""A hash that pins what must not change once there is money: `partitions`."""
+"""A hash that pins what must not change once there is money: `partitions`, `id_bucket_ms`, `id_window_ms`."""

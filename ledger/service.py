@@ -49,7 +49,7 @@ class OpenCombo(Struct, frozen=True):
 
 
 class WrongDeployment(LedgerError):
-    """The stored wallets were laid out for another number of partitions."""
+    """Money is stored under a setting that cannot change, and the configuration has another value of it."""
 
 
 class Ledger:
@@ -62,6 +62,8 @@ class Ledger:
     def __init__(self, redis: Redis, config: LedgerConfig) -> None:
         self.keys = Keys(config.partitions)
         self.redis = redis
+        # Under another width an id is looked for in another bucket; with a longer window, after its bucket went.
+        self._pinned = {name: int(getattr(config, name)) for name in ("partitions", "id_bucket_ms", "id_window_ms")}
         self._scripts = Scripts(redis, self.keys, config)
         self.batcher = Batcher(self._scripts, config)
 
@@ -69,16 +71,18 @@ class Ledger:
         """Check that the stored layout is ours, then take orders.
 
         Raises:
-            WrongDeployment: money is stored under another number of partitions.
+            WrongDeployment: money is stored under another number of partitions, or another memory of gift ids.
             LedgerUnavailable: the server does not answer.
         """
         try:
-            await self.redis.hsetnx(DEPLOYMENT, "partitions", str(self.keys.partitions))
-            stored = int(await self.redis.hget(DEPLOYMENT, "partitions") or 0)
+            for name, value in self._pinned.items():
+                await self.redis.hsetnx(DEPLOYMENT, name, str(value))
+            stored = await self.redis.hmget(DEPLOYMENT, list(self._pinned))
         except (RedisError, OSError) as exc:
             raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
-        if stored != self.keys.partitions:
-            raise WrongDeployment(f"this data has {stored} partitions, the configuration says {self.keys.partitions}")
+        for (name, value), there in zip(self._pinned.items(), stored, strict=True):
+            if int(there or 0) != value:
+                raise WrongDeployment(f"this data has {name} = {int(there or 0)}, the configuration says {value}")
         self.batcher.start()
 
     async def stop(self) -> None:
