@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 from msgspec import Struct
+from redis.exceptions import RedisError
 
 from ledger.config import LedgerConfig
 from ledger.model import GiftOutcome, GiftRefused, Partition, Refusal
@@ -190,6 +191,10 @@ class Batcher:
                 self.stats.retries += 1
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, 0.2)
+            except RedisError as exc:
+                # Full, or its disk is: it says so for every commit, and its sentence says all.
+                _log.warning("commit_refused", gifts=sum(map(len, groups)), error=f"{type(exc).__name__}: {exc}")
+                return self._give_up(groups)
             except Exception:  # noqa: BLE001
                 # The task's top: an answer that should not exist must not silence every later gift.
                 _log.exception("commit_failed", gifts=sum(map(len, groups)))

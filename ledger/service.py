@@ -6,6 +6,7 @@ import struct
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
 
+import structlog
 from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -26,10 +27,11 @@ from ledger.model import (
     Partition,
     Refusal,
 )
-from ledger.redis_client import LOST, connect
+from ledger.redis_client import connect
 from ledger.scripts import PreparedGift, Scripts
 
 _COMBO: Final = struct.Struct(">16sddd")
+_log = structlog.get_logger()
 
 
 class OpenCombo(Struct, frozen=True):
@@ -118,7 +120,9 @@ class Ledger:
         try:
             # Shielded: a command that is cancelled in flight leaves its answer behind for the next one to read.
             return await asyncio.shield(call)
-        except LOST:
+        except (RedisError, OSError) as exc:
+            # Also a server that is full, or cannot write to its disk: it says so before it has done anything.
+            _log.warning("credit_unknown", error=f"{type(exc).__name__}: {exc}")
             return CreditRefused(Refusal.UNKNOWN)
 
     async def ping(self) -> None:
