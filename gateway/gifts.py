@@ -117,6 +117,8 @@ def unknown_place(command: SendGift) -> Refused:
 def _hindrance(identity: Identity, command: SendGift, gift: Gift) -> Refused | None:
     if identity.role != "viewer":
         return _refuse(command, Code.NOT_ALLOWED, "Only a viewer's token can send gifts.")
+    if identity.room is not None and identity.room != command.room:
+        return _refuse(command, Code.NOT_ALLOWED, "The token is for another room.")
     if command.combo and not gift.combo:
         return _refuse(command, Code.GIFT_NOT_AVAILABLE, "This gift cannot be sent in a combo.")
     found = barrier(gift, level=identity.level, fan=False, on_video=command.video is not None)

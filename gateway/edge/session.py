@@ -272,11 +272,6 @@ class Session:
         if isinstance(name, Refused):
             self._told(name, None)
             return
-        if identity.room is not None and message.room != identity.room:
-            self._told(
-                refused(Code.NOT_ALLOWED, "The token is for another room.", ref=message.ref, id=message.id), None
-            )
-            return
         self._gifts_in_flight += 1
         self.connection.talks = True
         began_s = time.perf_counter()

@@ -66,6 +66,17 @@ async def test_role_that_may_not(api: Api, path: str, role: Role) -> None:
     assert refusal(await api.call("GET", path, "somebody", role)) == Refusal(403, "not_allowed")
 
 
+async def test_gift_with_a_token_of_another_room(api: Api) -> None:
+    """A token that is good for one room pays for nothing elsewhere, over HTTP as over the WebSocket."""
+    await api.make_room("attic")
+    await api.grant("vera", 5)
+    token = api.token("vera", "viewer", room="attic")
+    body = {"id": fresh_id(), "room": "demo", "gift": "rose"}
+    assert refusal(await api.call("POST", "/v1/gifts", token=token, json=body)) == Refusal(403, "not_allowed")
+    assert (await api.call("POST", "/v1/gifts", token=token, json=body | {"room": "attic"})).status_code == 200
+    assert (await api.get("/v1/wallet", "vera"))["balance_coins"] == 4
+
+
 async def test_grant_without_an_id(api: Api) -> None:
     """A POST that moves money and has no id is a 422 that names the field."""
     body = {"user": "vera", "coins": 5, "reason": "x"}
