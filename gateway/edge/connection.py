@@ -9,13 +9,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from websockets.frames import CloseCode as WebSocketCode
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
-from websockets.protocol import OPEN, SERVER, Protocol
+from websockets.protocol import OPEN, SEND_EOF, SERVER, Protocol
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from gateway.edge.frames import PING_FRAME
+from gateway.metrics import Shed
 from gateway.wire.codec import SUBPROTOCOLS, Encoding
 from gateway.wire.codes import CloseCode
 
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
 
 _CONTINUED: Final = Opcode.CONT
 _PAYLOADS: Final = (Opcode.TEXT, Opcode.BINARY)
+_KINDS: Final = {Encoding.JSON: Opcode.TEXT, Encoding.MSGPACK: Opcode.BINARY}
+_NOT_UNDERSTOOD: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 36\r\n\r\nThe handshake cannot be understood.\n"
+)
+SLICE_BYTES: Final = 4_096
+"""Bytes that are read into frames at a time: one read of the socket could hold 40,000 empty ones, which take 0.3 s."""
 PATH: Final = "/v1/ws"
 
 
@@ -38,6 +47,9 @@ class Connection(asyncio.Protocol):
         heard: bytes came since the heartbeat looked last; `pinged`: it was asked whether it is there.
         talks: it sends gifts, so its protocol object is kept.
         congested: more than `viewer_queue_bytes_max` waits to be sent, and not yet half of it has gone.
+        idle_frames: frames that ended no message since the heartbeat looked last.
+        transport: where a fan-out writes directly while the connection is not `held`; gone after `connection_lost`. An
+            attribute, since a property costs as much as the rest of the loop.
         held: a fan-out must not simply write to it: it is or was congested, or it is closing.
         slow_since_ms: since when ticks were skipped; 0 while none is missing.
     """
@@ -54,10 +66,12 @@ class Connection(asyncio.Protocol):
         "encoding",
         "heard",
         "held",
+        "idle_frames",
         "pinged",
         "session",
         "slow_since_ms",
         "talks",
+        "transport",
     )
 
     def __init__(self, edge: "Edge") -> None:
@@ -66,6 +80,7 @@ class Connection(asyncio.Protocol):
         self.heard = True
         self.congested = False
         self.held = False
+        self.idle_frames = 0
         self.pinged = False
         self.talks = False
         self.slow_since_ms = 0
@@ -81,6 +96,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.transport = self._transport
         self._handed_by = self._transport.get_protocol()
         high = self._edge.config.viewer_queue_bytes_max
         self._transport.set_write_buffer_limits(high=high, low=high // 2)
@@ -93,15 +109,13 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard = True
-        protocol = self._protocol or self._wake()
-        protocol.receive_data(data)
-        for event in protocol.events_received():
-            if type(event) is Frame:
-                self._frame_received(event)
-            elif isinstance(event, Request):
-                self._shake_hands(event)
-        if protocol.writes:
-            self._write_protocol(protocol)
+        if len(data) <= SLICE_BYTES:
+            self._take(data)
+        else:
+            for start in range(0, len(data), SLICE_BYTES):
+                self._take(data[start : start + SLICE_BYTES])
+        if self.congested:
+            self._check_queue()
         if not self.talks:
             self.rest()
 
@@ -127,16 +141,12 @@ class Connection(asyncio.Protocol):
         if session is not None:
             session.ended()
         self._transport = None
+        del self.transport
         if self._protocol is not None:
             _forget(self._protocol)
             self._protocol = None
 
     # What sessions and fan-out call.
-
-    @property
-    def transport(self) -> asyncio.Transport:
-        """Where a fan-out writes directly, while the connection is not `held`."""
-        return cast("asyncio.Transport", self._transport)
 
     @property
     def is_closing(self) -> bool:
@@ -200,25 +210,81 @@ class Connection(asyncio.Protocol):
 
     # Inside.
 
-    def _frame_received(self, received: Frame) -> None:
-        if received.opcode in _PAYLOADS and received.fin:
-            payload = bytes(received.data)
-        elif received.opcode in _PAYLOADS:
-            self._fragments = bytearray(received.data)
+    def _take(self, data: bytes) -> None:
+        protocol = self._protocol or self._wake()
+        if protocol.eof_sent:
+            # We said our last word; what still comes is only read so that the socket can be closed in order.
             return
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if type(event) is Frame:
+                self._frame_received(event)
+            elif isinstance(event, Request):
+                self._shake_hands(event)
+        if protocol.writes:
+            if self.session is None and protocol.writes == [SEND_EOF]:
+                self.write(_NOT_UNDERSTOOD)
+            self._write_protocol(protocol)
+
+    def _frame_received(self, received: Frame) -> None:
+        if self._closing:
+            return
+        if received.opcode in _PAYLOADS:
+            if received.opcode is not _KINDS[self.encoding]:
+                self._fail(WebSocketCode.UNSUPPORTED_DATA, f"messages are {_KINDS[self.encoding].name.lower()} frames")
+                return
+            if not received.fin:
+                self._fragments = bytearray(received.data)
+                self._count_idle()
+                return
+            payload = bytes(received.data)
         elif received.opcode is _CONTINUED and self._fragments is not None:
             self._fragments += received.data
             if not received.fin:
+                self._count_idle()
                 return
             payload, self._fragments = bytes(self._fragments), None
         else:
+            self._count_idle()
             return
-        if self.session is not None and not self._closing:
+        if self.session is not None and self._is_text(payload):
             self.session.receive(payload)
+
+    def _is_text(self, payload: bytes) -> bool:
+        """Whether it is UTF-8 where it must be; if not, the connection is closed (RFC 6455, section 8.1)."""
+        if self.encoding is Encoding.JSON and not payload.isascii():
+            try:
+                payload.decode()
+            except UnicodeDecodeError as exc:
+                self._fail(WebSocketCode.INVALID_DATA, f"{exc.reason} at position {exc.start}")
+                return False
+        return True
+
+    def _count_idle(self) -> None:
+        """A frame that ends no message; the heartbeat begins to count anew."""
+        self.idle_frames += 1
+        if self.idle_frames > self._edge.config.idle_frames_max:
+            self._edge.shed(Shed.FRAMES_MAX)
+            self._fail(CloseCode.PROTOCOL_ERROR, "too many frames that end no message")
+
+    def _check_queue(self) -> None:
+        """Whoever asks and does not read what it is answered would make us keep all of that."""
+        config = self._edge.config
+        identity = None if self.session is None else self.session.identity
+        may_wait = config.overlay_queue_bytes_max if identity is not None and identity.role != "viewer" else 0
+        if not self._closing and self.waiting_bytes > max(may_wait, config.reply_queue_bytes_max):
+            self._edge.shed(Shed.QUEUE_MAX)
+            self.close(CloseCode.SLOW_CONSUMER, "too much waits for you")
+
+    def _fail(self, code: int, reason: str) -> None:
+        """Close without waiting for what the other side has to say."""
+        protocol = self._protocol or self._wake()
+        protocol.fail(code, reason)
+        self._write_protocol(protocol)
 
     def _shake_hands(self, request: Request) -> None:
         protocol = cast("ServerProtocol", self._protocol)
-        refusal = self._edge.refuses(request.path, request.headers.get("Origin"))
+        refusal = self._edge.refuses(request.path, request.headers.get_all("Origin"))
         if refusal is not None:
             protocol.send_response(protocol.reject(*refusal))
             return
@@ -238,11 +304,19 @@ class Connection(asyncio.Protocol):
         for data in protocol.data_to_send():
             if data:
                 self.write(data)
-            elif self._transport is not None:
-                self._closing = self.held = True
-                self._transport.close()
+            else:
+                self._say_no_more(protocol)
         if protocol.state is not OPEN and protocol.close_expected() and not self._closing:
             self._closing = self.held = True
+            self._set_timer(self._edge.config.close_ms_max, self.abort)
+
+    def _say_no_more(self, protocol: Protocol) -> None:
+        """Half of the socket is closed; a socket closed at once, with bytes unread, would take our last words along."""
+        if not self._closing and protocol.close_sent is not None and protocol.close_rcvd is None:
+            self._edge.closed(protocol.close_sent.code)
+        self._closing = self.held = True
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
             self._set_timer(self._edge.config.close_ms_max, self.abort)
 
     def _let_go_of_http(self) -> None:
