@@ -1,4 +1,4 @@
-"""Fixtures of the pages' tests: one browser and one demo for each file, so that no event loop outlives its file."""
+"""Fixtures of the pages' tests: one demo for all of them, and a browser for each file."""
 
 from collections.abc import Iterator
 
@@ -11,14 +11,14 @@ from tests.serving import Serve, serving
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A Chromium."""
+    """A Chromium. Its driver keeps an event loop, which must not be there for the tests of other files."""
     with chromium() as browser:
         yield browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """A running demo."""
+    """A running demo, shared by tests of which each brings guests of its own."""
     with serving(tmp_path_factory.mktemp("demo") / "var", "--demo") as serve:
         yield serve
 

@@ -32,6 +32,15 @@ CUT = """() => {
 }"""
 
 
+FAULTS = """() => {
+    new Image().src = "http://localhost:9/picture.png";
+    new WebSocket("ws://localhost:9/");
+    document.body.insertAdjacentHTML("beforeend", "<p style='color: red'></p>");
+    setTimeout(() => { throw new Error("on purpose"); });
+    setTimeout(() => document.body.insertAdjacentHTML("beforeend", "<p id='late'></p>"), 200);
+}"""
+
+
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("size", SIZES)
 def test_page_is_quiet_and_fits(windows: Windows, path: str, size: str) -> None:
@@ -41,6 +50,17 @@ def test_page_is_quiet_and_fits(windows: Windows, path: str, size: str) -> None:
     window.page.wait_for_load_state("networkidle")
     assert width_of(window) == SIZES[size][0]
     assert window.page.evaluate(CUT) == []
+
+
+def test_faults_are_noticed(windows: Windows) -> None:
+    """What the tests of pages rely on: another host, a forbidden picture or style, and a throw are noted."""
+    window = windows.open("/studio")
+    expect(window.see(".tiles")).to_be_visible(timeout=SHOWN_MS_MAX)
+    window.page.evaluate(FAULTS)
+    expect(window.see("#late")).to_be_attached()
+    for word in ("another host: ws://localhost:9/", "POLICY img-src", "POLICY style-src", "threw: on purpose"):
+        assert any(word in fault for fault in window.faults), window.faults
+    window.faults.clear()
 
 
 def test_gifts_and_shop_fit(windows: Windows) -> None:

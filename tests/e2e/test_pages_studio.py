@@ -38,10 +38,10 @@ def give_swan(windows: Windows) -> Guest:
     return guest
 
 
-def test_earnings_after_commission(windows: Windows) -> None:
+def test_earnings_after_commission(windows: Windows, demo: Serve) -> None:
     """Of a gift half comes to the creator, and the studio says so while it is open."""
     studio = windows.studio()
-    before = tiles(studio)
+    before = _when_matured(demo, studio)
     expect(studio.see(".split")).to_contain_text("You 50%")
     give_swan(windows)
     for name in ("Earned, live", "Available"):
@@ -104,7 +104,8 @@ def _when_matured(demo: Serve, studio: Window) -> dict[str, int]:
 
         def pending() -> int:
             told = creator.get("/v1/creators/me/earnings").raise_for_status().json()
-            return int(told["live_diamonds"] - told["available_diamonds"] - told["paid_out_diamonds"])
+            settled = ("available_diamonds", "on_hold_diamonds", "paid_out_diamonds")
+            return int(told["live_diamonds"]) - sum(told[name] for name in settled)
 
         wait_until(lambda: pending() == 0, MATURES_S_MAX, lambda: f"{pending()} diamonds are pending")
     studio.page.reload()
