@@ -1,7 +1,8 @@
 """The one way by which coins come in: a row in PostgreSQL first, then the wallet in Valkey, then a note on the row.
 
 A crash leaves a row that is owed; `settle` finds it. Coins never come twice for one id: Valkey remembers the id until
-an hour after its record was flushed, and a row that may be older than that is looked for in the journal's records.
+`credit_ids_kept_ms` after its record was flushed. So the record is looked for in the books first, and Valkey credits an
+id that it does not know only within half of that time from then: who was held up longer has to look again.
 """
 
 import datetime
@@ -12,16 +13,18 @@ import asyncpg
 from msgspec import Struct
 
 from ledger.config import LedgerConfig
-from ledger.errors import InvariantBroken
+from ledger.errors import InvariantBroken, LedgerUnavailable
 from ledger.model import Cause, CreditAccepted, CreditOrder, CreditOutcome, CreditRefused, Refusal, ViewerId
 from ledger.postgres import Pool, connected
 from ledger.service import Ledger
 
 _FLUSHED: Final = "SELECT wallet_after FROM journal_records WHERE id = $1 AND viewer = $2 AND kind = $3"
-# One statement, so that a purchase is credited in the same moment as its coins are.
+# One statement, so that a purchase is credited in the same moment as its coins are. Coins that came in count, also when
+# another read of the wallet has found it too full meanwhile.
 _CREDITED: Final = """
 WITH noted AS (
-    UPDATE credits SET credited_at = now(), balance_coins = $2 WHERE id = $1 AND credited_at IS NULL RETURNING id
+    UPDATE credits SET credited_at = now(), balance_coins = $2, refusal = NULL
+    WHERE id = $1 AND credited_at IS NULL RETURNING id
 )
 UPDATE purchases SET state = 'credited', changed_at = now() FROM noted WHERE purchases.id = noted.id
 """
@@ -56,12 +59,11 @@ class Crediting:
         self._ledger = ledger
         self._config = config
 
-    async def credit(self, row: asyncpg.Record, *, fresh: bool) -> CreditOutcome:
+    async def credit(self, row: asyncpg.Record) -> CreditOutcome:
         """Bring the coins of one row into the wallet.
 
         Args:
             row: of `credits`, and due.
-            fresh: nobody can have tried before: the row was written in this call.
 
         Returns:
             `CreditRefused(UNKNOWN)` when Valkey did not answer in time: the row stays owed. An overflow ends a grant
@@ -75,12 +77,15 @@ class Crediting:
             return CreditAccepted(row["balance_coins"], replay=True)
         if row["refusal"] is not None:
             return CreditRefused(Refusal(row["refusal"]))
-        if not fresh:
-            flushed = await self._flushed(row)
-            if flushed is not None:
-                await self._note(row["id"], flushed)
-                return CreditAccepted(flushed, replay=True)
-        outcome = await self._ledger.credit(_order(row))
+        try:
+            asked_ms = await self._ledger.now_ms()
+        except LedgerUnavailable:
+            return CreditRefused(Refusal.UNKNOWN)
+        flushed = await self._flushed(row)
+        if flushed is not None:
+            await self._note(row["id"], flushed)
+            return CreditAccepted(flushed, replay=True)
+        outcome = await self._ledger.credit(_order(row), until_ms=asked_ms + self._config.credit_ids_kept_ms // 2)
         match outcome:
             case CreditAccepted():
                 await self._note(row["id"], outcome.balance_coins)
@@ -101,7 +106,7 @@ class Crediting:
         after = (_BEFORE_ALL, uuid.UUID(int=0))
         while rows := await self._owed(after):
             for row in rows:
-                outcome = await self.credit(row, fresh=False)
+                outcome = await self.credit(row)
                 if isinstance(outcome, CreditAccepted):
                     credited += 1
                     continue

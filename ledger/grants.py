@@ -78,7 +78,7 @@ class Grants:
         asked = (Cause.GRANT, order.viewer, order.coins, order.reason)
         if row is None or (row["cause"], row["viewer"], row["coins"], row["reference"]) != asked:
             raise IdConflict(f"grant {format_id(order.id)} was ordered with other content")
-        outcome = await self._crediting.credit(row, fresh=fresh is not None)
+        outcome = await self._crediting.credit(row)
         if isinstance(outcome, CreditAccepted):
             return Granted(outcome.balance_coins, replay=fresh is None)
         return outcome

@@ -306,7 +306,7 @@ class Purchases:
                 Cause.PURCHASE.value,
             )
         if row is not None:
-            await self._crediting.credit(row, fresh=False)
+            await self._crediting.credit(row)
 
     async def _of_rail(self, rail: str, purchase_id: bytes) -> Purchase | None:
         purchase = await self.get(purchase_id)

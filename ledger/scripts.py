@@ -24,7 +24,7 @@ from ledger.model import (
 )
 
 _ACCEPTED, _REPLAY = 0, 1
-_REFUSALS: Final = {3: Refusal.ID_CONFLICT, 5: Refusal.AMOUNT_OVERFLOW}
+_REFUSALS: Final = {3: Refusal.ID_CONFLICT, 5: Refusal.AMOUNT_OVERFLOW, 6: Refusal.UNKNOWN}
 
 
 class Script:
@@ -80,8 +80,10 @@ class Scripts:
         """
         return read_answer(groups, await self._gift.call(self._redis, *self._gift_call.words(groups)))
 
-    async def credit(self, viewer: str, coins: int, credit_id: bytes, digest: bytes, body: bytes) -> CreditOutcome:
-        """Put coins into a wallet, once for the id.
+    async def credit(
+        self, viewer: str, coins: int, credit_id: bytes, digest: bytes, body: bytes, until_ms: int
+    ) -> CreditOutcome:
+        """Put coins into a wallet, once for the id; UNKNOWN after `until_ms` (server clock) unless the id is known.
 
         Raises:
             redis.RedisError, OSError: not known whether it was done; asking again with the same id tells.
@@ -90,7 +92,7 @@ class Scripts:
         status, wallet = await self._credit.call(
             self._redis,
             (keys.wallets, keys.totals, keys.credits, keys.journal),
-            (credit_id, digest, viewer, coins, body, AMOUNT_MAX),
+            (credit_id, digest, viewer, coins, body, AMOUNT_MAX, until_ms),
         )
         if status in (_ACCEPTED, _REPLAY):
             return CreditAccepted(balance_coins=wallet, replay=status == _REPLAY)

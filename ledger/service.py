@@ -17,6 +17,7 @@ from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.journal import JournalReader, Position, encode_body
 from ledger.keys import DEPLOYMENT, Keys
 from ledger.model import (
+    AMOUNT_MAX,
     CreditBody,
     CreditOrder,
     CreditOutcome,
@@ -107,16 +108,21 @@ class Ledger:
         self.submit(order, told)
         return await outcome
 
-    async def credit(self, order: CreditOrder) -> CreditOutcome:
+    async def credit(self, order: CreditOrder, *, until_ms: int = AMOUNT_MAX) -> CreditOutcome:
         """Put coins into a wallet, once for the order's id while the id is remembered.
 
-        An id is remembered until its record has been in PostgreSQL for an hour; callers ask PostgreSQL first.
+        An id is remembered until its record has been in PostgreSQL for `credit_ids_kept_ms`; callers ask PostgreSQL
+        first.
+
+        Args:
+            until_ms: by the server's clock; when an unknown id comes later it may have been forgotten since the caller
+                asked, and the outcome is UNKNOWN.
         """
         if not order.coins > 0:
             raise ValueError("a credit is of at least one coin")
         body = encode_body(CreditBody(order.id, order.viewer, order.coins, order.cause, order.reference))
         digest = _digest(body)
-        call = self._scripts.credit(order.viewer, order.coins, order.id, digest, body)
+        call = self._scripts.credit(order.viewer, order.coins, order.id, digest, body, until_ms)
         try:
             # Shielded: a command that is cancelled in flight leaves its answer behind for the next one to read.
             return await asyncio.shield(call)
@@ -128,6 +134,11 @@ class Ledger:
     async def ping(self) -> None:
         """See that the server answers."""
         await self._read(self.redis.ping())
+
+    async def now_ms(self) -> int:
+        """The server's clock."""
+        seconds, micros = await self._read(self.redis.time())
+        return int(seconds * 1000 + micros // 1000)
 
     async def balance(self, viewer: str) -> int:
         """Coins in a viewer's wallet; 0 for a viewer never heard of."""
