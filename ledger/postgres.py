@@ -32,6 +32,7 @@ LOST: Final = (
     pg.PostgresSystemError,
     pg.TransactionRollbackError,
     pg.LockNotAvailableError,
+    pg.IdleInTransactionSessionTimeoutError,
     pg.InterfaceError,
 )
 """The server is away, starting, stopping, out of disk or connections, or chose us to break a deadlock. Whether a
@@ -53,7 +54,13 @@ async def open_pool(config: LedgerConfig) -> Pool:
         max_size=config.database_connections_max,
         command_timeout=config.database_timeout_ms / 1000,
         timeout=config.database_timeout_ms / 1000,
-        server_settings={"application_name": "giftwire", "jit": "off", "timezone": "UTC"},
+        server_settings={
+            "application_name": "giftwire",
+            "jit": "off",
+            "timezone": "UTC",
+            # A process that is held up inside a transaction (SIGSTOP, a lost network) would keep its locks for hours.
+            "idle_in_transaction_session_timeout": str(config.database_timeout_ms),
+        },
     )
 
 
