@@ -19,6 +19,7 @@ local REPLAY, INSUFFICIENT, CONFLICT, EXPIRED, OVERFLOW, OVERLOADED = 1, 2, 3, 4
 local GROUP_KEYS = 5
 local NO_ID = string.rep('\0', 16)
 local PACKED_AT_ONCE = 1000
+local COMBO_COUNT_MAX = 2147483647 -- what the books hold; one more begins another combo
 
 local call, pack, unpack_values, clock, sub = redis.call, struct.pack, struct.unpack, os.clock, string.sub
 local started = clock()
@@ -59,7 +60,7 @@ local function count_combo(stored, id, gift_count, gift_coins, window, now_ms)
   local combo_id, count, coins = id, gift_count, gift_coins
   if stored then
     local stored_count, stored_coins, deadline_ms = unpack_values('>ddd', stored, 17)
-    if now_ms <= deadline_ms then
+    if now_ms <= deadline_ms and stored_count + gift_count <= COMBO_COUNT_MAX then
       combo_id, count, coins = sub(stored, 1, 16), stored_count + gift_count, stored_coins + gift_coins
     end
   end

@@ -22,6 +22,7 @@ from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all, flushing, unit_sums, until
 
+COMBO_COUNT_MAX = 2**31 - 1
 WALLETS = (
     "SELECT owner, balance_after FROM accounts JOIN entries ON account_id = id WHERE kind = 'wallet' ORDER BY number"
 )
@@ -75,6 +76,20 @@ async def test_journal_goes_only_behind_both_readers(
         assert (await redis.xrange(keys.journal))[-1][0] == b"1-4"
     async with flushing(pool, redis, config):
         await until(lambda: _is_empty(redis, keys.journal))
+
+
+async def test_combo_at_the_largest_count_of_the_books(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """A combo ends where the books cannot count further; a count too large would hold up every later record."""
+    await ledger.credit(grant("ann", 10))
+    orders = [
+        msgspec.structs.replace(gift_order("ann", 1, combo=True), count=count) for count in (COMBO_COUNT_MAX - 1, 1, 1)
+    ]
+    outcomes = [await ledger.give(order) for order in orders]
+    combos = [outcome.combo for outcome in outcomes if isinstance(outcome, GiftAccepted)]
+    assert [combo and combo.count for combo in combos] == [COMBO_COUNT_MAX - 1, COMBO_COUNT_MAX, 1]
+    await flush_all(pool, redis, config)
 
 
 async def test_flusher_that_was_overtaken_takes_up_the_new_position(
