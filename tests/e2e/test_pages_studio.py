@@ -105,7 +105,7 @@ def _when_matured(demo: Serve, studio: Window) -> dict[str, int]:
         def pending() -> int:
             told = creator.get("/v1/creators/me/earnings").raise_for_status().json()
             settled = ("available_diamonds", "on_hold_diamonds", "paid_out_diamonds")
-            return int(told["live_diamonds"]) - sum(told[name] for name in settled)
+            return int(told["live_diamonds"]) - sum(int(told[name]) for name in settled)
 
         wait_until(lambda: pending() == 0, MATURES_S_MAX, lambda: f"{pending()} diamonds are pending")
     studio.page.reload()
