@@ -1,4 +1,4 @@
-"""The data folder: who may use it, the lock that one `serve` holds, the signing key, and where sockets can stand.
+"""The data folder: who may use it, the locks of its `serve` and its worker, the signing key, where sockets can stand.
 
 Nothing that is there gets looser permissions than it has; what is made here is its owner's alone.
 """
@@ -133,6 +133,39 @@ class ServeLock:
     ) -> None:
         # The file stays: removing it would let two take a lock on two files of one name.
         os.ftruncate(self._handle, 0)
+        os.close(self._handle)
+
+
+class WorkerLock:
+    """The right to be the one worker of a folder, whose files tell of it; the kernel takes it back when its holder dies."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._path = folder.run / "worker.lock"
+        self._handle = -1
+
+    def __enter__(self) -> Self:
+        """Open it, without taking it.
+
+        Raises:
+            FolderUnusable: it cannot be opened.
+        """
+        try:
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise FolderUnusable(f"{self._path} cannot be opened: {exc.strerror}") from exc
+        return self
+
+    def take(self) -> bool:
+        """Take it; False while another process has it."""
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._handle)
 
 

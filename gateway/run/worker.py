@@ -12,7 +12,7 @@ from gateway.run.child import tell_ready
 from gateway.run.collector import calm_collector
 from gateway.run.config import Config
 from gateway.run.duties import DutyState, do_duties, write_duties
-from gateway.run.folder import DataFolder, FolderUnusable
+from gateway.run.folder import DataFolder, FolderUnusable, WorkerLock
 from gateway.run.logs import set_up_logs
 from gateway.run.options import Unusable, folder_options, keyed, placed
 from gateway.run.signals import stop_asked
@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 @folder_options
 @click.option("--demo/--no-demo", default=None, help="The settings of the demo: earnings can be withdrawn at once.")
 def worker(file: Path | None, **flags: Any) -> None:
-    """Run one worker: the relay into the rooms, and the books. A second one does no harm, and goes on alone."""
+    """Run one worker: the relay into the rooms, and the books. A second one on a data folder waits for its turn."""
     config = keyed(placed(file, flags))
     set_up_logs(config.log_level, "worker")
     try:
@@ -56,8 +56,23 @@ async def run_worker(config: Config) -> None:
 
 
 async def _work(config: Config, stop: asyncio.Event, begun: asyncio.Event) -> None:
-    run = DataFolder(config.data_dir).run
+    folder = DataFolder(config.data_dir)
+    with WorkerLock(folder) as lock:
+        await _until_ours(lock)
+        await _do_work(config, folder.run, stop, begun)
 
+
+async def _until_ours(lock: WorkerLock) -> None:
+    """Two workers on one folder would do all work twice, and each overwrite what the other says of its duties."""
+    if lock.take():
+        return
+    _log.warning("worker_waits", error="another worker works on this data folder; this one goes on when that one ends")
+    tell_ready()
+    while not lock.take():  # noqa: ASYNC110 - the kernel is asked, not an event
+        await asyncio.sleep(WAIT_S)
+
+
+async def _do_work(config: Config, run: Path, stop: asyncio.Event, begun: asyncio.Event) -> None:
     def told(states: list[DutyState]) -> None:
         write_duties(run, states)
 

@@ -17,6 +17,7 @@ from gateway.run.folder import (
     FolderTaken,
     FolderUnusable,
     ServeLock,
+    WorkerLock,
     put_in_place,
     signing_key,
 )
@@ -131,6 +132,16 @@ def test_lock_taken_twice(tmp_path: Path) -> None:
         pass
     with ServeLock(folder):
         pass
+
+
+def test_worker_lock_goes_to_the_next(tmp_path: Path) -> None:
+    """One worker of a folder has it at a time; when that one lets go, the next has it."""
+    folder = DataFolder(tmp_path)
+    with WorkerLock(folder) as second:
+        with WorkerLock(folder) as first:
+            assert first.take()
+            assert not second.take()
+        assert second.take()
 
 
 def test_signing_key_of_a_folder(tmp_path: Path) -> None:
