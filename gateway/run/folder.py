@@ -137,7 +137,7 @@ class ServeLock:
 
 
 class WorkerLock:
-    """The right to be the one worker of a folder, whose files tell of it; the kernel takes it back when its holder dies."""
+    """The right to be the one worker of a folder, whose files tell of it; it ends with its holder."""
 
     def __init__(self, folder: DataFolder) -> None:
         self._path = folder.run / "worker.lock"
