@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -9,6 +10,7 @@ import structlog
 from catalog.load import Catalog, load_catalog
 from gateway.auth import Tokens
 from gateway.broker import Broker, open_broker
+from gateway.edge.arrival import Arrival
 from gateway.edge.edge import Edge
 from gateway.edge.session import Session, SessionServices
 from gateway.gifts import GiftDesk
@@ -41,12 +43,14 @@ class App:
 
     Attributes:
         asgi: the HTTP side.
-        ws_protocol_class: makes a WebSocket protocol for each connection; what uvicorn is given as `ws`.
+        http_protocol_class: makes a protocol for each connection; what uvicorn is given as `http`.
+        ws_protocol_class: takes over a connection that asks for a WebSocket; what uvicorn is given as `ws`.
     """
 
     def __init__(self, services: Services, wallets: Wallets, tasks: Tasks) -> None:
         self.services = services
         self.asgi: Any = build_http(services)
+        self.http_protocol_class: Callable[..., Any] = partial(Arrival, services.config.http, services.metrics)
         self.ws_protocol_class: Callable[..., Any] = services.edge.protocol
         self._wallets = wallets
         self._tasks = tasks

@@ -44,6 +44,18 @@ class Shed(enum.StrEnum):
     """A connection came when the process held all that it may."""
     IN_FLIGHT_MAX = "in_flight_max"
     """A gift came while too many of its connection waited for their outcome."""
+    QUEUE_MAX = "queue_max"
+    """A connection that asked for more while too much waited for it already was closed."""
+    FRAMES_MAX = "frames_max"
+    """A connection was closed for a flood of frames that say nothing."""
+    CONNECTIONS_MAX = "connections_max"
+    """An HTTP connection came when the process held all that it may."""
+    HEAD_TOO_LARGE = "head_too_large"
+    """The head of a request was over its bound."""
+    REQUEST_LATE = "request_late"
+    """The head or the body of a request was not there in time."""
+    AUDIT_RUNS = "audit_runs"
+    """An audit was asked for while one ran."""
 
 
 class Metric(NamedTuple):

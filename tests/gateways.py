@@ -180,7 +180,7 @@ async def running_gateway(
         uvicorn.Config(
             app.asgi,
             ws=app.ws_protocol_class,  # type: ignore[arg-type]
-            http="httptools",
+            http=app.http_protocol_class,  # type: ignore[arg-type]
             loop="none",
             lifespan="off",
             host="127.0.0.1",

@@ -22,6 +22,9 @@ class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         gifts_in_flight_max: gifts of one connection that wait for their outcome.
         viewer_queue_bytes_max: unsent bytes of a viewer above which ticks are skipped.
         overlay_queue_bytes_max: unsent bytes of an overlay or creator above which it is closed to resume.
+        reply_queue_bytes_max: unsent bytes of a viewer above which its next message closes it: what it asks for and
+            does not read would pile up.
+        idle_frames_max: frames that end no message (pings, pongs, parts) of one connection in a heartbeat.
         slow_ms_max: a viewer whose ticks have been skipped this long is closed.
         close_ms_max: how long the other side may take to answer a close.
         fan_out_slice_max: sockets that one slice of a fan-out writes before others get their turn.
@@ -38,6 +41,8 @@ class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gifts_in_flight_max: _Count = 500
     viewer_queue_bytes_max: _Count = 64 * 1024
     overlay_queue_bytes_max: _Count = 4 * 2**20
+    reply_queue_bytes_max: _Count = 512 * 1024
+    idle_frames_max: Annotated[int, Meta(ge=10, le=1_000_000)] = 1_000
     slow_ms_max: _Millis = 15_000
     close_ms_max: _Millis = 2_000
     fan_out_slice_max: Annotated[int, Meta(ge=1, le=100_000)] = 400

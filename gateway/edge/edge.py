@@ -7,9 +7,8 @@ arguments, which we do not need.
 import asyncio
 import http
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from gateway.edge.config import EdgeConfig
 from gateway.edge.connection import PATH, Connection
@@ -103,14 +102,21 @@ class Edge:
         if not self._part_of:
             self._empty.set()
 
-    def refuses(self, path: str, origin: str | None) -> tuple[http.HTTPStatus, str] | None:
-        """Why a handshake is refused, or None."""
-        if urlsplit(path).path != PATH:
+    def refuses(self, path: str, origins: Sequence[str]) -> tuple[http.HTTPStatus, str] | None:
+        """Why a handshake is refused, or None.
+
+        Args:
+            path: as it was asked for, with its query.
+            origins: the `Origin` headers, of which there is at most one.
+        """
+        if path.partition("?")[0] != PATH:
             return http.HTTPStatus.NOT_FOUND, f"The WebSocket is at {PATH}.\n"
         if self._draining or len(self._part_of) > self.config.sessions_max:
             self._services.metrics.shed(Shed.SESSIONS_MAX)
             return http.HTTPStatus.SERVICE_UNAVAILABLE, "This server takes no more connections now.\n"
-        if origin is not None and "*" not in self._origins and origin not in self._origins:
+        if len(origins) > 1:
+            return http.HTTPStatus.BAD_REQUEST, "There is more than one origin.\n"
+        if "*" not in self._origins and not self._origins.issuperset(origins):
             return http.HTTPStatus.FORBIDDEN, "This origin is not allowed.\n"
         return None
 
@@ -121,6 +127,10 @@ class Edge:
     def closed(self, code: int) -> None:
         """We closed one with this code."""
         self._services.metrics.socket_closed(code)
+
+    def shed(self, reason: Shed) -> None:
+        """A connection was shed for passing a bound."""
+        self._services.metrics.shed(reason)
 
     async def _beat(self) -> None:
         pause_s = self.config.heartbeat_ms / 1000 / BEATS
@@ -137,6 +147,7 @@ class Edge:
             connection.close(CloseCode.TOKEN_EXPIRED, "the token has expired")
         elif connection.heard:
             connection.heard = connection.pinged = False
+            connection.idle_frames = 0
         elif connection.pinged:
             connection.close(CloseCode.HEARTBEAT, "nothing heard")
             connection.abort()

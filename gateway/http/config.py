@@ -12,6 +12,10 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     Attributes:
         body_bytes_max: the largest body that is read; one byte more is answered with 413.
+        connections_max: connections of one gateway that are no WebSockets (yet); one more is answered with 503.
+        head_bytes_max: a longer head of a request is answered with 431.
+        head_ms_max: a head must be there by then, counted from its connection's accept or its own first byte.
+        body_ms_max: a body must be there by then, counted from the end of its head.
         page_entries_max: entries on one page of a list; a larger `limit` gives this many.
         ready_timeout_ms: how long each server may take to answer for `/readyz`.
         retry_after_ms: what a client is told to wait when we cannot answer now.
@@ -23,6 +27,10 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     body_bytes_max: Annotated[int, Meta(ge=256, le=2**24)] = 65_536
+    connections_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    head_bytes_max: Annotated[int, Meta(ge=1_024, le=2**20)] = 32_768
+    head_ms_max: _Millis = 10_000
+    body_ms_max: _Millis = 30_000
     page_entries_max: Annotated[int, Meta(ge=1, le=1_000)] = 200
     ready_timeout_ms: _Millis = 2_000
     retry_after_ms: _Millis = 1_000

@@ -46,11 +46,15 @@ class App(Protocol):
 
     Attributes:
         asgi: the HTTP half.
+        http_protocol_class: holds a connection from its accept on.
         ws_protocol_class: takes over a connection that asks for a WebSocket, as uvicorn hands it over.
     """
 
     @property
     def asgi(self) -> Any: ...
+
+    @property
+    def http_protocol_class(self) -> Callable[..., Any]: ...
 
     @property
     def ws_protocol_class(self) -> Callable[..., Any]: ...
@@ -135,7 +139,7 @@ async def _answer(app: App, listening: socket.socket, config: Config, asked: asy
         uvicorn.Config(
             app.asgi,
             ws=cast("type[asyncio.Protocol]", app.ws_protocol_class),
-            http="httptools",
+            http=cast("type[asyncio.Protocol]", app.http_protocol_class),
             loop="none",
             lifespan="off",
             access_log=False,

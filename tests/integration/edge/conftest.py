@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.gateways import Gateway, running_gateway
+from tests.integration.edge.raw import Raws
 
 
 @pytest.fixture
@@ -13,3 +14,11 @@ async def gateway(valkey_url: str, database_url: str) -> AsyncIterator[Gateway]:
     async with running_gateway(valkey_url, database_url) as running:
         await running.make_room()
         yield running
+
+
+@pytest.fixture
+async def raws(gateway: Gateway) -> AsyncIterator[Raws]:
+    """Opens raw connections to the gateway."""
+    opened = Raws(gateway.port)
+    yield opened
+    await opened.close()

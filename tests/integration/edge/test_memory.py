@@ -6,7 +6,7 @@ from collections import Counter
 from tests.gateways import Gateway
 from tests.waiting import until
 
-LEFTOVERS = ("HttpToolsProtocol", "HttpRequestParser", "_Handshake", "Protocol")
+LEFTOVERS = ("Arrival", "HttpRequestParser", "_Handshake", "Protocol")
 
 
 async def test_silent_connections_hold_no_parser(gateway: Gateway) -> None:
