@@ -8,6 +8,7 @@ import contextlib
 import json
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -17,6 +18,10 @@ from ledger.ids import format_id, new_id
 from tests.serving import Serve
 from tests.waiting import back_off, until
 
+SENDERS: Final = 6
+COINS: Final = 100_000
+BEFORE_GIFTS: Final = 300
+AFTER_GIFTS: Final = 300
 PRICE_COINS: Final = 1
 REPLY_S_MAX: Final = 4.0
 SETTLE_S_MAX: Final = 60.0
@@ -30,6 +35,7 @@ class Sender:
         self.user = user
         self.accepted: set[str] = set()
         self.replays = 0
+        self.broken = 0
         self.last_balance: int | None = None
         self._serve = serve
         self._token = serve.signer.token(user, "viewer")
@@ -48,6 +54,7 @@ class Sender:
             try:
                 reply = await self._ask(gift_id)
             except _BROKEN:
+                self.broken += 1
                 await self._drop()
                 continue
             if reply["type"] == "accepted":
@@ -127,6 +134,50 @@ class Overlay:
         elif message["type"] == "events":
             self.seen.update(event["id"] for event in message["events"] if "id" in event)
             self._position = {"epoch": message["epoch"], "seq": message["seq"]}
+
+
+async def send_through(serve: Serve, disturb: Callable[[Sequence[Sender]], Awaitable[None]]) -> None:
+    """Send gifts before, while and after something goes wrong; each accepted one is paid and shown once."""
+    _grant_all(serve)
+    senders = [Sender(serve, f"sender{number}") for number in range(SENDERS)]
+    overlay = Overlay(serve, "demo-creator")
+    await overlay.until_watching()
+    stop = asyncio.Event()
+    sending = asyncio.gather(*(sender.send_until(stop) for sender in senders))
+    try:
+        await until(lambda: sending.done() or accepted_by(senders) >= BEFORE_GIFTS, SETTLE_S_MAX)
+        await disturb(senders)
+        enough = accepted_by(senders) + AFTER_GIFTS
+        await until(lambda: sending.done() or accepted_by(senders) >= enough, SETTLE_S_MAX)
+    finally:
+        stop.set()
+        await sending
+    accepted = set().union(*(sender.accepted for sender in senders))
+    await overlay.until_seen(accepted)
+    await overlay.close()
+    assert overlay.gaps == 0
+    assert set(overlay.seen) == accepted, f"missing {len(accepted - set(overlay.seen))}"
+    assert [gift_id for gift_id, times in overlay.seen.items() if times != 1] == []
+    for sender in senders:
+        with serve.client(sender.user, "viewer") as viewer:
+            balance = viewer.get("/v1/wallet").raise_for_status().json()["balance_coins"]
+        assert balance == COINS - PRICE_COINS * len(sender.accepted)
+    with serve.client("demo-creator", "creator") as creator:
+        earnings = creator.get("/v1/creators/me/earnings").raise_for_status().json()
+    assert earnings["live_diamonds"] == 50 * PRICE_COINS * len(accepted)
+
+
+def accepted_by(senders: Sequence[Sender]) -> int:
+    """How many gifts were accepted so far."""
+    return sum(len(sender.accepted) for sender in senders)
+
+
+def _grant_all(serve: Serve) -> None:
+    with serve.client("op", "operator") as operator:
+        for number in range(SENDERS):
+            grant_id = format_id(new_id(int(time.time() * 1000)))
+            body = {"id": grant_id, "user": f"sender{number}", "coins": COINS, "reason": "test"}
+            operator.post("/v1/admin/grants", json=body).raise_for_status()
 
 
 async def greeted(serve: Serve, token: str) -> ClientConnection:
