@@ -221,6 +221,23 @@ async def test_amounts_at_the_bound(ledger: Ledger) -> None:
     assert await ledger.balance("ann") == AMOUNT_MAX - 1
 
 
+@pytest.mark.parametrize("part", ["creator_diamonds", "commission_diamonds"])
+async def test_sums_of_a_partition_at_the_bound(ledger: Ledger, part: str) -> None:
+    """What all creators, or the platform, earned in a partition stays exact: a gift over the bound is refused."""
+    await ledger.credit(grant("ann", AMOUNT_MAX))
+    coins = AMOUNT_MAX // 150
+    orders = [
+        msgspec.structs.replace(
+            gift_order("ann", coins, creator=creator),
+            **{"creator_diamonds": 0, "commission_diamonds": 0, part: coins * 100},
+        )
+        for creator in ("cora", "cleo")
+    ]
+    first, second = [await ledger.give(order) for order in orders]
+    assert isinstance(first, GiftAccepted)
+    assert second == GiftRefused(Refusal.AMOUNT_OVERFLOW, AMOUNT_MAX - coins)
+
+
 async def test_scripts_forgotten_by_the_server(ledger: Ledger) -> None:
     """After SCRIPT FLUSH the next call loads its script again."""
     await ledger.credit(grant("ann", 2))
