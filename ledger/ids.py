@@ -13,9 +13,9 @@ def parse_id(text: str) -> bytes:
     Raises:
         ValueError: not a UUID, or not of version 7.
     """
-    if len(text) != TEXT_LENGTH or text[14] != "7" or not text[8] == text[13] == text[18] == text[23] == "-":
+    if len(text) != TEXT_LENGTH or text[14] != "7" or text[8:24:5] != "----":
         raise ValueError(f"not a UUIDv7: {text}")
-    parsed = bytes.fromhex(text[:8] + text[9:13] + text[14:18] + text[19:23] + text[24:])
+    parsed = bytes.fromhex(text.replace("-", ""))
     if len(parsed) != ID_BYTES or parsed[8] & 0xC0 != 0x80:
         raise ValueError(f"not a UUIDv7: {text}")
     return parsed
