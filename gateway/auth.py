@@ -1,17 +1,20 @@
 """Tokens: who a request or a connection is from. JWTs signed with the deployment's one key; the algorithm is pinned.
 
 A token is verified once, at `hello` or at the start of a request. Claims: `sub` the user, `role`, `name` to be shown,
-`level`, `room` where the token is for one room only, `jti` to take it back, `iat`, `exp`.
+`level`, `room` where the token is for one room only, `country` of a buyer where the platform knows it better than the
+buyer says, `jti` to take it back, `iat`, `exp`.
 """
 
 import secrets
 import time
-from typing import Final
+from typing import Annotated, Final
 
 import jwt
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from gateway.shown import shown
+from gateway.wire.http.words import Country
 from gateway.wire.messages import Name, Role
 
 ALGORITHM: Final = "HS256"
@@ -38,6 +41,7 @@ class Identity(Struct, frozen=True):
         level: the gifter's level that the platform vouches for.
         room: the only room the token is good for; None for any.
         expires_ms: end of the token's time.
+        country: of the buyer (ISO 3166-1 alpha-2), which then counts and not what the client says; None if not known.
         jti: names the token, so that it can be taken back; empty when it has none.
     """
 
@@ -48,6 +52,10 @@ class Identity(Struct, frozen=True):
     room: str | None = None
     expires_ms: int = 0
     jti: str = ""
+    country: str | None = None
+
+
+Jti = Annotated[str, Meta(pattern="^[ -~]*$")]
 
 
 class _Claims(Struct):
@@ -57,7 +65,8 @@ class _Claims(Struct):
     name: str = ""
     level: int = 0
     room: Name | None = None
-    jti: str = ""
+    country: Country | None = None
+    jti: Jti = ""
 
 
 class Tokens:
@@ -74,12 +83,13 @@ class Tokens:
         name: str | None = None,
         room: str | None = None,
         level: int = 0,
+        country: str | None = None,
         ttl_s: int = 3600,
     ) -> str:
         """A token that is good for `ttl_s` seconds (1 to TTL_S_MAX).
 
         Raises:
-            ValueError: the user's or room's name, the level or the time is out of range.
+            ValueError: the user's or room's name, the level, the country or the time is out of range.
         """
         if not 1 <= ttl_s <= TTL_S_MAX:
             raise ValueError(f"a token lasts 1 to {TTL_S_MAX} seconds, not {ttl_s}")
@@ -95,6 +105,8 @@ class Tokens:
         }
         if room is not None:
             claims["room"] = room
+        if country is not None:
+            claims["country"] = country
         try:
             msgspec.convert(claims, _Claims)
         except msgspec.ValidationError as exc:
@@ -115,14 +127,15 @@ class Tokens:
             claims = msgspec.convert(raw, _Claims)
         except jwt.ExpiredSignatureError as exc:
             raise TokenExpired("the token has expired") from exc
-        except (jwt.InvalidTokenError, msgspec.ValidationError) as exc:
+        except (jwt.InvalidTokenError, msgspec.ValidationError, UnicodeEncodeError) as exc:
             raise BadToken(f"the token is not valid: {exc}") from exc
         return Identity(
             user=claims.sub,
             role=claims.role,
-            name=(claims.name or claims.sub)[:NAME_LENGTH_MAX],
+            name=shown(claims.name, NAME_LENGTH_MAX) or claims.sub[:NAME_LENGTH_MAX],
             level=min(max(claims.level, 0), LEVEL_MAX),
             room=claims.room,
             expires_ms=claims.exp * 1000,
             jti=claims.jti[:64],
+            country=claims.country,
         )

@@ -15,8 +15,9 @@ from gateway.auth import Identity
 from gateway.places import room_place, video_place
 from gateway.replies import refused, refused_by_ledger
 from gateway.room.facts import GiftDetails, encode_details
+from gateway.shown import shown
 from gateway.wire.codes import Code
-from gateway.wire.messages import Accepted, ComboCount, Refused, SendGift
+from gateway.wire.messages import MESSAGE_LENGTH_MAX, Accepted, ComboCount, Refused, SendGift
 from ledger.commission import split
 from ledger.directory import Place
 from ledger.ids import format_id, id_time_ms, parse_id
@@ -98,8 +99,15 @@ class GiftDesk:
             commission_diamonds=commission_diamonds,
             combo_key=f"{place.place}|{gift.id}|{'a' if command.anonymous else 'n'}" if combo else "",
             combo_window_ms=self.combo_window_ms if combo else 0,
-            details=encode_details(GiftDetails(identity.name, identity.level, command.anonymous, command.message)),
+            details=encode_details(
+                GiftDetails(identity.name, identity.level, command.anonymous, shown_message(command.message))
+            ),
         )
+
+
+def shown_message(message: str | None) -> str | None:
+    """A gift's message as everybody in the room may see it; None when nothing of it can be seen."""
+    return None if message is None else shown(message, MESSAGE_LENGTH_MAX) or None
 
 
 def place_name(command: SendGift) -> str | Refused:

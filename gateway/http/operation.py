@@ -30,6 +30,8 @@ from ledger.errors import LedgerError, LedgerUnavailable
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 JSON: Final = "application/json"
+EVERYBODY: Final = frozenset(typing.get_args(Role))
+"""Every role there is."""
 _GIVEN: Final = frozenset({"services", "caller", "body", "query", "raw", "headers"})
 _log = structlog.get_logger()
 

@@ -1,10 +1,12 @@
 """Who earns, and what the platform keeps of it."""
 
+from gateway.auth import NAME_LENGTH_MAX
 from gateway.http.creator.share import creator_answer
 from gateway.http.operation import declare
 from gateway.http.paging import TextPage, cut, wanted
 from gateway.http.problems import Problem
 from gateway.services import Services
+from gateway.shown import shown
 from gateway.wire.codes import Code
 from gateway.wire.http.admin import Creator, CreatorBody, Creators
 from gateway.wire.messages import Name
@@ -29,8 +31,9 @@ async def read_creator(services: Services, creator: Name) -> Creator:
 
 async def put_creator(services: Services, creator: Name, body: CreatorBody) -> Creator:
     """Make a creator, or replace what is known of one. Gifts given before keep the split they had."""
+    name = shown(body.name, NAME_LENGTH_MAX) or creator
     stored = await services.office.directory.put_creator(
-        creator, name=body.name, country=body.country, plan=body.plan, commission_bp=body.commission_bp
+        creator, name=name, country=body.country, plan=body.plan, commission_bp=body.commission_bp
     )
     return creator_answer(stored, services.config.ledger)
 

@@ -7,8 +7,10 @@ from gateway.http.public.rooms import find_room, room_name
 from gateway.places import room_place
 from gateway.room.facts import ROOM_PLACE
 from gateway.services import Services
+from gateway.shown import shown
 from gateway.wire.codes import Code
 from gateway.wire.http.admin import AdminRoom, AdminRooms, RoomBody
+from gateway.wire.http.words import TITLE_LENGTH_MAX
 from gateway.wire.messages import Name
 from ledger.directory import Place
 from ledger.errors import NotFound
@@ -30,8 +32,9 @@ async def read_admin_room(services: Services, room: Name) -> AdminRoom:
 
 async def put_room(services: Services, room: Name, body: RoomBody) -> AdminRoom:
     """Make a room, or give it to this creator: gifts can be sent in it from now on."""
+    title = None if body.title is None else shown(body.title, TITLE_LENGTH_MAX)
     try:
-        place = await services.office.directory.put_place(room_place(room), creator=body.creator, title=body.title)
+        place = await services.office.directory.put_place(room_place(room), creator=body.creator, title=title)
     except NotFound:
         raise Problem(Code.UNPROCESSABLE, "There is no such creator.", field="$.creator") from None
     services.places.forget(place.place)

@@ -3,7 +3,8 @@
 import time
 from typing import Final
 
-from gateway.auth import Identity
+from gateway.auth import NAME_LENGTH_MAX, Identity
+from gateway.gifts import shown_message
 from gateway.http.creator.share import share_of
 from gateway.http.operation import declare
 from gateway.http.problems import Problem
@@ -11,8 +12,10 @@ from gateway.http.public.rooms import check_owner, find_room, viewers_of
 from gateway.places import room_place
 from gateway.room.facts import GiftFact
 from gateway.services import Services
+from gateway.shown import shown
 from gateway.wire.codes import Code
 from gateway.wire.http.creator import OwnRoom, OwnRoomBody, TrialGift, TrialGiftBody
+from gateway.wire.http.words import TITLE_LENGTH_MAX
 from gateway.wire.messages import Name, RoomState
 from ledger.directory import Place
 
@@ -27,7 +30,8 @@ async def read_own_room(services: Services, caller: Identity, room: Name) -> Own
 async def change_own_room(services: Services, caller: Identity, room: Name, body: OwnRoomBody) -> OwnRoom:
     """Change a room's title."""
     place = await _own(services, caller, room)
-    changed = await services.office.directory.put_place(place.place, creator=place.creator, title=body.title)
+    title = shown(body.title, TITLE_LENGTH_MAX)
+    changed = await services.office.directory.put_place(place.place, creator=place.creator, title=title)
     services.places.forget(changed.place)
     services.rooms.place_changed(changed)
     return await _answer(services, room, changed)
@@ -45,7 +49,7 @@ async def send_trial_gift(services: Services, caller: Identity, room: Name, body
         record=0,
         id=b"",
         sender=TRIAL_SENDER,
-        name=body.name,
+        name=shown(body.name, NAME_LENGTH_MAX) or TRIAL_SENDER,
         level=0,
         anonymous=False,
         to=place.creator,
@@ -54,7 +58,7 @@ async def send_trial_gift(services: Services, caller: Identity, room: Name, body
         count=body.count,
         coins=coins,
         at_ms=int(time.time() * 1000),
-        message=body.message,
+        message=shown_message(body.message),
         test=True,
     )
     await services.broker.test_gift(room, fact)

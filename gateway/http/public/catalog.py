@@ -5,11 +5,12 @@ from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
+from starlette.datastructures import Headers
 
 from catalog.load import Catalog as Loaded
 from catalog.packages import Platform as CatalogPlatform
 from catalog.pricing import Buyer, Offer, offers
-from gateway.http.operation import declare
+from gateway.http.operation import EVERYBODY, declare, identify
 from gateway.services import Services
 from gateway.wire.http.public import Catalog, CatalogGift, CatalogTier, CustomAmounts, PackageOffer, Packages
 from gateway.wire.http.words import Country, Platform
@@ -34,14 +35,18 @@ async def read_catalog(services: Services) -> Catalog:
     return catalog_answer(services.catalog)
 
 
-async def read_packages(services: Services, query: Market) -> Packages:
-    """Tell what coins cost in a country and on a platform."""
+async def read_packages(services: Services, query: Market, headers: Headers) -> Packages:
+    """Tell what coins cost in a country and on a platform. The country of a token, if there is one, counts first."""
     catalog = services.catalog
+    country = query.country
+    authorization = headers.get("authorization")
+    if authorization is not None:
+        country = (await identify(services, authorization, EVERYBODY)).country or country
     web = query.platform == "web"
     return Packages(
-        query.country,
+        country,
         query.platform,
-        [_package(offer) for offer in offers(catalog, buyer_of(query.country, query.platform))],
+        [_package(offer) for offer in offers(catalog, buyer_of(country, query.platform))],
         CustomAmounts(catalog.web.custom_coins_min, catalog.web.custom_coins_max) if web else None,
     )
 

@@ -88,7 +88,8 @@ def purchase_answer(stored: Stored) -> Purchase:
 
 async def _order(services: Services, caller: Identity, body: PurchaseBody) -> PurchaseOrder:
     first_purchase = not await services.office.purchases.bought_before(caller.user)
-    priced = _offer(services, body, first_purchase=first_purchase)
+    country = caller.country or body.country
+    priced = _offer(services, body, country, first_purchase=first_purchase)
     return PurchaseOrder(
         id=parse_id(body.id),
         viewer=ViewerId(caller.user),
@@ -97,17 +98,17 @@ async def _order(services: Services, caller: Identity, body: PurchaseBody) -> Pu
         bonus_coins=priced.bonus_coins,
         price_minor=priced.price_minor,
         currency=priced.currency,
-        country=body.country,
+        country=country,
         platform=body.platform,
         promotion=priced.promotion,
         rail=body.rail,
     )
 
 
-def _offer(services: Services, body: PurchaseBody, *, first_purchase: bool) -> Offer:
+def _offer(services: Services, body: PurchaseBody, country: str | None, *, first_purchase: bool) -> Offer:
     if (body.package == CUSTOM) != (body.coins is not None):
         raise Problem(Code.UNPROCESSABLE, _AMOUNT_NEEDED, field="$.coins")
-    buyer = buyer_of(body.country, body.platform, first_purchase=first_purchase)
+    buyer = buyer_of(country, body.platform, first_purchase=first_purchase)
     if body.coins is not None:
         priced = custom_offer(services.catalog, body.coins, buyer)
         if priced is None:
@@ -120,11 +121,12 @@ def _offer(services: Services, body: PurchaseBody, *, first_purchase: bool) -> O
 
 
 def _same(stored: Stored, caller: Identity, body: PurchaseBody) -> bool:
-    """Whether the body is that of the first time. Prices may have changed since, so they are not compared."""
+    """Whether the body is that of the first time. Prices may have changed since, so they are not compared; nor is the
+    country where the token says it."""
     return (stored.viewer, stored.package, stored.country, stored.platform, stored.rail) == (
         caller.user,
         body.package,
-        body.country,
+        body.country if caller.country is None else stored.country,
         body.platform,
         body.rail,
     ) and body.coins in (None, stored.coins)

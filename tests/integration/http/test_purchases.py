@@ -47,6 +47,20 @@ async def test_purchase_told_twice(api: Api) -> None:
     assert refusal(await api.call("POST", "/v1/purchases", "otto", json=asked)) == Refusal(409, "id_conflict")
 
 
+async def test_country_that_the_platform_vouches_for(api: Api) -> None:
+    """The token's country decides the price, whatever the buyer says; without one the buyer is believed."""
+    token = api.services.tokens.mint("viewer", "vera", country="GB")
+    for query in ({"country": "US"}, {}):
+        packages = (await api.call("GET", "/v1/packages", token=token, params=query)).json()
+        assert (packages["country"], packages["packages"][0]["currency"]) == ("GB", "GBP")
+    assert (await api.get("/v1/packages", country="US"))["packages"][0]["currency"] == "USD"
+    asked = body(country="US")
+    bought = (await api.call("POST", "/v1/purchases", token=token, json=asked)).json()
+    assert (bought["country"], bought["currency"]) == ("GB", "GBP")
+    assert (await api.call("POST", "/v1/purchases", token=token, json=asked | {"country": "DE"})).json() == bought
+    assert refusal(await api.call("GET", "/v1/packages", token="nonsense")) == Refusal(401, "unauthorized")
+
+
 async def test_purchase_begun_at_once_by_two(api: Api) -> None:
     """Two requests with one id that cross make one purchase."""
     asked = body()

@@ -1,9 +1,11 @@
 """Tokens say who somebody is, or are refused."""
 
+import base64
+
 import jwt
 import pytest
 
-from gateway.auth import BadToken, TokenExpired, Tokens
+from gateway.auth import NAME_LENGTH_MAX, BadToken, TokenExpired, Tokens
 from loadtest.tokens import TokenSigner
 
 KEY = "k" * 40
@@ -27,6 +29,33 @@ def test_token_of_the_load_generator_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("Ada\x00\x1b[2J", "Ada[2J"),
+        ("\u202eada", "ada"),
+        ("x" * 10_000, "x" * NAME_LENGTH_MAX),
+        ("\ud800", "ada"),
+        ("\u200b\u3164", "ada"),
+        ("", "ada"),
+    ],
+    ids=["control", "bidi", "long", "surrogate", "invisible", "empty"],
+)
+def test_name_that_must_not_be_shown(name: str, seen: str) -> None:
+    """What would disturb others is left out of it; where nothing is left, the id is shown."""
+    claims = {"sub": "ada", "role": "viewer", "exp": 2**33, "name": name}
+    assert Tokens(KEY).verify(jwt.encode(claims, KEY, algorithm="HS256")).name == seen
+
+
+def test_country_of_a_token() -> None:
+    """It comes out as it was put in; most tokens have none."""
+    tokens = Tokens(KEY)
+    assert tokens.verify(tokens.mint("viewer", "ada", country="DE")).country == "DE"
+    assert tokens.verify(tokens.mint("viewer", "ada")).country is None
+    with pytest.raises(ValueError, match="country"):
+        tokens.mint("viewer", "ada", country="Germany")
+
+
+@pytest.mark.parametrize(
     "claims",
     [
         {"sub": "ada", "role": "viewer"},
@@ -34,8 +63,10 @@ def test_token_of_the_load_generator_is_understood() -> None:
         {"sub": "ada", "role": "king", "exp": 2**33},
         {"sub": "a b", "role": "viewer", "exp": 2**33},
         {"sub": "ada", "role": "viewer", "exp": 2**33, "room": "../etc"},
+        {"sub": "ada", "role": "viewer", "exp": 2**33, "country": "de"},
+        {"sub": "ada", "role": "viewer", "exp": 2**33, "jti": "\ud800"},
     ],
-    ids=["no end", "nobody", "unknown role", "bad name", "bad room"],
+    ids=["no end", "nobody", "unknown role", "bad name", "bad room", "bad country", "odd jti"],
 )
 def test_token_with_wrong_claims_is_refused(claims: dict[str, str | int]) -> None:
     """A signature of ours is not enough."""
@@ -52,6 +83,8 @@ def test_token_of_another_key_or_algorithm_is_refused() -> None:
         jwt.encode(claims, None, algorithm="none"),
         "",
         "not.a.token",
+        "\ud800.a.b",
+        base64.urlsafe_b64encode(b"[" * 2_500).decode().rstrip("=") + ".e30.eA",
     ):
         with pytest.raises(BadToken):
             Tokens(KEY).verify(token)
