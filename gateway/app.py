@@ -1,5 +1,6 @@
 """The composition root of a gateway: the only place that builds its parts and knows the order of start and stop."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
@@ -134,6 +135,7 @@ def _put_together(
         now_ms=now_ms,
         spawn=tasks.spawn,
         revoked=revocations.is_revoked,
+        revoked_among=revocations.revoked_among,
     )
     services = Services(
         config=config,
@@ -148,6 +150,7 @@ def _put_together(
         revocations=revocations,
         metrics=metrics,
         edge=Edge(config.edge, sessions),
+        auditing=asyncio.Lock(),
         sandbox=sandbox,
     )
     return App(services, wallets, tasks)

@@ -5,7 +5,7 @@ key of its own says that one was revoked, and both end with the token's time, so
 """
 
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +18,8 @@ from ledger.errors import LedgerUnavailable
 from ledger.redis_client import connect
 
 CONNECTIONS_MAX: Final = 4
+ASKED_MAX: Final = 500
+"""Tokens that one round trip asks about."""
 _REVOKED: Final = "gateway:revoked:"
 _MADE: Final = "gateway:overlay_tokens:"
 
@@ -94,6 +96,18 @@ class Revocations:
     async def is_revoked(self, jti: str) -> bool:
         """Whether a token was taken back. A token without a name cannot be."""
         return bool(jti) and bool(await _answered(self._redis.exists(_REVOKED + jti)))
+
+    async def revoked_among(self, jtis: Sequence[str]) -> set[str]:
+        """Those of these tokens that were taken back. One round trip for each `ASKED_MAX` of them."""
+        found: set[str] = set()
+        for start in range(0, len(jtis), ASKED_MAX):
+            part = jtis[start : start + ASKED_MAX]
+            pipeline = self._redis.pipeline(transaction=False)
+            for jti in part:
+                pipeline.exists(_REVOKED + jti)
+            answers = await _answered(pipeline.execute())
+            found.update(jti for jti, there in zip(part, answers, strict=True) if there)
+        return found
 
     async def close(self) -> None:
         """Let go of the server."""

@@ -1,5 +1,7 @@
 """What a gateway process consists of, as one value: built in `gateway.app`, handed to the edge and to HTTP."""
 
+import asyncio
+
 from msgspec import Struct
 
 from catalog.load import Catalog
@@ -21,6 +23,7 @@ class Services(Struct, frozen=True):
     """The parts, each with its own contract.
 
     Attributes:
+        auditing: held while an audit of this process runs.
         sandbox: the provider side of the demo's payment rail; None outside the demo.
     """
 
@@ -36,4 +39,5 @@ class Services(Struct, frozen=True):
     revocations: Revocations
     metrics: Metrics
     edge: Edge
+    auditing: asyncio.Lock
     sandbox: SandboxRail | None

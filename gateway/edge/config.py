@@ -15,6 +15,8 @@ class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         sessions_max: connections of one gateway process; one more is refused with HTTP 503.
         hello_ms_max: a connection that has not said hello by then is closed.
         heartbeat_ms: a connection that is silent this long is pinged, and closed after as long again.
+        revocation_ms: how often it is asked whether the tokens of open connections were taken back; such a connection
+            is closed no later than so long after, and the time of one answer.
         message_bytes_max: a longer client message closes the connection (1009).
         rooms_per_session_max: rooms that one connection may be in.
         commands_per_s_max: commands of one connection a second, over a longer time.
@@ -34,6 +36,7 @@ class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sessions_max: _Count = 50_000
     hello_ms_max: _Millis = 5_000
     heartbeat_ms: _Millis = 20_000
+    revocation_ms: _Millis = 5_000
     message_bytes_max: Annotated[int, Meta(ge=1024, le=16 * 1024)] = 16 * 1024
     rooms_per_session_max: Annotated[int, Meta(ge=1, le=1000)] = 16
     commands_per_s_max: Annotated[int, Meta(ge=1, le=100_000)] = 200

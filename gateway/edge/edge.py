@@ -10,15 +10,21 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import structlog
+
 from gateway.edge.config import EdgeConfig
 from gateway.edge.connection import PATH, Connection
 from gateway.edge.session import Session, SessionServices
 from gateway.metrics import Shed
+from gateway.tasks import end_all
 from gateway.wire.codes import CloseCode
+from ledger.errors import LedgerUnavailable
 
 BEATS: Final = 40
-"""The heartbeat looks at one part in so many of the connections at a time, so that pings do not come in bursts."""
+"""The heartbeat, like the look-out for revoked tokens, takes one part in so many of the connections at a
+time, so that neither comes in bursts."""
 DRAIN_STEP_S: Final = 0.02
+_log = structlog.get_logger()
 
 
 class Edge:
@@ -37,7 +43,7 @@ class Edge:
         self._next_part = 0
         self._part_of: dict[Connection, int] = {}
         self._origins = frozenset(config.origins.split())
-        self._heart: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._draining = False
         self._empty = asyncio.Event()
 
@@ -46,8 +52,11 @@ class Edge:
         return Connection(self)
 
     def start(self) -> None:
-        """Begin the heartbeat."""
-        self._heart = asyncio.create_task(self._beat(), name="heartbeat")
+        """Begin the heartbeat, and to look after tokens that were taken back."""
+        self._tasks = [
+            asyncio.create_task(self._beat(), name="heartbeat"),
+            asyncio.create_task(self._watch_tokens(), name="revoked-tokens"),
+        ]
 
     async def drain(self, hint: Callable[[Session], None]) -> None:
         """Send everybody elsewhere, a part at a time.
@@ -68,9 +77,7 @@ class Edge:
 
     async def stop(self) -> None:
         """Let go of whoever is left."""
-        if self._heart is not None:
-            self._heart.cancel()
-            await asyncio.gather(self._heart, return_exceptions=True)
+        await end_all(self._tasks)
         for connection in list(self._part_of):
             connection.abort()
 
@@ -140,6 +147,26 @@ class Edge:
                 now_ms = self._services.now_ms()
                 for connection in list(part):
                     self._look_at(connection, now_ms)
+
+    async def _watch_tokens(self) -> None:
+        """Ask again and again, a part of the connections at a time: nothing that is published can be missed then."""
+        pause_s = self.config.revocation_ms / 1000 / BEATS
+        while True:
+            for part in self._parts:
+                await asyncio.sleep(pause_s)
+                held = {c: jti for c in part if c.session is not None and (jti := c.session.revocable)}
+                if held:
+                    await self._close_revoked(held)
+
+    async def _close_revoked(self, held: dict[Connection, str]) -> None:
+        try:
+            revoked = await self._services.revoked_among(list(set(held.values())))
+        except LedgerUnavailable as exc:
+            _log.warning("revoked_tokens_not_asked", error=str(exc))
+            return
+        for connection, jti in held.items():
+            if jti in revoked:
+                connection.close(CloseCode.BAD_TOKEN, "the token was taken back")
 
     def _look_at(self, connection: Connection, now_ms: int) -> None:
         session = connection.session

@@ -5,7 +5,7 @@ to tasks that `SessionServices` owns, and comes back through a method of the ses
 """
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -61,6 +61,7 @@ class SessionServices(Struct, frozen=True):
     Attributes:
         spawn: runs a coroutine as a task that somebody owns; what it raises is logged there.
         revoked: whether a token has been taken back.
+        revoked_among: those of some tokens that have been.
     """
 
     tokens: Tokens
@@ -72,6 +73,7 @@ class SessionServices(Struct, frozen=True):
     now_ms: Callable[[], int]
     spawn: Callable[[Coroutine[None, None, None]], None]
     revoked: Callable[[str], Coroutine[None, None, bool]]
+    revoked_among: Callable[[Sequence[str]], Coroutine[None, None, set[str]]]
     metrics: Metrics
 
 
@@ -124,6 +126,11 @@ class Session:
         if identity is None or identity.role == "viewer":
             return False
         return identity.role == "operator" or identity.user == creator
+
+    @property
+    def revocable(self) -> str:
+        """What its token is taken back by; empty for a viewer's, which nobody takes back, and before the hello."""
+        return "" if self.identity is None or self.identity.role == "viewer" else self.identity.jti
 
     def expired(self, now_ms: int) -> bool:
         """Whether its token's time is over."""

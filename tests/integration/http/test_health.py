@@ -1,5 +1,6 @@
 """Whether a gateway says truly how it is, and counts what it did."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,13 @@ async def test_audit(api: Api) -> None:
     assert [found for found in report["invariants"] if found["id"] != "I5" and not found["ok"]] == []
     assert sum(found["checked"] for found in report["invariants"]) > 0
     assert set(report["units"]) >= {"coins", "diamonds"}
+
+
+async def test_audits_asked_for_at_once(api: Api) -> None:
+    """One runs; the others are told when to come back, and then it is their turn."""
+    answers = await asyncio.gather(*(api.call("GET", "/v1/admin/audit", "olga", "operator") for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 429, 429]
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refusal(refused) == Refusal(429, "rate_limited")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert (await api.call("GET", "/v1/admin/audit", "olga", "operator")).status_code == 200
