@@ -59,6 +59,17 @@ class Valkey:
         """Ask it to end, and wait."""
         self._end(signal.SIGTERM)
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It stands still meanwhile: connections stay open, and nothing answers."""
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)

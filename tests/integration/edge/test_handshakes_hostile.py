@@ -45,7 +45,7 @@ CASES: dict[str, tuple[bytes, int]] = {
     "http_1_0": (head(*UPGRADE_LINES, request="GET /v1/ws HTTP/1.0"), 505),
     "other_path": (head(*UPGRADE_LINES, request="GET /v1/other HTTP/1.1"), 404),
     "path_that_is_no_url": (head(*UPGRADE_LINES, request="GET //[ HTTP/1.1"), 404),
-    "two_origins": (head(*UPGRADE_LINES, "Origin: https://a.test", "Origin: https://b.test"), 400),
+    "two_origins": (head(*UPGRADE_LINES, "Origin: https://example.org", "Origin: https://example.com"), 400),
     "two_upgrades": (head(*UPGRADE_LINES, "Upgrade: h2c"), 404),
     "bad_protocol_list": (head(*UPGRADE_LINES, "Sec-WebSocket-Protocol: ,;=,"), 400),
     "bad_header_name": (head(*UPGRADE_LINES, "Bad Name: 1"), 400),
