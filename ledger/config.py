@@ -77,7 +77,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     journal_records_max: _Count = 1_000_000
     flush_entries_max: _Count = 64
     flush_records_max: _Count = 5_000
-    flush_interval_ms: _Millis = 50
+    flush_interval_ms: _Millis = 200
     flush_retry_ms_max: _Millis = 5_000
     trim_interval_ms: _Millis = 1_000
     credit_ids_kept_ms: _Millis = 3_600_000
