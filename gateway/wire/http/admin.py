@@ -1,15 +1,20 @@
 """Bodies and answers of an operator: grants, creators, rooms, catalogue, withdrawals, audit."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from gateway.wire.http.public import Catalog
 from gateway.wire.http.viewer import Purchase, WalletEntry
-from gateway.wire.http.words import BasisPoints, Coins, Country, Title, Word
+from gateway.wire.http.words import BasisPoints, Country, Title, Word
 from gateway.wire.messages import Amount, Id, Name, TimeMs
 
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+GRANT_COINS_MAX: Final = 10**12
+"""Some zeros too many must not fill what a partition can count in all: no purchase would come in there any more."""
+GrantedCoins = Annotated[int, Meta(ge=1, le=GRANT_COINS_MAX)]
 
 
 class GrantBody(Struct, frozen=True):
@@ -21,7 +26,7 @@ class GrantBody(Struct, frozen=True):
 
     id: Id
     user: Name
-    coins: Coins
+    coins: GrantedCoins
     reason: Reason
 
 

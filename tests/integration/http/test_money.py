@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.wire.http.admin import GRANT_COINS_MAX
 from tests.integration.http.api import CREATOR, OPERATOR, Api, Refusal, fresh_id, refusal
 from tests.integration.http.conftest import PAGE_ENTRIES_MAX
 
@@ -16,6 +17,13 @@ async def test_grant_told_twice(api: Api) -> None:
     other = await api.call("POST", "/v1/admin/grants", OPERATOR, "operator", json=body | {"coins": 51})
     assert refusal(other) == Refusal(409, "id_conflict")
     assert (await api.get("/v1/wallet", "vera"))["balance_coins"] == 50
+
+
+async def test_grant_of_the_most_coins(api: Api) -> None:
+    """The largest grant leaves room in its partition for everybody else's coins."""
+    await api.grant("vera", GRANT_COINS_MAX)
+    await api.grant("vera", 1)
+    assert (await api.get("/v1/wallet", "vera"))["balance_coins"] == GRANT_COINS_MAX + 1
 
 
 async def test_gift_told_twice(api: Api) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import jwt
 import pytest
 
+from gateway.wire.http.admin import GRANT_COINS_MAX
 from gateway.wire.messages import Role
 from tests.integration.http.api import OPERATOR, Api, Refusal, fresh_id, refusal
 from tests.integration.http.conftest import BODY_BYTES_MAX, KEY
@@ -92,7 +93,7 @@ async def test_grant_without_an_id(api: Api) -> None:
         ({"coins": 0}, "$.coins"),
         ({"coins": "5"}, "$.coins"),
         ({"coins": 5.5}, "$.coins"),
-        ({"coins": 2**53}, "$.coins"),
+        ({"coins": GRANT_COINS_MAX + 1}, "$.coins"),
         ({"user": "nobody here"}, "$.user"),
         ({"reason": ""}, "$.reason"),
     ],
