@@ -150,8 +150,12 @@ class Batcher:
         for group, judged in zip(batch, outcomes, strict=True):
             self._release(group, len(judged))
             told += len(judged)
-            for (_, tell), outcome in zip(group, judged, strict=False):
-                tell(outcome)
+            for (gift, tell), outcome in zip(group, judged, strict=False):
+                try:
+                    tell(outcome)
+                except Exception:  # noqa: BLE001
+                    # The task's top for what others gave us to call: one who fails must not silence all the others.
+                    _log.exception("outcome_not_told", gift=gift.order.id.hex())
         self.stats.commits += 1
         self.stats.gifts += told
         self._adapt(sum(map(len, batch)), told)

@@ -8,7 +8,7 @@ import pytest
 
 from ledger.config import LedgerConfig
 from ledger.ids import new_id
-from ledger.model import GiftAccepted, GiftOrder, GiftOutcome, Refusal
+from ledger.model import GiftAccepted, GiftOrder, GiftOutcome, GiftRefused, Refusal
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.servers import Valkey, running_valkey
@@ -101,6 +101,44 @@ async def test_kill_with_two_commits_in_flight_keeps_each_viewers_order(tmp_path
         spent = sum(range(1, EACH + 1))
         assert {await ledger.balance(f"viewer{n}") for n in range(VIEWERS)} == {COINS - spent}
         await ledger.stop()
+
+
+async def test_callback_that_fails_silences_nobody_else(valkey_url: str) -> None:
+    """Gifts beside it and after it are told, in its partition and in others, and the batcher ends when asked to."""
+    ledger = open_ledger(LedgerConfig(redis_url=valkey_url, partitions=2))
+    await ledger.start()
+    for n in range(VIEWERS):
+        await ledger.credit(grant(f"viewer{n}", COINS))
+
+    def fails(_: GiftOutcome) -> None:
+        raise ZeroDivisionError
+
+    for n in range(VIEWERS):
+        ledger.submit(gift_order(f"viewer{n}", 1), fails)
+    told = await give_all(ledger, [gift_order(f"viewer{n}", 1) for n in range(VIEWERS)])
+    assert all(isinstance(outcome, GiftAccepted) for _, outcome in told)
+    await ledger.stop()
+
+
+async def test_stop_with_commits_in_flight_tells_everyone(valkey_url: str) -> None:
+    """What was submitted before the stop is paid and told; what comes after is refused and costs nothing."""
+    ledger = open_ledger(LedgerConfig(redis_url=valkey_url))
+    await ledger.start()
+    for n in range(VIEWERS):
+        await ledger.credit(grant(f"viewer{n}", COINS))
+    before: list[GiftOutcome] = []
+    after: list[GiftOutcome] = []
+    for order in crowd_orders():
+        ledger.submit(order, before.append)
+    stopping = asyncio.create_task(ledger.batcher.stop())
+    await asyncio.sleep(0)
+    ledger.submit(gift_order("viewer0", 1), after.append)
+    await stopping
+    assert len(before) == VIEWERS * EACH
+    assert all(isinstance(outcome, GiftAccepted) for outcome in before)
+    assert [outcome.refusal for outcome in after if isinstance(outcome, GiftRefused)] == [Refusal.OVERLOADED]
+    assert await ledger.balance("viewer0") == COINS - sum(range(1, EACH + 1))
+    await ledger.redis.aclose()
 
 
 async def test_same_id_several_times_in_one_commit(valkey_url: str) -> None:
