@@ -52,6 +52,8 @@ class Shed(enum.StrEnum):
     """An HTTP connection came when the process held all that it may."""
     HEAD_TOO_LARGE = "head_too_large"
     """The head of a request was over its bound."""
+    NOT_HTTP = "not_http"
+    """What came on a new connection is no HTTP."""
     REQUEST_LATE = "request_late"
     """The head or the body of a request was not there in time."""
     AUDIT_RUNS = "audit_runs"

@@ -5,6 +5,7 @@ socket for ever, and a head of any size is kept. Answers here are plain text: it
 """
 
 import asyncio
+import logging
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,6 +16,10 @@ from gateway.metrics import Metrics, Shed
 
 LINGER_S: Final = 1.0
 """How long the other side may go on sending after it was refused: closing at once could take the answer with it."""
+
+# uvicorn writes a line for every request that is none: whoever likes could fill the disk. They are counted instead.
+_quiet: Final = logging.getLogger("gateway.edge.arrival")
+_quiet.setLevel(logging.ERROR)
 
 
 class Arrival(HttpToolsProtocol):
@@ -27,6 +32,7 @@ class Arrival(HttpToolsProtocol):
 
     def __init__(self, ours: HttpConfig, metrics: Metrics, **more: Any) -> None:
         super().__init__(**more)
+        self.logger = _quiet
         self._ours = ours
         self._metrics = metrics
         self._deadline: asyncio.TimerHandle | None = None
@@ -94,6 +100,7 @@ class Arrival(HttpToolsProtocol):
         if self._head_bytes > self._ours.head_bytes_max:
             self._refuse_head()
         else:
+            self._metrics.shed(Shed.NOT_HTTP)
             self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
     # Inside.

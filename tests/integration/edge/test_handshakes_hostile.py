@@ -70,6 +70,18 @@ async def test_handshake_that_breaks_a_rule_is_answered(gateway: Gateway, raws: 
     await gateway.connect()
 
 
+async def test_bytes_that_are_no_http_are_counted_and_not_logged(
+    gateway: Gateway, raws: Raws, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line in the log for each would let anybody fill the disk."""
+    for _ in range(3):
+        raw = await raws.open()
+        raw.write(CASES["no_http"][0])
+        assert await raw.status() == 400
+    assert 'giftwire_shed_total{reason="not_http"} 3.0' in gateway.services.metrics.text().decode()
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("offset", [0, 1])
 async def test_head_at_its_bound(gateway: Gateway, raws: Raws, offset: int) -> None:
     """A head of just so many bytes is taken; with one byte more it is not."""
