@@ -140,6 +140,8 @@ def _settings(sockets: Path, config: EmbeddedConfig) -> list[str]:
         "jit": "off",
         "log_checkpoints": "off",
         "log_min_messages": "warning",
+        # Without details: of a row that is refused they hold all columns, also how a creator is paid.
+        "log_error_verbosity": "terse",
         "cluster_name": "giftwire",
     }
     return [word for name, value in values.items() for word in ("-c", f"{name}={value}")]
