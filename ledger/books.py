@@ -5,6 +5,7 @@ written whole or not at all, and never twice: after a lost connection the positi
 already are compared with what is stored; a difference stops the writer.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
@@ -13,7 +14,7 @@ import asyncpg
 from ledger.accounts import Account, lock_accounts, open_accounts, save_balances
 from ledger.copy_rows import ENTRY_COLUMNS, RECORD_COLUMNS, read_record
 from ledger.errors import InvariantBroken, LedgerError
-from ledger.flush_batch import FlushBatch, OpenBook, compose, day_date
+from ledger.flush_batch import Composer, FlushBatch, OpenBook, day_date
 from ledger.journal import Position
 from ledger.model import GiftBody, JournalRecord, Partition
 from ledger.postgres import CONTRADICTED, Connection, Pool, connected
@@ -32,6 +33,7 @@ INSERT INTO creator_days AS days (creator, day, earned, gifts)
 SELECT * FROM unnest($1::text[], $2::date[], $3::bigint[], $4::bigint[]) ORDER BY 1, 2
 ON CONFLICT (creator, day) DO UPDATE SET earned = days.earned + excluded.earned, gifts = days.gifts + excluded.gifts
 """
+_COMPOSED_AT_ONCE: Final = 100
 _COPY_CHUNK_BYTES: Final = 1 << 18
 _STORED: Final = f"""
 SELECT {", ".join(RECORD_COLUMNS)} FROM journal_records WHERE partition = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq
@@ -122,7 +124,12 @@ class Books:
             if locked != expected:
                 raise PositionMoved(f"expected {expected}, found {locked}")
             await lock_accounts(connection, shared)
-            batch = compose(records, self._book)
+            composer = Composer(self._book)
+            for start in range(0, len(records), _COMPOSED_AT_ONCE):
+                composer.add(records[start : start + _COMPOSED_AT_ONCE])
+                # The relay shares this loop, and rooms wait for it: a thousand records take 5 ms.
+                await asyncio.sleep(0)
+            batch = composer.finish()
             await _store(connection, batch, shared)
         return batch
 

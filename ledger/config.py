@@ -66,7 +66,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     redis_url: _Url = "redis://127.0.0.1:6379/0"
     database_url: _Url = "postgresql://giftwire@127.0.0.1/giftwire"
-    partitions: Annotated[int, Meta(ge=1, le=1024)] = 32
+    partitions: Annotated[int, Meta(ge=1, le=1024)] = 8
     id_window_ms: _Millis = 3_600_000
     id_ahead_ms: _Millis = 300_000
     id_bucket_ms: _Millis = 600_000

@@ -88,27 +88,45 @@ class OpenBook:
         return missing
 
 
-def compose(records: Iterable[JournalRecord], book: OpenBook) -> FlushBatch:
-    """Post the records in order. The accounts of `book` are moved; after an error they are worth nothing.
+class Composer:
+    """Posts records in order. The accounts of `book` are moved; after an error they are worth nothing."""
 
-    Raises:
-        InvariantBroken: a wallet would not hold what the journal says that it held (I9), a gift does not split into
-            its two parts (I1), or a wallet falls below zero (I2).
-    """
-    batch = FlushBatch(bytearray(HEADER), bytearray(HEADER), {}, {})
-    sums: dict[tuple[AccountKind, Partition], int] = {}
-    for record in records:
-        body = record.body
-        if type(body) is GiftBody:
-            _post_gift(batch, sums, record, body, book)
-        elif type(body) is CreditBody:
-            _post_credit(batch, sums, record, body, book)
-        batch.lasts[record.partition] = record
-    for (kind, partition), amount in sums.items():
-        _enter(batch, book.platform[kind, partition], partition, batch.lasts[partition].seq, amount)
-    batch.records += TRAILER
-    batch.entries += TRAILER
-    return batch
+    def __init__(self, book: OpenBook) -> None:
+        self._book = book
+        self._batch = FlushBatch(bytearray(HEADER), bytearray(HEADER), {}, {})
+        self._sums: dict[tuple[AccountKind, Partition], int] = {}
+
+    def add(self, records: Iterable[JournalRecord]) -> None:
+        """Post the next records.
+
+        Raises:
+            InvariantBroken: a wallet would not hold what the journal says that it held (I9), a gift does not split
+                into its two parts (I1), or a wallet falls below zero (I2).
+        """
+        batch, sums, book = self._batch, self._sums, self._book
+        for record in records:
+            body = record.body
+            if type(body) is GiftBody:
+                _post_gift(batch, sums, record, body, book)
+            elif type(body) is CreditBody:
+                _post_credit(batch, sums, record, body, book)
+            batch.lasts[record.partition] = record
+
+    def finish(self) -> FlushBatch:
+        """The batch, with the entries of the platform's accounts; nothing can be added any more."""
+        batch = self._batch
+        for (kind, partition), amount in self._sums.items():
+            _enter(batch, self._book.platform[kind, partition], partition, batch.lasts[partition].seq, amount)
+        batch.records += TRAILER
+        batch.entries += TRAILER
+        return batch
+
+
+def compose(records: Iterable[JournalRecord], book: OpenBook) -> FlushBatch:
+    """Post records all at once; raises as `Composer.add`."""
+    composer = Composer(book)
+    composer.add(records)
+    return composer.finish()
 
 
 def _post_gift(
