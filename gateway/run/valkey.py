@@ -18,6 +18,8 @@ from gateway.run.processes import end_processes, processes_in
 PROGRAM: Final = "valkey-server"
 SOCKET: Final = "valkey.sock"
 ANSWER_S_MAX: Final = 2.0
+AOF_REWRITE_BYTES_MIN: Final = 512 * 2**20
+"""Below this the append-only file is not rewritten. It bounds what a start has to read, too."""
 MALLOC: Final = "glibc.malloc.tcache_count=2000:glibc.malloc.mxfast=0"
 """The wheel's Valkey has no jemalloc. A money script makes and frees hundreds of small strings; with glibc's defaults
 (7 of a size at hand, then lists that are merged again and again) it takes a quarter more CPU (docs/decisions/0005)."""
@@ -98,6 +100,10 @@ def _settings(data: Path, socket: Path, config: EmbeddedConfig) -> list[str]:
         # A cut last record was never answered: it is dropped, and everything before it is kept.
         "aof-load-truncated": "yes",
         "no-appendfsync-on-rewrite": "no",
+        # A rewrite takes half a second of a whole core. By Valkey's own bounds (64 MB, then twice the size) one came
+        # every few seconds at 10,000 gifts/s, and gifts waited 100 ms for it (docs/performance.md).
+        "auto-aof-rewrite-min-size": str(AOF_REWRITE_BYTES_MIN),
+        "auto-aof-rewrite-percentage": "200",
         "maxmemory": str(memory),
         "maxmemory-policy": "noeviction",
         "maxclients": "2000",
