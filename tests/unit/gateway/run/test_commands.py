@@ -77,7 +77,7 @@ def test_config_that_is_shown() -> None:
     lines = {line.split()[0]: line.split()[1:] for line in result.output.splitlines() if line.strip()}
     assert lines["port"] == ["1234", "--port"]
     assert lines["signing_key"] == ["(hidden)", "GIFTWIRE_SIGNING_KEY"]
-    assert lines["ledger.partitions"] == ["32", "default"]
+    assert lines["ledger.partitions"] == ["8", "default"]
     assert KEY not in result.output
 
 
