@@ -27,7 +27,7 @@ SHOWN_S_MAX: Final = 15.0
 """How long a page may take with what it does at once: the machine of a test may be busy."""
 SHOWN_MS_MAX: Final = SHOWN_S_MAX * 1000
 BOOKED_S_MAX: Final = 20.0
-ALERTS_S_MAX: Final = 40.0
+ALERTS_S_MAX: Final = 90.0
 _NUMBER: Final = re.compile(r"^[\d,]+$")
 _FLAGS: Final = (
     "--no-sandbox",

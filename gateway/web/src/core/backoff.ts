@@ -1,7 +1,7 @@
 // When to come back after a connection was lost: full jitter, and never after a code that says so.
 
 const FIRST_MS = 500;
-const LONGEST_MS = 20_000;
+const LONGEST_MS = 8_000;
 
 /** Whether a client closed with this code may reconnect: 4500-4999 say no. */
 export function mayReconnect(code: number): boolean {
