@@ -1,7 +1,7 @@
 """The Lua scripts, one typed call each. Lua sources are under `lua/`; their headers say what goes in and out."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -22,9 +22,13 @@ from ledger.model import (
     Partition,
     Refusal,
 )
+from ledger.redis_client import Direct
 
 _ACCEPTED, _REPLAY = 0, 1
 _REFUSALS: Final = {3: Refusal.ID_CONFLICT, 5: Refusal.AMOUNT_OVERFLOW, 6: Refusal.UNKNOWN}
+
+Ask = Callable[..., Awaitable[Any]]
+"""Sends the words of one command and brings its answer."""
 
 
 class Script:
@@ -34,13 +38,13 @@ class Script:
         self._source = (resources.files("ledger") / "lua" / f"{name}.lua").read_bytes()
         self._sha = hashlib.sha1(self._source, usedforsecurity=False).hexdigest()
 
-    async def call(self, redis: Redis, keys: Sequence[bytes], args: Sequence[Any]) -> Any:
+    async def call(self, ask: Ask, keys: Sequence[bytes], args: Sequence[Any]) -> Any:
         """Run it. NOSCRIPT is answered before anything ran, so loading and asking again is safe."""
         try:
-            return await redis.evalsha(self._sha, len(keys), *keys, *args)
+            return await ask("EVALSHA", self._sha, len(keys), *keys, *args)
         except NoScriptError:
-            await redis.script_load(self._source)
-            return await redis.evalsha(self._sha, len(keys), *keys, *args)
+            await ask("SCRIPT LOAD", self._source)
+            return await ask("EVALSHA", self._sha, len(keys), *keys, *args)
 
 
 class Scripts:
@@ -51,7 +55,8 @@ class Scripts:
     """
 
     def __init__(self, redis: Redis, keys: Keys, config: LedgerConfig) -> None:
-        self._redis = redis
+        self._ask: Ask = redis.execute_command
+        self._direct = Direct(redis)
         self._keys = keys
         self._bucket_ms = config.id_bucket_ms
         self._gift_call = GiftCall(keys, config)
@@ -60,6 +65,10 @@ class Scripts:
         self._trim = Script("trim")
         self._forget_combos = Script("forget_combos")
         self._note_relayed = Script("note_relayed")
+
+    async def aclose(self) -> None:
+        """Let go of the connections that gifts went over; nobody gives any more."""
+        await self._direct.aclose()
 
     def bucket_of(self, id_ms: int) -> int:
         """The time bucket of an id."""
@@ -78,7 +87,7 @@ class Scripts:
         Raises:
             redis.RedisError, OSError: it is not known which were paid; asking again with the same ids tells.
         """
-        return read_answer(groups, await self._gift.call(self._redis, *self._gift_call.words(groups)))
+        return read_answer(groups, await self._gift.call(self._direct.ask, *self._gift_call.words(groups)))
 
     async def credit(
         self, viewer: str, coins: int, credit_id: bytes, digest: bytes, body: bytes, until_ms: int
@@ -90,7 +99,7 @@ class Scripts:
         """
         keys = self._keys.of(self._keys.partition_of(viewer))
         status, wallet = await self._credit.call(
-            self._redis,
+            self._ask,
             (keys.wallets, keys.totals, keys.credits, keys.journal),
             (credit_id, digest, viewer, coins, body, AMOUNT_MAX, until_ms),
         )
@@ -105,7 +114,7 @@ class Scripts:
             How many journal entries went.
         """
         keys = self._keys.of(partition)
-        return int(await self._trim.call(self._redis, (keys.journal, keys.totals), (epoch, seq, flushed_seq)))
+        return int(await self._trim.call(self._ask, (keys.journal, keys.totals), (epoch, seq, flushed_seq)))
 
     async def forget_combos(self, ended: Sequence[tuple[Partition, bytes, bytes]]) -> int:
         """Forget combos whose ends have been told: (partition, field, combo id) each.
@@ -115,10 +124,10 @@ class Scripts:
         """
         keys = [self._keys.of(partition).combos for partition, _, _ in ended]
         args = [arg for _, field, combo_id in ended for arg in (field, combo_id)]
-        return int(await self._forget_combos.call(self._redis, keys, args))
+        return int(await self._forget_combos.call(self._ask, keys, args))
 
     async def note_relayed(self, positions: Mapping[Partition, Position]) -> int:
         """Note how far the rooms were told; returns how many positions rose."""
         keys = [self._keys.of(partition).relay for partition in positions]
         args = [number for position in positions.values() for number in (position.epoch, position.seq)]
-        return int(await self._note_relayed.call(self._redis, keys, args))
+        return int(await self._note_relayed.call(self._ask, keys, args))

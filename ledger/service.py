@@ -91,6 +91,7 @@ class Ledger:
     async def stop(self) -> None:
         """Commit what waits, then let go of the server."""
         await self.batcher.stop()
+        await self._scripts.aclose()
         await self.redis.aclose()
 
     def submit(self, order: GiftOrder, told: Told) -> None:

@@ -138,7 +138,7 @@ async def test_stop_with_commits_in_flight_tells_everyone(valkey_url: str) -> No
     assert all(isinstance(outcome, GiftAccepted) for outcome in before)
     assert [outcome.refusal for outcome in after if isinstance(outcome, GiftRefused)] == [Refusal.OVERLOADED]
     assert await ledger.balance("viewer0") == COINS - sum(range(1, EACH + 1))
-    await ledger.redis.aclose()
+    await ledger.stop()
 
 
 async def test_same_id_several_times_in_one_commit(valkey_url: str) -> None:
