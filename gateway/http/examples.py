@@ -100,6 +100,7 @@ _EVENT: Final = GiftEvent(
 _SHARE: Final = creator.Share(5_000, 5_000, 50.0, 100, "USD", 100)
 _CREATOR: Final = admin.Creator("ada", "Ada", "GB", "standard", 5_000, 50.0)
 _ADMIN_ROOM: Final = admin.AdminRoom("demo", "The demo room", "ada", "Ada", 5_000)
+_ADMIN_VIDEO: Final = admin.AdminVideo("first_song", "My first song", "ada", "Ada", 5_000)
 _METHOD: Final = creator.PayoutMethod(ID, "bank", "My bank, …4321", AT_MS)
 _WITHDRAWAL: Final = creator.Withdrawal(OTHER_ID, "ada", ID, 150_050, 150_000, 1_500, "USD", "requested", AT_MS, AT_MS)
 _INVARIANT: Final = admin.AuditInvariant("I1", "Conservation: every unit sums to zero", True, 33, [])
@@ -140,6 +141,8 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     admin.Creators([_CREATOR], None),
     _ADMIN_ROOM,
     admin.AdminRooms([_ADMIN_ROOM], None),
+    _ADMIN_VIDEO,
+    admin.AdminVideos([_ADMIN_VIDEO], None),
     admin.AdminCatalog(
         _CATALOG,
         [admin.AdminPackage("coins_100", 100, {"USD": 129})],
@@ -165,6 +168,7 @@ _BODIES: Final[tuple[Struct, ...]] = (
     admin.GrantBody(ID, "vera", 1_000, "Welcome."),
     admin.CreatorBody("Ada", "GB", "standard", None),
     admin.RoomBody("ada", "The demo room"),
+    admin.VideoBody("ada", "My first song"),
     admin.StepBody("Paid by hand."),
     demo.DemoPaymentBody("paid"),
 )

@@ -12,6 +12,7 @@ from gateway.http import demo
 from gateway.http.admin import audit, creators, grants, users
 from gateway.http.admin import catalog as admin_catalog
 from gateway.http.admin import rooms as admin_rooms
+from gateway.http.admin import videos as admin_videos
 from gateway.http.admin import withdrawals as admin_withdrawals
 from gateway.http.creator import earnings, overlay_tokens, payout_methods, withdrawals
 from gateway.http.creator import rooms as own_rooms
@@ -27,7 +28,7 @@ _RESOURCES: Final = (
     *(health, catalog, webhooks, rooms),
     *(wallet, purchases, gifts),
     *(earnings, payout_methods, withdrawals, overlay_tokens, own_rooms),
-    *(grants, users, creators, admin_rooms, admin_withdrawals, admin_catalog, audit),
+    *(grants, users, creators, admin_rooms, admin_videos, admin_withdrawals, admin_catalog, audit),
     demo,
 )
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(

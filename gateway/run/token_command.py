@@ -17,13 +17,22 @@ from gateway.wire.messages import Role
 @click.option("--room", help="The only room it is good for.")
 @click.option("--name", help="The name that is shown.  [default: the user]")
 @click.option("--level", type=click.IntRange(min=0), default=0, help="The gifter's level.  [default: 0]")
+@click.option("--country", help="Where the buyer is (ISO 3166-1 alpha-2), whatever the client says.")
 @click.option("--ttl", type=click.IntRange(1, TTL_S_MAX), default=3600, help="How many seconds.  [default: 3600]")
 def token(
-    file: Path | None, role: Role, user: str, room: str | None, name: str | None, level: int, ttl: int, **flags: Any
+    file: Path | None,
+    role: Role,
+    user: str,
+    room: str | None,
+    name: str | None,
+    level: int,
+    country: str | None,
+    ttl: int,
+    **flags: Any,
 ) -> None:
     """Print a token, and nothing else. Whoever has it is that user until it ends."""
     key = keyed(loaded(file, flags).config).signing_key or ""
     try:
-        click.echo(Tokens(key).mint(role, user, name=name, room=room, level=level, ttl_s=ttl))
+        click.echo(Tokens(key).mint(role, user, name=name, room=room, level=level, country=country, ttl_s=ttl))
     except ValueError as exc:
         raise Unusable(str(exc)) from exc

@@ -465,6 +465,27 @@ export interface AdminRooms {
   next: string | null;
 }
 
+/** Make a recorded video known, or give it to this creator. */
+export interface VideoBody {
+  creator: string;
+  title?: string | null;
+}
+
+/** A recorded video as the operator sees it. */
+export interface AdminVideo {
+  video: string;
+  title: string;
+  creator: string;
+  creator_name: string;
+  commission_bp: number;
+}
+
+/** Videos in the order of their names. */
+export interface AdminVideos {
+  videos: AdminVideo[];
+  next: string | null;
+}
+
 /** What is known of a user: as a viewer, and as a creator where it is one. */
 export interface User {
   user: string;

@@ -109,6 +109,34 @@ class AdminRooms(Struct, frozen=True):
     next: str | None
 
 
+class VideoBody(Struct, frozen=True):
+    """Make a recorded video known, or give it to this creator.
+
+    Attributes:
+        title: stays as it is when absent.
+    """
+
+    creator: Name
+    title: Title | None = None
+
+
+class AdminVideo(Struct, frozen=True):
+    """A recorded video as the operator sees it."""
+
+    video: str
+    title: str
+    creator: str
+    creator_name: str
+    commission_bp: BasisPoints
+
+
+class AdminVideos(Struct, frozen=True):
+    """Videos in the order of their names."""
+
+    videos: list[AdminVideo]
+    next: str | None
+
+
 class User(Struct, frozen=True):
     """What is known of a user: as a viewer, and as a creator where it is one."""
 
