@@ -1,0 +1,292 @@
+"""A stand-in for the live ledger that keeps everything in memory, for tests of what is built on `Ledger`.
+
+It has the methods of `Ledger` under the same names and gives the same outcomes for the same orders; the tests of the
+money script run on both, and a state machine compares the two after every step. It must stay plain: one gift at a
+time, by the words of docs/ledger.md, without batches, packing or keys. It is not for money: nothing is on disk.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import Struct, field
+
+from ledger.config import LedgerConfig
+from ledger.keys import Keys
+from ledger.model import (
+    AMOUNT_MAX,
+    Body,
+    ComboTotals,
+    CreditAccepted,
+    CreditBody,
+    CreditOrder,
+    CreditOutcome,
+    CreditRefused,
+    GiftAccepted,
+    GiftBody,
+    GiftOrder,
+    GiftOutcome,
+    GiftRefused,
+    JournalRecord,
+    Partition,
+    Refusal,
+)
+from ledger.service import OpenCombo
+
+COMBO_COUNT_MAX: Final = 2**31 - 1
+"""What the books hold; one more begins another combo."""
+_UNKNOWN: Final = GiftRefused(Refusal.UNKNOWN)
+
+
+class PaidId(Struct, frozen=True):
+    """What is remembered of the id of a gift, until `expires_ms` of the server's clock."""
+
+    content: bytes
+    coins: int
+    expires_ms: int
+
+
+class PaidCredit(Struct, frozen=True):
+    """What is remembered of the id of a grant or purchase."""
+
+    order: CreditOrder
+    balance_coins: int
+
+
+class TwinPartition(Struct):
+    """What one partition holds, in the words of `ledger/keys.py`. A test may look at it, and may move `clock_ms`.
+
+    Attributes:
+        clock_ms: the latest time that any commit saw.
+        flushed: the last record that is said to be in PostgreSQL.
+        ids: by gift id and viewer.
+        combos: by viewer and combo key.
+        records: those that were not trimmed, in order.
+    """
+
+    epoch: int = 1
+    seq: int = 0
+    clock_ms: int = 0
+    flushed: int = 0
+    coins_in: int = 0
+    spent: int = 0
+    earned: int = 0
+    commission: int = 0
+    wallets: dict[str, int] = field(default_factory=dict)
+    stripes: dict[str, int] = field(default_factory=dict)
+    ids: dict[tuple[bytes, str], PaidId] = field(default_factory=dict)
+    credits: dict[bytes, PaidCredit] = field(default_factory=dict)
+    combos: dict[tuple[str, str], OpenCombo] = field(default_factory=dict)
+    records: list[JournalRecord] = field(default_factory=list)
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class LedgerTwin:
+    """The live ledger in memory. Orders are judged when they come, in the order in which they come.
+
+    It has no queue: of the reasons for `Refusal.OVERLOADED` it knows the journal's bound and a ledger that was stopped.
+    Memory grows with the orders.
+
+    Args:
+        clock: the server's clock, in ms since the Unix epoch.
+    """
+
+    def __init__(self, config: LedgerConfig, clock: Callable[[], int] = _wall_ms) -> None:
+        self.keys = Keys(config.partitions)
+        self.partitions = [TwinPartition() for _ in range(config.partitions)]
+        self._config = config
+        self._clock = clock
+        self._stopped = False
+        self._lost: list[bool] = []
+
+    async def start(self) -> None:
+        """Take orders (again)."""
+        self._stopped = False
+
+    async def stop(self) -> None:
+        """Gifts that come after are refused as overloaded."""
+        self._stopped = True
+
+    def lose_answer(self, *, carried_out: bool) -> None:
+        """The next order hears UNKNOWN, as when a connection breaks; told again it hears what became of it."""
+        self._lost.append(carried_out)
+
+    def submit(self, order: GiftOrder, told: Callable[[GiftOutcome], None]) -> None:
+        """Pay for a gift; `told` hears the outcome once, from the event loop."""
+        asyncio.get_running_loop().call_soon(told, self._answer(order))
+
+    async def give(self, order: GiftOrder) -> GiftOutcome:
+        """Pay for a gift."""
+        return self._answer(order)
+
+    async def credit(self, order: CreditOrder, *, until_ms: int = AMOUNT_MAX) -> CreditOutcome:
+        """Put coins into a wallet, once for the order's id; an unknown id after `until_ms` is UNKNOWN."""
+        if not order.coins > 0:
+            raise ValueError("a credit is of at least one coin")
+        lost = self._lost.pop(0) if self._lost else None
+        outcome = CreditRefused(Refusal.UNKNOWN) if lost is False else self._credit(order, until_ms)
+        return outcome if lost is None else CreditRefused(Refusal.UNKNOWN)
+
+    async def ping(self) -> None:
+        """It is always there."""
+
+    async def now_ms(self) -> int:
+        """The server's clock."""
+        return self._clock()
+
+    async def balance(self, viewer: str) -> int:
+        """Coins in a viewer's wallet; 0 for a viewer never heard of."""
+        return self._of(viewer).wallets.get(viewer, 0)
+
+    async def live_earnings(self, creator: str) -> int:
+        """Diamonds that a creator has earned by gifts so far."""
+        return sum(partition.stripes.get(creator, 0) for partition in self.partitions)
+
+    async def open_combos(self, partition: Partition) -> list[OpenCombo]:
+        """Combos of a partition whose end has not been told, in no order."""
+        return list(self.partitions[partition].combos.values())
+
+    async def forget_combo(self, partition: Partition, viewer: str, combo_key: str, combo_id: bytes) -> None:
+        """The combo's end has been told: drop it, unless a newer one has taken its place."""
+        await self.forget_combos([(partition, viewer, combo_key, combo_id)])
+
+    async def forget_combos(self, ended: Sequence[tuple[Partition, str, str, bytes]]) -> None:
+        """The ends of several combos have been told; each is (partition, viewer, combo key, combo id)."""
+        for partition, viewer, combo_key, combo_id in ended:
+            combos = self.partitions[partition].combos
+            combo = combos.get((viewer, combo_key))
+            if combo is not None and combo.id == combo_id:
+                del combos[viewer, combo_key]
+
+    async def trim(self, partition: Partition, epoch: int, seq: int, flushed_seq: int) -> int:
+        """Drop records up to (epoch, seq), note how far PostgreSQL is, and say how many records went."""
+        state = self.partitions[partition]
+        state.flushed = max(state.flushed, flushed_seq)
+        kept = [record for record in state.records if (record.epoch, record.seq) > (epoch, seq)]
+        went = len(state.records) - len(kept)
+        state.records = kept
+        return went
+
+    async def records(self) -> list[JournalRecord]:
+        """What the journals hold, each partition's in order."""
+        return [record for partition in self.partitions for record in partition.records]
+
+    def _of(self, viewer: str) -> TwinPartition:
+        return self.partitions[self.keys.partition_of(viewer)]
+
+    def _answer(self, order: GiftOrder) -> GiftOutcome:
+        if self._stopped:
+            return GiftRefused(Refusal.OVERLOADED)
+        lost = self._lost.pop(0) if self._lost else None
+        outcome = _UNKNOWN if lost is False else self._give(order)
+        return outcome if lost is None else _UNKNOWN
+
+    def _give(self, order: GiftOrder) -> GiftOutcome:
+        state, time_ms = self._of(order.viewer), self._clock()
+        now_ms = max(time_ms, state.clock_ms)
+        wallet = state.wallets.get(order.viewer, 0)
+        paid = state.ids.get((order.id, order.viewer))
+        if paid is not None and time_ms <= paid.expires_ms:
+            if paid.content != order.content:
+                return GiftRefused(Refusal.ID_CONFLICT, wallet)
+            return GiftAccepted(paid.coins, wallet, 0, 0, 0, None, replay=True)
+        refusal = self._why_not(state, order, wallet, now_ms)
+        if refusal is not None:
+            return GiftRefused(refusal, wallet)
+        return self._pay(state, order, wallet - order.coins, now_ms)
+
+    def _why_not(self, state: TwinPartition, order: GiftOrder, wallet: int, now_ms: int) -> Refusal | None:
+        config = self._config
+        if not now_ms - config.id_window_ms <= order.id_ms <= now_ms + config.id_ahead_ms:
+            return Refusal.ID_EXPIRED
+        if wallet < order.coins:
+            return Refusal.INSUFFICIENT_COINS
+        stripe = state.stripes.get(order.creator, 0)
+        sums = (
+            state.spent + order.coins,
+            state.earned + order.creator_diamonds,
+            state.commission + order.commission_diamonds,
+        )
+        if max(stripe + order.creator_diamonds, *sums) > AMOUNT_MAX:
+            return Refusal.AMOUNT_OVERFLOW
+        if state.seq - state.flushed >= config.journal_records_max:
+            return Refusal.OVERLOADED
+        return None
+
+    def _pay(self, state: TwinPartition, order: GiftOrder, wallet: int, now_ms: int) -> GiftAccepted:
+        state.wallets[order.viewer] = wallet
+        state.stripes[order.creator] = state.stripes.get(order.creator, 0) + order.creator_diamonds
+        state.spent += order.coins
+        state.earned += order.creator_diamonds
+        state.commission += order.commission_diamonds
+        width_ms = self._config.id_bucket_ms
+        expires_ms = order.id_ms // width_ms * width_ms + 2 * width_ms + self._config.id_window_ms
+        state.ids[order.id, order.viewer] = PaidId(order.content, order.coins, expires_ms)
+        combo = self._count_combo(state, order, now_ms) if order.combo_key else None
+        self._record(state, order.viewer, now_ms, combo, _gift_body(order))
+        return GiftAccepted(order.coins, wallet, state.epoch, state.seq, now_ms, combo, replay=False)
+
+    def _count_combo(self, state: TwinPartition, order: GiftOrder, now_ms: int) -> ComboTotals:
+        totals = ComboTotals(order.id, order.count, order.coins)
+        open_ = state.combos.get((order.viewer, order.combo_key))
+        if open_ is not None and now_ms <= open_.deadline_ms and open_.count + order.count <= COMBO_COUNT_MAX:
+            totals = ComboTotals(open_.id, open_.count + order.count, open_.coins + order.coins)
+        state.combos[order.viewer, order.combo_key] = OpenCombo(
+            self.keys.partition_of(order.viewer),
+            order.viewer,
+            order.combo_key,
+            totals.id,
+            totals.count,
+            totals.coins,
+            now_ms + order.combo_window_ms,
+        )
+        return totals
+
+    def _credit(self, order: CreditOrder, until_ms: int) -> CreditOutcome:
+        state, time_ms = self._of(order.viewer), self._clock()
+        known = state.credits.get(order.id)
+        if known is not None:
+            if known.order == order:
+                return CreditAccepted(known.balance_coins, replay=True)
+            return CreditRefused(Refusal.ID_CONFLICT)
+        if time_ms > until_ms:
+            return CreditRefused(Refusal.UNKNOWN)
+        wallet = state.wallets.get(order.viewer, 0) + order.coins
+        if max(wallet, state.coins_in + order.coins) > AMOUNT_MAX:
+            return CreditRefused(Refusal.AMOUNT_OVERFLOW)
+        state.wallets[order.viewer] = wallet
+        state.coins_in += order.coins
+        state.credits[order.id] = PaidCredit(order, wallet)
+        body = CreditBody(order.id, order.viewer, order.coins, order.cause, order.reference)
+        self._record(state, order.viewer, max(time_ms, state.clock_ms), None, body)
+        return CreditAccepted(wallet, replay=False)
+
+    def _record(self, state: TwinPartition, viewer: str, now_ms: int, combo: ComboTotals | None, body: Body) -> None:
+        state.seq += 1
+        state.clock_ms = now_ms
+        partition = self.keys.partition_of(viewer)
+        state.records.append(
+            JournalRecord(partition, state.epoch, state.seq, now_ms, state.wallets[viewer], combo, body)
+        )
+
+
+def _gift_body(order: GiftOrder) -> GiftBody:
+    return GiftBody(
+        order.id,
+        order.viewer,
+        order.creator,
+        order.place,
+        order.item,
+        order.unit_coins,
+        order.count,
+        order.coins,
+        order.creator_diamonds,
+        order.commission_diamonds,
+        order.combo_key,
+        order.combo_window_ms,
+        order.details,
+    )

@@ -1,0 +1,123 @@
+"""What the tests of the money script run on: the live ledger on a real server, and its twin in memory.
+
+A subject is a ledger with a look behind it: its records, and all its wallets and stripes.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from ledger.batcher import Told
+from ledger.config import LedgerConfig
+from ledger.journal import JournalReader
+from ledger.keys import Total
+from ledger.model import (
+    AMOUNT_MAX,
+    CreditOrder,
+    CreditOutcome,
+    GiftOrder,
+    GiftOutcome,
+    JournalRecord,
+    Partition,
+)
+from ledger.service import Ledger, OpenCombo, open_ledger
+from ledger.twin import LedgerTwin
+
+
+class LiveLedger(Protocol):
+    """What `Ledger` and `LedgerTwin` have in common. mypy sees that both fit."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def submit(self, order: GiftOrder, told: Told) -> None: ...
+    async def give(self, order: GiftOrder) -> GiftOutcome: ...
+    async def credit(self, order: CreditOrder, *, until_ms: int = AMOUNT_MAX) -> CreditOutcome: ...
+    async def ping(self) -> None: ...
+    async def now_ms(self) -> int: ...
+    async def balance(self, viewer: str) -> int: ...
+    async def live_earnings(self, creator: str) -> int: ...
+    async def open_combos(self, partition: Partition) -> list[OpenCombo]: ...
+    async def forget_combo(self, partition: Partition, viewer: str, combo_key: str, combo_id: bytes) -> None: ...
+    async def trim(self, partition: Partition, epoch: int, seq: int, flushed_seq: int) -> int: ...
+
+
+class Subject(Protocol):
+    """A ledger, and what it holds."""
+
+    ledger: LiveLedger
+
+    async def records(self) -> list[JournalRecord]:
+        """Everything in the journals."""
+        ...
+
+    async def balances(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Every wallet, and every creator's stripes added up."""
+        ...
+
+    async def set_clock(self, ms: int) -> None:
+        """Every partition has seen this time: the server's clock was set back since."""
+        ...
+
+
+class RealSubject:
+    """The ledger of the scripts; what it holds is read from the raw keys."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.real = ledger
+        self.ledger: LiveLedger = ledger
+
+    async def records(self) -> list[JournalRecord]:
+        reader = JournalReader(self.real.redis, self.real.keys, [p for p, _ in self.real.keys.all()], {})
+        return (await reader.read(block_ms=None, entries_max=10_000)).records
+
+    async def balances(self) -> tuple[dict[str, int], dict[str, int]]:
+        wallets: dict[str, int] = {}
+        stripes: dict[str, int] = {}
+        redis: Any = self.real.redis
+        for _, keys in self.real.keys.all():
+            wallets |= {viewer.decode(): int(coins) for viewer, coins in (await redis.hgetall(keys.wallets)).items()}
+            for creator, diamonds in (await redis.hgetall(keys.earnings)).items():
+                stripes[creator.decode()] = stripes.get(creator.decode(), 0) + int(diamonds)
+        return wallets, stripes
+
+    async def set_clock(self, ms: int) -> None:
+        redis: Any = self.real.redis
+        for _, keys in self.real.keys.all():
+            await redis.hset(keys.totals, Total.CLOCK, str(ms))
+
+
+class TwinSubject:
+    """The twin."""
+
+    def __init__(self, twin: LedgerTwin) -> None:
+        self.twin = twin
+        self.ledger: LiveLedger = twin
+
+    async def records(self) -> list[JournalRecord]:
+        return await self.twin.records()
+
+    async def balances(self) -> tuple[dict[str, int], dict[str, int]]:
+        wallets: dict[str, int] = {}
+        stripes: dict[str, int] = {}
+        for partition in self.twin.partitions:
+            wallets |= partition.wallets
+            for creator, diamonds in partition.stripes.items():
+                stripes[creator] = stripes.get(creator, 0) + diamonds
+        return wallets, stripes
+
+    async def set_clock(self, ms: int) -> None:
+        for partition in self.twin.partitions:
+            partition.clock_ms = ms
+
+
+SUBJECTS: dict[str, Callable[[LedgerConfig], Subject]] = {
+    "scripts": lambda config: RealSubject(open_ledger(config)),
+    "twin": lambda config: TwinSubject(LedgerTwin(config)),
+}
+"""How to make each, by name."""
+
+
+def make_subject(kind: str, url: str, **settings: Any) -> Subject:
+    """A subject of that kind; its ledger is not started yet."""
+    return SUBJECTS[kind](msgspec.convert({"redis_url": url, **settings}, LedgerConfig))
