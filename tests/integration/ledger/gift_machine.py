@@ -1,0 +1,332 @@
+"""A state machine: orders of every kind on the real scripts and on the twin, with faults of the server in between.
+
+After every step both must hold the same, and the invariants must follow from the stored data by arithmetic alone. The
+server's clock seems to have been set back: each partition has seen a later time than the server tells, so that the
+machine knows the time of every commit exactly, and can tell ids at the very edges of the window.
+"""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from msgspec import Struct
+from redis import Redis
+
+from ledger.config import LedgerConfig
+from ledger.errors import LedgerUnavailable
+from ledger.keys import Total
+from ledger.model import (
+    AMOUNT_MAX,
+    Cause,
+    CreatorId,
+    CreditOrder,
+    CreditRefused,
+    GiftOrder,
+    GiftOutcome,
+    JournalRecord,
+    Partition,
+    Refusal,
+    ViewerId,
+)
+from ledger.service import Ledger, open_ledger
+from ledger.twin import LedgerTwin
+from tests.integration.ledger.losing_proxy import LosingProxy
+from tests.integration.ledger.orders import now_ms
+from tests.integration.ledger.stored import Stored, check, read_all
+from tests.servers import Valkey
+from tests.waiting import back_off
+
+WINDOW_MS, AHEAD_MS, BUCKET_MS, COMBO_MS = 3_600_000, 300_000, 600_000, 5_000
+UNFLUSHED_MAX = 8
+NAMES = ("ann", "bob", "cid")
+VIEWERS = st.sampled_from(NAMES)
+EDGES_MS = st.sampled_from([1, BUCKET_MS, WINDOW_MS - 1, WINDOW_MS, WINDOW_MS + 1, -1, -AHEAD_MS, -AHEAD_MS - 1])
+AGES_MS = st.one_of(st.just(0), st.just(0), st.just(0), EDGES_MS)
+# 100 diamonds a coin: the first amount is the most that one side can get, and one coin more is too much for it.
+HUGE = st.sampled_from([AMOUNT_MAX // 100, AMOUNT_MAX // 100 + 1, AMOUNT_MAX // 50, AMOUNT_MAX])
+SMALL = st.integers(1, 9)
+COINS = st.one_of(SMALL, SMALL, SMALL, HUGE)
+CREDITS = st.sampled_from([1, 10, 100, AMOUNT_MAX // 50, AMOUNT_MAX - 500, AMOUNT_MAX, AMOUNT_MAX + 1])
+
+
+class Told(Struct, frozen=True):
+    """Asks for a gift that was told before, again."""
+
+    number: int
+    other_content: bool
+
+
+class Fresh(Struct, frozen=True):
+    """Asks for a gift with an id of its own, so old by the partition's clock.
+
+    Attributes:
+        creator_bp: the creator's part of the diamonds.
+        combo_key: '' for none.
+    """
+
+    viewer: str
+    creator: str
+    coins: int
+    count: int
+    creator_bp: int
+    combo_key: str
+    age_ms: int
+
+
+FRESH = st.builds(
+    Fresh,
+    viewer=VIEWERS,
+    creator=st.sampled_from(["cora", "cleo"]),
+    coins=COINS,
+    count=st.sampled_from([1, 1, 3, 2**31 - 1]),
+    creator_bp=st.sampled_from([0, 5_000, 5_000, 10_000]),
+    combo_key=st.sampled_from(["", "room:demo|rose", "room:demo|heart"]),
+    age_ms=AGES_MS,
+)
+TOLD = st.builds(Told, number=st.integers(0, 50), other_content=st.booleans())
+WISHES = st.one_of(FRESH, FRESH, TOLD)
+
+
+class GiftMachine(RuleBasedStateMachine):
+    """One example: empty data, a started ledger behind a proxy that can lose answers, and a twin.
+
+    Args:
+        valkey: a running server of its own; it is killed and started again.
+    """
+
+    def __init__(self, valkey: Valkey) -> None:
+        super().__init__()
+        self.valkey = valkey
+        self.redis = Redis.from_url(valkey.url)
+        self.redis.flushall()
+        self.runner = asyncio.Runner()
+        self.proxy = LosingProxy(valkey.socket, valkey.folder / "proxy.sock")
+        self.config = LedgerConfig(
+            redis_url=self.proxy.url,
+            partitions=2,
+            id_window_ms=WINDOW_MS,
+            id_ahead_ms=AHEAD_MS,
+            id_bucket_ms=BUCKET_MS,
+            journal_records_max=UNFLUSHED_MAX,
+        )
+        self.twin = LedgerTwin(self.config)
+        self.ledger: Ledger = self.runner.run(self._open())
+        self.clock_ms = 0
+        self.numbers = 0
+        self.told: list[GiftOrder] = []
+        self.credited: list[CreditOrder] = []
+        self.history: list[list[JournalRecord]] = [[], []]
+        self.trimmed = [0, 0]
+
+    async def _open(self) -> Ledger:
+        await self.proxy.start()
+        ledger = open_ledger(self.config)
+        await ledger.start()
+        return ledger
+
+    async def _close(self) -> None:
+        await self.ledger.stop()
+        await self.proxy.stop()
+
+    def teardown(self) -> None:
+        self.runner.run(self._close())
+        self.runner.close()
+        self.redis.close()
+
+    # What happens.
+
+    @initialize(ahead_ms=st.sampled_from([120_000, 3_600_000]), coins=st.sampled_from([200, 20, AMOUNT_MAX // 4]))
+    def everybody_has_coins_and_the_clock_was_set_back(self, ahead_ms: int, coins: int) -> None:
+        self._set_clock(now_ms() + ahead_ms)
+        for viewer in NAMES:
+            self.credit(viewer, coins)
+
+    @rule(by_ms=st.sampled_from([1, COMBO_MS, COMBO_MS + 1, BUCKET_MS, WINDOW_MS]))
+    def time_goes_on(self, by_ms: int) -> None:
+        self._set_clock(self.clock_ms + by_ms)
+
+    @rule(wish=WISHES)
+    def give(self, wish: Fresh | Told) -> None:
+        self._give_all([self._order(wish)])
+
+    @rule(wishes=st.lists(WISHES, min_size=2, max_size=6))
+    def give_together(self, wishes: list[Fresh | Told]) -> None:
+        self._give_all([self._order(wish) for wish in wishes])
+
+    @rule(viewer=VIEWERS, coins=CREDITS)
+    def credit(self, viewer: str, coins: int) -> None:
+        self.numbers += 1
+        self._credit(CreditOrder(self._id(now_ms()), ViewerId(viewer), coins, Cause.GRANT, "test"), AMOUNT_MAX)
+
+    @rule(viewer=VIEWERS)
+    def credit_too_late(self, viewer: str) -> None:
+        self.numbers += 1
+        self._credit(CreditOrder(self._id(now_ms()), ViewerId(viewer), 5, Cause.PURCHASE, "late"), 1)
+
+    @precondition(lambda self: self.credited)
+    @rule(
+        number=st.integers(0, 50),
+        changed=st.sampled_from([{}, {"coins": 9}, {"reference": "other"}]),
+        late=st.booleans(),
+    )
+    def credit_again(self, number: int, changed: dict[str, Any], late: bool) -> None:
+        order = self.credited[number % len(self.credited)]
+        self._credit(msgspec.structs.replace(order, **changed), 1 if late else AMOUNT_MAX)
+
+    @rule(wish=WISHES)
+    def lose_the_answer_to_a_gift(self, wish: Fresh | Told) -> None:
+        """The batcher asks again with the same id, so what is told is what a second telling hears."""
+        order = self._order(wish)
+        self.runner.run(self.twin.give(order))
+        self.proxy.lose_next()
+        self._give_all([order])
+
+    @rule(viewer=VIEWERS)
+    def lose_the_answer_to_a_credit(self, viewer: str) -> None:
+        self.numbers += 1
+        order = CreditOrder(self._id(now_ms()), ViewerId(viewer), 7, Cause.GRANT, "lost")
+        self.proxy.lose_next()
+        assert self.runner.run(self.ledger.credit(order)) == CreditRefused(Refusal.UNKNOWN)
+        self.runner.run(self.twin.credit(order))
+        self._credit(order, AMOUNT_MAX)
+
+    @rule(partition=st.integers(0, 1), part=st.sampled_from([0.3, 0.7, 1.0]), told_part=st.sampled_from([0.5, 1.0]))
+    def flush_and_trim(self, partition: int, part: float, told_part: float) -> None:
+        """PostgreSQL holds a part of the records, the rooms were told of a part of those."""
+        state = self.twin.partitions[partition]
+        flushed = max(state.flushed, int(state.seq * part))
+        upto = max(self.trimmed[partition], int(flushed * told_part))
+        self.trimmed[partition] = upto
+        for ledger in (self.ledger, self.twin):
+            self.runner.run(ledger.trim(Partition(partition), 1, upto, flushed))
+
+    @rule(partition=st.integers(0, 1), right=st.booleans())
+    def end_combos(self, partition: int, right: bool) -> None:
+        for combo in self.runner.run(self.twin.open_combos(Partition(partition))):
+            told = (combo.partition, combo.viewer, combo.combo_key, combo.id if right else bytes(16))
+            for ledger in (self.ledger, self.twin):
+                self.runner.run(ledger.forget_combos([told]))
+
+    @rule()
+    def forget_the_scripts(self) -> None:
+        self.redis.script_flush()
+
+    @rule()
+    def kill_the_server(self) -> None:
+        self.valkey.kill()
+        self.valkey.start()
+        self.runner.run(self._come_back())
+
+    # What is true after every step.
+
+    @invariant()
+    def both_hold_the_same(self) -> None:
+        for partition, stored in enumerate(read_all(self.redis, self.ledger.keys, self.config)):
+            history = self.history[partition]
+            history += [record for record in stored.records if record.seq > len(history)]
+            kept = len(history) - (stored.records[0].seq - 1 if stored.records else len(history))
+            assert kept >= len(history) - self.trimmed[partition], "I9: records went that were still needed"
+            check(stored, history, self.config)
+            self._compare(partition, stored)
+
+    def _compare(self, partition: int, stored: Stored) -> None:
+        state = self.twin.partitions[partition]
+        clock_ms = max(state.clock_ms, self.clock_ms)
+        expected = (state.seq, clock_ms, state.coins_in, state.spent, state.earned, state.commission, state.flushed)
+        names = ("seq", "clock", "coins_in", "spent", "earned", "commission", "flushed")
+        assert tuple(stored.totals[name] for name in names) == expected
+        assert (stored.wallets, stored.stripes) == (state.wallets, state.stripes)
+        assert stored.ids == {gift_id + viewer.encode(): paid.coins for (gift_id, viewer), paid in state.ids.items()}
+        assert stored.credits == {credit_id: paid.balance_coins for credit_id, paid in state.credits.items()}
+        assert stored.combos == {
+            f"{viewer}\0{key}": (combo.id, combo.count, combo.coins, combo.deadline_ms)
+            for (viewer, key), combo in state.combos.items()
+        }
+        first = self.trimmed[partition] + 1
+        assert [record for record in stored.records if record.seq >= first] == state.records
+
+    # How it is done.
+
+    def _give_all(self, orders: list[GiftOrder]) -> None:
+        expected = [self.runner.run(self.twin.give(order)) for order in orders]
+        assert self.runner.run(self._gather(orders)) == expected
+        self.told += orders
+
+    async def _gather(self, orders: list[GiftOrder]) -> list[GiftOutcome]:
+        return list(await asyncio.gather(*map(self.ledger.give, orders)))
+
+    def _credit(self, order: CreditOrder, until_ms: int) -> None:
+        expected = self.runner.run(self.twin.credit(order, until_ms=until_ms))
+        assert self.runner.run(self.ledger.credit(order, until_ms=until_ms)) == expected
+        self.credited.append(order)
+
+    def _order(self, wish: Fresh | Told) -> GiftOrder:
+        if isinstance(wish, Told):
+            if self.told:
+                order = self.told[wish.number % len(self.told)]
+                return msgspec.structs.replace(order, content=b"other") if wish.other_content else order
+            wish = Fresh("ann", "cora", 1, 1, 5_000, "", 0)
+        self.numbers += 1
+        id_ms = self.clock_ms - wish.age_ms
+        creator_diamonds = 100 * wish.coins * wish.creator_bp // 10_000
+        return GiftOrder(
+            id=self._id(id_ms),
+            id_ms=id_ms,
+            viewer=ViewerId(wish.viewer),
+            creator=CreatorId(wish.creator),
+            content=f"{wish}".encode(),
+            place="room:demo",
+            item="rose",
+            unit_coins=wish.coins,
+            count=wish.count,
+            coins=wish.coins,
+            creator_diamonds=creator_diamonds,
+            commission_diamonds=100 * wish.coins - creator_diamonds,
+            combo_key=wish.combo_key,
+            combo_window_ms=COMBO_MS if wish.combo_key else 0,
+            details=b"details",
+        )
+
+    def _id(self, id_ms: int) -> bytes:
+        return id_ms.to_bytes(6, "big") + b"\x70\x00\x80" + self.numbers.to_bytes(7, "big")
+
+    def _set_clock(self, clock_ms: int) -> None:
+        self.clock_ms = clock_ms
+        for (_, keys), state in zip(self.ledger.keys.all(), self.twin.partitions, strict=True):
+            name: Any = keys.totals
+            self.redis.hset(name, Total.CLOCK, str(clock_ms))
+            state.clock_ms = clock_ms
+
+    async def _come_back(self) -> None:
+        # A credit is told once and not again by the client: its first word after a kill would be lost.
+        for _ in range(100):
+            try:
+                return await self.ledger.ping()
+            except LedgerUnavailable:
+                await back_off()
+        raise AssertionError("the server did not come back")
+
+
+def run_machine(valkey: Valkey, examples: settings) -> None:
+    """Run examples of the machine on this server.
+
+    Raises:
+        AssertionError: of a step after which the two differ or an invariant does not hold; its notes say how to get
+            there, and with what seed.
+    """
+
+    class OnThisServer(GiftMachine):
+        def __init__(self) -> None:
+            super().__init__(valkey)
+
+    run_state_machine_as_test(OnThisServer, settings=examples)

@@ -1,0 +1,140 @@
+"""Reads everything that the live ledger stores, raw, and checks by arithmetic alone what must be true of it."""
+
+import struct
+from typing import Any
+
+from msgspec import Struct
+from redis import Redis
+
+from ledger.config import LedgerConfig
+from ledger.journal import decode_entry
+from ledger.keys import DEPLOYMENT, Keys, PartitionKeys
+from ledger.model import CreditBody, GiftBody, JournalRecord, Partition
+
+_REMEMBERED = struct.Struct(">8sd")
+_COMBO = struct.Struct(">16sddd")
+AMOUNT_MAX = 2**53 - 1
+
+
+class Stored(Struct):
+    """What one partition stores.
+
+    Attributes:
+        totals: by their names; missing ones are 0.
+        combos: by viewer NUL combo key: id, count, coins, deadline.
+        ids: by gift id + viewer: coins paid.
+        credits: by id: balance after.
+        expiries: of each bucket of ids, by the time at which it begins.
+    """
+
+    totals: dict[str, int]
+    wallets: dict[str, int]
+    stripes: dict[str, int]
+    combos: dict[str, tuple[bytes, int, int, int]]
+    ids: dict[bytes, int]
+    credits: dict[bytes, int]
+    expiries: dict[int, int]
+    records: list[JournalRecord]
+
+
+def read_all(redis: "Redis", keys: Keys, config: LedgerConfig) -> list[Stored]:
+    """Every partition.
+
+    Raises:
+        AssertionError: there is a key that nobody knows.
+    """
+    names: Any = redis.keys()
+    known = {DEPLOYMENT}
+    stored = []
+    for partition, own in keys.all():
+        buckets = sorted(name for name in names if name.startswith(own.ids(0)[:-1]))
+        known |= {own.wallets, own.earnings, own.totals, own.combos, own.credits, own.journal, own.relay, *buckets}
+        stored.append(_read(redis, partition, own, buckets, config))
+    assert set(names) <= known
+    return stored
+
+
+def check(stored: Stored, history: list[JournalRecord], config: LedgerConfig) -> None:
+    """The invariants of a partition, from what it stores and all records that it ever had."""
+    totals = stored.totals
+    check_sums(stored)
+    assert [record.seq for record in history] == list(range(1, totals["seq"] + 1)), "I4: the journal has a hole"
+    assert stored.records == history[len(history) - len(stored.records) :], "I4: records changed"
+    wallets: dict[str, int] = {}
+    stripes: dict[str, int] = {}
+    coins_in = spent = commission = at_ms = 0
+    for record in history:
+        body = record.body
+        assert record.at_ms >= at_ms, "times fall"
+        at_ms = record.at_ms
+        if isinstance(body, GiftBody):
+            assert body.creator_diamonds + body.commission_diamonds == 100 * body.coins, "I1: a record does not split"
+            wallets[body.viewer] = wallets.get(body.viewer, 0) - body.coins
+            stripes[body.creator] = stripes.get(body.creator, 0) + body.creator_diamonds
+            spent += body.coins
+            commission += body.commission_diamonds
+        elif isinstance(body, CreditBody):
+            wallets[body.viewer] = wallets.get(body.viewer, 0) + body.coins
+            coins_in += body.coins
+        assert record.wallet_after == wallets[body.viewer] >= 0, "I2: a wallet is not what its records make it"
+    assert (wallets, stripes) == (stored.wallets, stored.stripes), "I1: balances are not what the records make them"
+    assert (coins_in, spent, commission) == (totals["coins_in"], totals["spent"], totals["commission"])
+    _check_ids(stored, history, config)
+
+
+def check_sums(stored: Stored) -> None:
+    """What must hold of the balances alone."""
+    totals = stored.totals
+    assert sum(stored.wallets.values()) == totals["coins_in"] - totals["spent"], "I1: coins do not sum to zero"
+    assert sum(stored.stripes.values()) == totals["earned"], "I1: stripes are not what was earned"
+    assert totals["earned"] + totals["commission"] == 100 * totals["spent"], "I1: diamonds do not sum to zero"
+    amounts = [*stored.wallets.values(), *stored.stripes.values(), *totals.values()]
+    assert all(0 <= amount <= AMOUNT_MAX for amount in amounts), "I2: an amount is out of its bounds"
+
+
+def _check_ids(stored: Stored, history: list[JournalRecord], config: LedgerConfig) -> None:
+    gifts = [(r.body.id + r.body.viewer.encode(), r.body.coins) for r in history if isinstance(r.body, GiftBody)]
+    credits = [r.body.id for r in history if isinstance(r.body, CreditBody)]
+    assert len(dict(gifts)) == len(gifts) and len(set(credits)) == len(credits), "I3: an id was paid twice"
+    assert stored.ids == dict(gifts), "I3: ids are not those that were paid"
+    assert stored.credits.keys() == set(credits), "I3: ids of credits are not those that were credited"
+    for begin_ms, expires_ms in stored.expiries.items():
+        taken_until_ms = begin_ms + config.id_bucket_ms - 1 + config.id_window_ms
+        assert expires_ms > taken_until_ms, "I3: an id is forgotten while it is still taken"
+
+
+def _read(
+    redis: "Redis", partition: Partition, keys: PartitionKeys, buckets: list[bytes], config: LedgerConfig
+) -> Stored:
+    pipeline: Any = redis.pipeline(transaction=True)
+    for name in (keys.totals, keys.wallets, keys.earnings, keys.combos, keys.credits):
+        pipeline.hgetall(name)
+    pipeline.xrange(keys.journal)
+    for name in buckets:
+        pipeline.hgetall(name)
+        pipeline.pexpiretime(name)
+    totals, wallets, stripes, combos, credits, entries, *ids = pipeline.execute()
+    names = ("epoch", "seq", "clock", "coins_in", "spent", "earned", "commission", "flushed")
+    return Stored(
+        totals=dict.fromkeys(names, 0) | _amounts(totals),
+        wallets=_amounts(wallets),
+        stripes=_amounts(stripes),
+        combos={field.decode(): _combo(value) for field, value in combos.items()},
+        ids={field: int(_REMEMBERED.unpack(value)[1]) for found in ids[::2] for field, value in found.items()},
+        credits={field: int(_REMEMBERED.unpack(value)[1]) for field, value in credits.items()},
+        expiries={_begin_ms(name, config): expires_ms for name, expires_ms in zip(buckets, ids[1::2], strict=True)},
+        records=[record for stream_id, entry in entries for record in decode_entry(partition, stream_id, entry)],
+    )
+
+
+def _amounts(found: dict[bytes, bytes]) -> dict[str, int]:
+    return {field.decode(): int(value) for field, value in found.items()}
+
+
+def _combo(value: bytes) -> tuple[bytes, int, int, int]:
+    combo_id, count, coins, deadline_ms = _COMBO.unpack(value)
+    return combo_id, int(count), int(coins), int(deadline_ms)
+
+
+def _begin_ms(name: bytes, config: LedgerConfig) -> int:
+    return int(name.rpartition(b":")[2]) * config.id_bucket_ms
