@@ -1,12 +1,13 @@
 """From what the ledger refused to what a client is told: the one table, and the shapes that carry it."""
 
-from typing import Final
+from typing import Final, TypeVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway.wire.codes import FACTS, Code
 from gateway.wire.messages import Refused
-from ledger.model import GiftRefused, Refusal
+from ledger.model import CapPassed, GiftRefused, Limit, Refusal
 
 CODES: Final[dict[Refusal, Code]] = {
     Refusal.INSUFFICIENT_COINS: Code.INSUFFICIENT_COINS,
@@ -15,10 +16,26 @@ CODES: Final[dict[Refusal, Code]] = {
     Refusal.AMOUNT_OVERFLOW: Code.NOT_ALLOWED,
     Refusal.OVERLOADED: Code.OVERLOADED,
     Refusal.UNKNOWN: Code.UNAVAILABLE,
+    Refusal.FROZEN: Code.NOT_ALLOWED,
+    Refusal.OWN_GIFT: Code.NOT_ALLOWED,
+    Refusal.BARRED: Code.NOT_ALLOWED,
+    Refusal.LIMIT_EXCEEDED: Code.LIMIT_EXCEEDED,
+    Refusal.RATE_LIMITED: Code.RATE_LIMITED,
 }
+_Value = TypeVar("_Value")
 _MESSAGES: Final[dict[Refusal, str]] = {
     Refusal.AMOUNT_OVERFLOW: "A balance would pass the largest amount that an account can hold.",
     Refusal.UNKNOWN: "It is not known whether the gift was paid: send it again with the same id.",
+    Refusal.FROZEN: "This account is frozen.",
+    Refusal.OWN_GIFT: "Nobody can give to themselves.",
+    Refusal.RATE_LIMITED: "Gifts come faster than they may.",
+}
+_CAPS: Final[dict[Limit, str]] = {
+    Limit.GIFT: "This gift costs more than a gift may.",
+    Limit.DAY: "This would pass the limit of coins for a day.",
+    Limit.WEEK: "This would pass the limit of coins for a week.",
+    Limit.MONTH: "This would pass the limit of coins for a month.",
+    Limit.CREATOR_DAY: "The creator takes no more from one viewer in a day.",
 }
 RETRY_AFTER_MS: Final = 1_000
 """After `overloaded` and `unavailable`: long enough for a queue of 20,000 gifts to be worked off."""
@@ -55,15 +72,36 @@ def refused(
     )
 
 
-def refused_by_ledger(refusal: GiftRefused, *, ref: str, id: str) -> Refused:
-    """What the sender of a gift is told when the ledger refused it."""
-    code = CODES[refusal.refusal]
-    balance = refusal.balance_coins
-    with_balance = code is Code.INSUFFICIENT_COINS and balance is not None
-    return refused(
+def refused_by_ledger(refusal: GiftRefused, *, ref: str, id: str, bar: str | None = None) -> Refused:
+    """What the sender of a gift is told when the ledger refused it.
+
+    Args:
+        bar: why the order was handed in as barred.
+    """
+    code, cap = CODES[refusal.refusal], refusal.cap
+    message = bar if refusal.refusal is Refusal.BARRED else _MESSAGES.get(refusal.refusal)
+    if refusal.reason:
+        message = f"{message} {refusal.reason}"
+    reply = refused(
         code,
-        _MESSAGES.get(refusal.refusal),
+        message if cap is None else _CAPS[cap.limit],
         ref=ref,
         id=id,
-        balance_coins=balance if with_balance and balance is not None else UNSET,
+        balance_coins=_set(refusal.balance_coins) if code is Code.INSUFFICIENT_COINS else UNSET,
+        retry_after_ms=_set(refusal.retry_after_ms),
     )
+    return reply if cap is None else _with_cap(reply, cap)
+
+
+def _with_cap(reply: Refused, cap: CapPassed) -> Refused:
+    return msgspec.structs.replace(
+        reply,
+        limit=cap.limit.value,
+        limit_coins=cap.coins,
+        spent_coins=UNSET if cap.limit is Limit.GIFT else cap.spent_coins,
+        resets_at_ms=_set(cap.resets_at_ms),
+    )
+
+
+def _set(value: _Value | None) -> _Value | UnsetType:
+    return UNSET if value is None else value

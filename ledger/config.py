@@ -16,6 +16,7 @@ ENDPOINTS_FILE: Final = "endpoints.json"
 
 _Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 _Millis = Annotated[int, Meta(ge=1, le=2**40)]
+_Coins = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 _Days = Annotated[int, Meta(ge=0, le=365)]
 _BasisPoints = Annotated[int, Meta(ge=0, le=10_000)]
 _MinorUnits = Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -37,6 +38,13 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         script_time_ms_max: time that one script call may spend on gifts; the rest waits for the next.
         retry_ms_max: how long a commit whose answer was lost is told again before its outcome is unknown.
         journal_records_max: records that PostgreSQL may lag behind in a partition; beyond it gifts are refused.
+        gift_coins_max, day_coins_max, week_coins_max, month_coins_max: coins that a viewer may spend on a gift, in a
+            day, an ISO week and a month (UTC); 0 for no cap.
+        cap_raise_ms: a viewer's own cap that is raised or removed holds so much longer.
+        gifts_per_minute: gifts of one viewer in the long run; one more is refused as rate limited. 0 for no rate.
+        gifts_burst: gifts that a viewer may send at once, where there is a rate.
+        own_gifts: whether a viewer may give to itself as a creator.
+        guards_told_ms: pause between two rounds that tell the live ledger of freezes and caps that it has not taken.
         flush_entries_max: journal entries that one flush takes from each partition.
         flush_records_max: journal records that one PostgreSQL transaction of the flusher writes.
         flush_interval_ms: the flusher rests this long between two transactions when it has caught up.
@@ -75,6 +83,15 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     script_time_ms_max: Annotated[float, Meta(gt=0, le=100)] = 1.0
     retry_ms_max: _Millis = 3_000
     journal_records_max: _Count = 1_000_000
+    gift_coins_max: _Coins = 0
+    day_coins_max: _Coins = 0
+    week_coins_max: _Coins = 0
+    month_coins_max: _Coins = 0
+    cap_raise_ms: _Millis = 86_400_000
+    gifts_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    gifts_burst: Annotated[int, Meta(ge=1, le=100_000)] = 20
+    own_gifts: bool = False
+    guards_told_ms: _Millis = 2_000
     flush_entries_max: _Count = 64
     flush_records_max: _Count = 5_000
     flush_interval_ms: _Millis = 200

@@ -16,28 +16,38 @@ from ledger.errors import InvariantBroken
 from ledger.keys import Keys
 from ledger.model import (
     AMOUNT_MAX,
+    CapPassed,
     ComboTotals,
     GiftAccepted,
     GiftOrder,
     GiftOutcome,
     GiftRefused,
+    Limit,
     Partition,
     Refusal,
 )
+from ledger.periods import resets_at_ms
 
 _AFTER: Final = struct.Struct(">ddd16s")
 _PAID: Final = struct.Struct(">d")
 _NO_ID: Final = bytes(16)
 _ID_BYTES: Final = 16
 _REPLAY: Final = 1
-_OTHER_FIELDS: Final = 4
+_OTHER_FIELDS: Final = 5
 _REFUSALS: Final = {
     2: Refusal.INSUFFICIENT_COINS,
     3: Refusal.ID_CONFLICT,
     4: Refusal.ID_EXPIRED,
     5: Refusal.AMOUNT_OVERFLOW,
     7: Refusal.OVERLOADED,
+    8: Refusal.FROZEN,
+    9: Refusal.OWN_GIFT,
+    10: Refusal.BARRED,
+    16: Refusal.RATE_LIMITED,
 }
+_LIMITS: Final = {11: Limit.GIFT, 12: Limit.DAY, 13: Limit.WEEK, 14: Limit.MONTH, 15: Limit.CREATOR_DAY}
+_OWN_GIFT: Final = 9
+_BARRED: Final = 10
 _ONE: Final = (1,)
 _ARRAY_OF_ONE: Final = b"\xdc\x00\x01"
 _STRING_OF_16: Final = b"\xb0"
@@ -52,13 +62,19 @@ class PreparedGift:
         id_field, id_value: under what the script remembers the id, and what: digest of the content, coins paid.
             Both are MessagePack strings already: Lua's decoder does not know its type for bytes.
         body: its journal record, as the script copies it.
+        bar: the status with which the script refuses it unless its id is known; 0 for none.
     """
 
-    __slots__ = ("body", "bucket", "id_field", "id_value", "order", "partition")
+    __slots__ = ("bar", "body", "bucket", "id_field", "id_value", "order", "partition")
 
-    def __init__(self, order: GiftOrder, partition: Partition, bucket: int, stamp: bytes, body: bytes) -> None:
+    def __init__(
+        self, order: GiftOrder, partition: Partition, bucket: int, stamp: bytes, body: bytes, own_gifts: bool = False
+    ) -> None:
         """`stamp` is the id (16 bytes) and the digest of the content (8 bytes)."""
         self.order = order
+        self.bar = _BARRED if order.barred else 0
+        if str(order.viewer) == order.creator and not own_gifts:
+            self.bar = _OWN_GIFT
         self.partition = partition
         self.bucket = bucket
         self.id_field = _string(stamp[:_ID_BYTES] + order.viewer.encode())
@@ -78,16 +94,29 @@ class Rules(Struct, frozen=True, array_like=True):
     time_s_max: float
     unflushed_max: int
     amount_max: int
+    gift_coins_max: int
+    day_coins_max: int
+    week_coins_max: int
+    month_coins_max: int
+    rate_ms: float
+    burst_ms: float
 
     @classmethod
     def of(cls, config: LedgerConfig) -> "Rules":
         """As configured."""
+        rate_ms = 60_000 / config.gifts_per_minute if config.gifts_per_minute else 0
         return cls(
             config.id_window_ms,
             config.id_ahead_ms,
             config.script_time_ms_max / 1000,
             config.journal_records_max,
             AMOUNT_MAX,
+            config.gift_coins_max,
+            config.day_coins_max,
+            config.week_coins_max,
+            config.month_coins_max,
+            rate_ms,
+            rate_ms * config.gifts_burst,
         )
 
 
@@ -114,14 +143,18 @@ class GiftCall:
         for group in groups:
             first = group[0]
             keys = self._keys.of(first.partition)
-            names += (keys.wallets, keys.earnings, keys.totals, keys.combos, keys.journal)
+            names += (keys.wallets, keys.earnings, keys.totals, keys.combos, keys.journal, keys.guards)
             if len(group) == 1:
                 names.append(keys.ids(first.bucket))
+                if first.order.creator_day_coins_max is not None:
+                    names.append(keys.given_today)
                 columns.append(_single(first, first.bucket * self._bucket_ms + self._bucket_life_ms))
                 args.append(first.body)
                 continue
             buckets = list(dict.fromkeys([gift.bucket for gift in group]))
             names += map(keys.ids, buckets)
+            if any(gift.order.creator_day_coins_max is not None for gift in group):
+                names.append(keys.given_today)
             expiries = [bucket * self._bucket_ms + self._bucket_life_ms for bucket in buckets]
             columns.append(_columns(group, buckets, expiries))
             args.append(b"".join([gift.body for gift in group]))
@@ -142,6 +175,7 @@ def _columns(group: Group, buckets: list[int], expiries: list[int]) -> tuple[Any
     creator_of = [creators.setdefault(order.creator, len(creators) + 1) for order in orders]
     fields = [gift.id_field for gift in group]
     combos = any(order.combo_key for order in orders)
+    given = any(order.creator_day_coins_max is not None for order in orders)
     return (
         expiries,
         list(viewers),
@@ -160,6 +194,9 @@ def _columns(group: Group, buckets: list[int], expiries: list[int]) -> tuple[Any
         [order.combo_window_ms for order in orders] if combos else [],
         [order.count for order in orders] if combos else [],
         len(set(fields)) < len(fields),
+        [gift.bar for gift in group] if any(gift.bar for gift in group) else [],
+        [_given_field(order) for order in orders] if given else [],
+        [order.creator_day_coins_max or 0 for order in orders] if given else [],
     )
 
 
@@ -194,6 +231,9 @@ def _single(gift: PreparedGift, expiry_ms: int) -> tuple[Any, ...]:
         (order.combo_window_ms,) if combo else (),
         (order.count,) if combo else (),
         False,
+        (gift.bar,) if gift.bar else (),
+        () if order.creator_day_coins_max is None else (_given_field(order),),
+        () if order.creator_day_coins_max is None else (order.creator_day_coins_max,),
     )
 
 
@@ -201,13 +241,17 @@ def _combo_field(order: GiftOrder) -> str:
     return f"{order.viewer}\0{order.combo_key}" if order.combo_key else ""
 
 
+def _given_field(order: GiftOrder) -> str:
+    return "" if order.creator_day_coins_max is None else f"{order.viewer}\0{order.creator}"
+
+
 def _read_group(
-    group: Group, epoch: int, now_ms: int, seq: int, judged: int, after: bytes, others: Sequence[int]
+    group: Group, epoch: int, now_ms: int, seq: int, judged: int, after: bytes, others: Sequence[Any]
 ) -> list[GiftOutcome]:
     if len(after) // _AFTER.size + len(others) // _OTHER_FIELDS != judged or judged > len(group):
         raise InvariantBroken("I3", f"{judged} of {len(group)} gifts were judged, and the answer tells of others")
     outcomes: list[GiftOutcome] = []
-    other = dict(_others(others)) if others else {}
+    other = dict(_others(others, now_ms)) if others else {}
     seq -= len(after) // _AFTER.size
     records = _AFTER.iter_unpack(after)
     for place in range(1, judged + 1):
@@ -221,14 +265,25 @@ def _read_group(
     return outcomes
 
 
-def _others(others: Sequence[int]) -> list[tuple[int, GiftOutcome]]:
-    found: list[tuple[int, GiftOutcome]] = []
-    for first in range(0, len(others), _OTHER_FIELDS):
-        place, status, wallet, paid = others[first : first + _OTHER_FIELDS]
-        outcome: GiftOutcome = (
-            GiftAccepted(paid, wallet, 0, 0, 0, None, replay=True)
-            if status == _REPLAY
-            else GiftRefused(_REFUSALS[status], wallet)
-        )
-        found.append((place, outcome))
+def _others(others: Sequence[Any], now_ms: int) -> list[tuple[int, GiftOutcome]]:
+    found = []
+    for start in range(0, len(others), _OTHER_FIELDS):
+        place, status, wallet, first, second = others[start : start + _OTHER_FIELDS]
+        found.append((place, _other(status, wallet, first, second, now_ms)))
     return found
+
+
+def _other(status: int, wallet: int, first: int, second: Any, now_ms: int) -> GiftOutcome:
+    if status == _REPLAY:
+        return GiftAccepted(first, wallet, 0, 0, 0, None, replay=True)
+    limit = _LIMITS.get(status)
+    if limit is not None:
+        cap = CapPassed(limit, first, second, resets_at_ms(limit, now_ms))
+        return GiftRefused(Refusal.LIMIT_EXCEEDED, wallet, cap=cap)
+    match _REFUSALS[status]:
+        case Refusal.RATE_LIMITED as refusal:
+            return GiftRefused(refusal, wallet, retry_after_ms=first)
+        case Refusal.FROZEN as refusal:
+            return GiftRefused(refusal, wallet, reason=second.decode())
+        case refusal:
+            return GiftRefused(refusal, wallet)

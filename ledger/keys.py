@@ -8,6 +8,8 @@ A partition's keys share one hash tag, so that a script that is given them runs 
 | earnings | hash | creator → diamonds of this stripe |
 | totals | hash | epoch, seq, clock, coins_in, spent, earned, commission, flushed (see `Total`) |
 | combos | hash | viewer NUL combo key → id, count, coins, deadline |
+| guards | hash | viewer → gift rate, coins counted in day, week and month, freeze, caps (`lua/parts/guards.lua`) |
+| given_today | hash | `day` → number of the day (UTC) that it is of; viewer NUL creator → coins |
 | credits | hash | id of a grant or purchase → digest, balance after |
 | ids | hash, one a time bucket, expires | gift id + viewer → digest, coins |
 | journal | stream | the records, in order; entry id = epoch-seq of its last record |
@@ -45,7 +47,9 @@ class Total(enum.StrEnum):
 class PartitionKeys:
     """The keys of one partition, as bytes ready to be sent."""
 
-    __slots__ = ("_base", "combos", "credits", "earnings", "journal", "relay", "totals", "wallets")
+    __slots__ = (
+        *("_base", "combos", "credits", "earnings", "given_today", "guards", "journal", "relay", "totals", "wallets"),
+    )
 
     def __init__(self, tag: str) -> None:
         base = f"{_PREFIX}:{{{tag}}}:"
@@ -54,6 +58,8 @@ class PartitionKeys:
         self.earnings = f"{base}earnings".encode()
         self.totals = f"{base}totals".encode()
         self.combos = f"{base}combos".encode()
+        self.guards = f"{base}guards".encode()
+        self.given_today = f"{base}given_today".encode()
         self.credits = f"{base}credits".encode()
         self.journal = f"{base}journal".encode()
         self.relay = f"{base}relay".encode()

@@ -33,6 +33,27 @@ class Refusal(enum.Enum):
     """More orders wait than the batcher may hold, or the journal is over its bound."""
     UNKNOWN = "unknown"
     """The connection broke while the order was in flight; the same id told again gives the true outcome."""
+    FROZEN = "frozen"
+    """An operator has frozen the account."""
+    OWN_GIFT = "own_gift"
+    """Viewer and creator are the same."""
+    BARRED = "barred"
+    """The order said so itself: rules that the ledger does not know."""
+    LIMIT_EXCEEDED = "limit_exceeded"
+    """A spend cap would be passed."""
+    RATE_LIMITED = "rate_limited"
+    """The viewer's gifts come faster than the rate allows."""
+
+
+class Limit(enum.StrEnum):
+    """What a spend cap counts. Days, ISO weeks and months are those of UTC."""
+
+    GIFT = "gift"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    CREATOR_DAY = "creator_day"
+    """What one viewer gives one creator in a day, where the creator has such a cap."""
 
 
 class Cause(enum.StrEnum):
@@ -55,6 +76,9 @@ class GiftOrder(Struct, frozen=True):
         combo_key: gifts of one viewer with the same key within `combo_window_ms` of each other are one combo;
             empty for a gift outside any combo.
         details: how it is to be shown, as bytes that the ledger carries and never reads.
+        barred: rules that the ledger does not know refuse it. It is handed in all the same, since it may be a replay.
+        creator_day_coins_max: coins that the viewer may give the creator in a day (UTC), counted from gifts that come
+            with such a cap; None for no cap.
     """
 
     id: bytes
@@ -72,6 +96,8 @@ class GiftOrder(Struct, frozen=True):
     combo_key: str = ""
     combo_window_ms: int = 0
     details: bytes = b""
+    barred: bool = False
+    creator_day_coins_max: int | None = None
 
 
 class ComboTotals(Struct, frozen=True):
@@ -101,11 +127,36 @@ class GiftAccepted(Struct, frozen=True):
     replay: bool
 
 
+class CapPassed(Struct, frozen=True):
+    """The cap that a gift would pass.
+
+    Attributes:
+        coins: the cap.
+        spent_coins: counted before the gift; 0 for the cap of a gift.
+        resets_at_ms: when it counts from zero again; None for the cap of a gift.
+    """
+
+    limit: Limit
+    coins: int
+    spent_coins: int
+    resets_at_ms: int | None
+
+
 class GiftRefused(Struct, frozen=True):
-    """The gift was not paid. `balance_coins` is the wallet as the ledger saw it, where it looked."""
+    """The gift was not paid.
+
+    Attributes:
+        balance_coins: the wallet as the ledger saw it, where it looked.
+        cap: with LIMIT_EXCEEDED.
+        retry_after_ms: with RATE_LIMITED.
+        reason: with FROZEN, the operator's.
+    """
 
     refusal: Refusal
     balance_coins: int | None = None
+    cap: CapPassed | None = None
+    retry_after_ms: int | None = None
+    reason: str = ""
 
 
 GiftOutcome = GiftAccepted | GiftRefused

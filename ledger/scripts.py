@@ -32,18 +32,27 @@ Ask = Callable[..., Awaitable[Any]]
 
 
 class Script:
-    """One Lua file: called by its SHA-1, loaded again when the server has forgotten it."""
+    """One Lua file: called by its SHA-1, loaded again when the server has forgotten it.
 
-    def __init__(self, name: str) -> None:
-        self._source = (resources.files("ledger") / "lua" / f"{name}.lua").read_bytes()
-        self._sha = hashlib.sha1(self._source, usedforsecurity=False).hexdigest()
+    Args:
+        parts: files of `lua/parts` that stand in front of it.
+
+    Attributes:
+        source: all of it.
+    """
+
+    def __init__(self, name: str, *, parts: Sequence[str] = ()) -> None:
+        folder = resources.files("ledger") / "lua"
+        files = [*(folder / "parts" / f"{part}.lua" for part in parts), folder / f"{name}.lua"]
+        self.source = b"".join(file.read_bytes() for file in files)
+        self._sha = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
 
     async def call(self, ask: Ask, keys: Sequence[bytes], args: Sequence[Any]) -> Any:
         """Run it. NOSCRIPT is answered before anything ran, so loading and asking again is safe."""
         try:
             return await ask("EVALSHA", self._sha, len(keys), *keys, *args)
         except NoScriptError:
-            await ask("SCRIPT LOAD", self._source)
+            await ask("SCRIPT LOAD", self.source)
             return await ask("EVALSHA", self._sha, len(keys), *keys, *args)
 
 
@@ -60,8 +69,9 @@ class Scripts:
         self._keys = keys
         self._bucket_ms = config.id_bucket_ms
         self._gift_call = GiftCall(keys, config)
-        self._gift = Script("gift")
+        self._gift = Script("gift", parts=("guards",))
         self._credit = Script("credit")
+        self._set_guards = Script("set_guards")
         self._trim = Script("trim")
         self._forget_combos = Script("forget_combos")
         self._note_relayed = Script("note_relayed")
@@ -125,6 +135,16 @@ class Scripts:
         keys = [self._keys.of(partition).combos for partition, _, _ in ended]
         args = [arg for _, field, combo_id in ended for arg in (field, combo_id)]
         return int(await self._forget_combos.call(self._ask, keys, args))
+
+    async def set_guards(self, settings: Sequence[tuple[str, bytes]]) -> int:
+        """Set freezes and caps: (viewer, settings as `guard_state` packs them) each.
+
+        Returns:
+            How many were set; of the others newer ones were there.
+        """
+        keys = [self._keys.of(self._keys.partition_of(viewer)).guards for viewer, _ in settings]
+        args = [arg for one in settings for arg in one]
+        return int(await self._set_guards.call(self._ask, keys, args))
 
     async def note_relayed(self, positions: Mapping[Partition, Position]) -> int:
         """Note how far the rooms were told; returns how many positions rose."""

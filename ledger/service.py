@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from ledger.batcher import Batcher, Told
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerError, LedgerUnavailable
+from ledger.guard_state import GuardSettings, LiveGuard, pack_settings, read_guard
 from ledger.journal import JournalReader, Position, encode_body
 from ledger.keys import DEPLOYMENT, Keys
 from ledger.model import (
@@ -67,6 +68,7 @@ class Ledger:
         self.redis = redis
         # Under another width an id is looked for in another bucket; with a longer window, after its bucket went.
         self._pinned = {name: int(getattr(config, name)) for name in ("partitions", "id_bucket_ms", "id_window_ms")}
+        self._own_gifts = config.own_gifts
         self._scripts = Scripts(redis, self.keys, config)
         self.batcher = Batcher(self._scripts, config)
 
@@ -146,6 +148,15 @@ class Ledger:
         keys = self.keys.of(self.keys.partition_of(viewer))
         return int(await self._read(self.redis.hget(keys.wallets, viewer)) or 0)
 
+    async def guard(self, viewer: str) -> LiveGuard:
+        """A viewer's freeze, own caps and counted coins, as the money script sees them."""
+        keys = self.keys.of(self.keys.partition_of(viewer))
+        return read_guard(await self._read(self.redis.hget(keys.guards, viewer)))
+
+    async def set_guards(self, settings: Sequence[tuple[str, GuardSettings]]) -> None:
+        """From now on gifts of these viewers are judged by these settings, unless newer ones are there already."""
+        await self._read(self._scripts.set_guards([(viewer, pack_settings(one)) for viewer, one in settings]))
+
     async def live_earnings(self, creator: str) -> int:
         """Diamonds that a creator has earned by gifts so far: the sum of its stripes, for display only."""
         pipeline = self.redis.pipeline(transaction=False)
@@ -207,6 +218,7 @@ class Ledger:
             self._scripts.bucket_of(order.id_ms),
             order.id + _digest(order.content),
             encode_body(body),
+            self._own_gifts,
         )
 
     @staticmethod

@@ -57,7 +57,7 @@ class Problem(Exception):
         field: which field of the body (`$.id`) or parameter (`limit`) was wrong.
         retry_after_ms: how long to wait, for a retryable code.
         balance_coins: the wallet, with `insufficient_coins`.
-        limit, resets_at_ms: with `limit_exceeded`.
+        limit, limit_coins, spent_coins, resets_at_ms: with `limit_exceeded`.
         missing: what cannot be used now, with the reason, when the process is not ready.
     """
 
@@ -71,6 +71,8 @@ class Problem(Exception):
         balance_coins: int | None = None,
         limit: str | None = None,
         resets_at_ms: int | None = None,
+        limit_coins: int | None = None,
+        spent_coins: int | None = None,
         missing: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail or FACTS[code].title)
@@ -81,6 +83,8 @@ class Problem(Exception):
         self.balance_coins = balance_coins
         self.limit = limit
         self.resets_at_ms = resets_at_ms
+        self.limit_coins = limit_coins
+        self.spent_coins = spent_coins
         self.missing = missing
 
     def document(self) -> ProblemDocument:
@@ -99,6 +103,8 @@ class Problem(Exception):
             balance_coins=_set(self.balance_coins),
             limit=_set(self.limit),
             resets_at_ms=_set(self.resets_at_ms),
+            limit_coins=_set(self.limit_coins),
+            spent_coins=_set(self.spent_coins),
             missing=_set(self.missing),
         )
 

@@ -212,7 +212,10 @@ class Refused(Struct, frozen=True, tag="refused", tag_field="type"):
         ref: of the command; absent when the command could not be read that far.
         code: one of `Code`; `retryable` says whether the same command may succeed later.
         field: which field was wrong, with `bad_request`.
-        limit, resets_at_ms: with `limit_exceeded`.
+        limit: with `limit_exceeded`, which one: `gift`, `day`, `week`, `month`, or `creator_day` for what the creator
+            takes from one viewer in a day.
+        limit_coins, spent_coins: with `limit`, how many coins it allows and how many were counted before.
+        resets_at_ms: with `limit`, when it counts from zero again; absent for `gift`.
         balance_coins: with `insufficient_coins`.
     """
 
@@ -226,6 +229,8 @@ class Refused(Struct, frozen=True, tag="refused", tag_field="type"):
     limit: str | UnsetType = UNSET
     resets_at_ms: TimeMs | UnsetType = UNSET
     balance_coins: int | UnsetType = UNSET
+    limit_coins: Amount | UnsetType = UNSET
+    spent_coins: Amount | UnsetType = UNSET
 
 
 class Pong(Struct, frozen=True, tag="pong", tag_field="type"):

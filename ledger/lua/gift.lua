@@ -1,22 +1,31 @@
 -- Pays for many gifts: for each partition reads and checks everything, then writes.
 -- A gift is charged at most once for its id; gifts of a partition are judged in order, each as if alone.
+-- The first that holds decides: the id is known (replay or conflict), its time is outside the window, the account is
+-- frozen, the caller bars it, a cap of gift, day, week, month, the creator's cap of a day, too few coins, the gift rate,
+-- a sum over its bound, too much that the books lack. Only accepted gifts are counted.
 --
--- KEYS    for each partition of the call: wallets, earnings, totals, combos, journal, then its id buckets
+-- KEYS    for each partition of the call: wallets, earnings, totals, combos, journal, guards, then its id buckets, then
+--         given_today if the group has creators' caps
 -- ARGV[1] msgpack {rules, groups}
---         rules = {window_ms, ahead_ms, time_s_max, unflushed_max, amount_max}
+--         rules = {window_ms, ahead_ms, time_s_max, unflushed_max, amount_max, caps of a viewer's gift, day, week and
+--                  month (0 for none), rate_ms between gifts of a viewer (0 for no rate), burst_ms}
 --         group = one for each partition, in the order of KEYS; columns, since a table a gift costs more than its payment:
 --           1 expiry in ms of each id bucket   2 viewers, each once   3 creators, each once   then one value a gift:
 --           4 viewer (place in 2)   5 creator (place in 3)   6 coins   7 creator_diamonds   8 commission_diamonds
 --           9 bucket (place in 1)   10 id_ms   11 id field (id and viewer)   12 id value (digest, coins)   13 body bytes
 --           14 {} or for each gift its combo field, '' for none   15 combo_window_ms   16 count   17 whether an id occurs twice
+--           18 {} or for each gift the status that bars it, 0 for none   19 {} or for each gift its field (viewer NUL
+--           creator) of given_today, '' for none   20 coins that the viewer may give the creator in a day
 -- ARGV[i + 1] bodies of the i-th group, one after the other
 -- returns for each group {epoch, now_ms, seq of its last record, gifts judged, after, others}
 --         after  = for each accepted gift, in order, 40 bytes: wallet, combo count, combo coins, combo id
---         others = for each judged gift that was not accepted: its place, status, wallet, coins first paid (on a replay)
---         status 1 replay, 2 insufficient, 3 conflict, 4 expired, 5 overflow, 7 overloaded
+--         others = for each judged gift that was not accepted: its place, status, wallet, and two values of its status
+--         status 1 replay (coins first paid, 0), 2 insufficient, 3 conflict, 4 expired, 5 overflow, 7 overloaded,
+--                8 frozen (0, reason), 9 own gift, 10 barred, over the cap (cap, coins counted before) of a 11 gift,
+--                12 day, 13 week, 14 month, 15 creator's day, 16 over the rate (ms to wait, 0)
 
-local REPLAY, INSUFFICIENT, CONFLICT, EXPIRED, OVERFLOW, OVERLOADED = 1, 2, 3, 4, 5, 7
-local GROUP_KEYS = 5
+local REPLAY, INSUFFICIENT, CONFLICT, EXPIRED, OVERFLOW, OVERLOADED, RATE_LIMITED = 1, 2, 3, 4, 5, 7, 16
+local GROUP_KEYS = 6
 local NO_ID = string.rep('\0', 16)
 local PACKED_AT_ONCE = 1000
 local COMBO_COUNT_MAX = 2147483647 -- what the books hold; one more begins another combo
@@ -25,6 +34,8 @@ local call, pack, unpack_values, clock, sub = redis.call, struct.pack, struct.un
 local started = clock()
 local request = cmsgpack.unpack(ARGV[1])
 local window_ms, ahead_ms, time_s_max, unflushed_max, amount_max = unpack(request[1])
+local operator_caps, rate_ms, burst_ms = {unpack(request[1], 6, 9)}, request[1][10], request[1][11]
+local always_guarded = math.max(rate_ms, unpack(operator_caps)) > 0
 local time = call('TIME')
 local time_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -112,11 +123,28 @@ local function write_changed(key, fields, changed, values)
   call('HSET', key, unpack(args))
 end
 
+local function write_guards(key, viewers, guards, changed, periods)
+  local args = {}
+  for v, guard in pairs(guards) do
+    if changed[v] then args[#args + 1], args[#args + 2] = viewers[v], pack_guard(guard, periods) end
+  end
+  if #args > 0 then call('HSET', key, unpack(args)) end
+end
+
+local function write_given(key, given, changed, fresh, today)
+  local args = {'day', today}
+  for field in pairs(changed) do args[#args + 1], args[#args + 2] = field, given[field] end
+  if fresh then call('UNLINK', key) end
+  call('HSET', key, unpack(args))
+end
+
 local function pay_group(key_base, group, bodies)
   local expiries, viewers, creators, viewer_of, creator_of, coins_of, diamonds_of, commission_of, bucket_of, id_ms_of,
-    id_fields, id_values, body_sizes, combo_fields, combo_windows, counts, has_twins = unpack(group, 1, 17)
+    id_fields, id_values, body_sizes, combo_fields, combo_windows, counts, has_twins, bars, given_fields, creator_caps =
+    unpack(group, 1, 20)
   local wallets_key, earnings_key, totals_key = KEYS[key_base + 1], KEYS[key_base + 2], KEYS[key_base + 3]
-  local combos_key, journal_key, ids_key = KEYS[key_base + 4], KEYS[key_base + 5], key_base + GROUP_KEYS + 1
+  local combos_key, journal_key, guards_key = KEYS[key_base + 4], KEYS[key_base + 5], KEYS[key_base + 6]
+  local ids_key, given_key = key_base + GROUP_KEYS + 1, KEYS[key_base + GROUP_KEYS + #expiries + 1]
   local totals = call('HMGET', totals_key, 'epoch', 'seq', 'clock', 'spent', 'earned', 'commission', 'flushed')
   local epoch, seq = tonumber(totals[1] or 1), tonumber(totals[2] or 0)
   local now_ms = math.max(time_ms, tonumber(totals[3] or 0))
@@ -127,21 +155,31 @@ local function pay_group(key_base, group, bodies)
   for v = 1, #viewers do wallets[v] = tonumber(wallets[v] or 0) end
   for c = 1, #creators do earnings[c] = tonumber(earnings[c] or 0) end
   local remembered, combos = read_ids(ids_key, #expiries, bucket_of, id_fields), read_combos(combos_key, combo_fields)
+  local guards, periods = read_guards(guards_key, viewers, operator_caps, always_guarded, now_ms)
+  local given, given_fresh, today = {}, false, floor(now_ms / DAY_MS)
+  if #given_fields > 0 then given, given_fresh = read_given(given_key, given_fields, today) end
 
-  local changed_wallets, changed_earnings, changed_combos, twins = {}, {}, {}, {}
+  local changed_wallets, changed_earnings, changed_combos, changed_given, twins = {}, {}, {}, {}, {}
   local paid, after, others, judged = {}, {}, {}, #coins_of
   local oldest_ms, newest_ms = now_ms - window_ms, now_ms + ahead_ms
   for i = 1, #coins_of do
     local viewer, creator, coins = viewer_of[i], creator_of[i], coins_of[i]
-    local wallet, known, status, first_paid = wallets[viewer], remembered[i], nil, 0
+    local wallet, known, status, first, second = wallets[viewer], remembered[i], nil, nil, nil
+    local guard, given_field = guards[viewer], given_fields[i]
     if has_twins and not known then known = twins[id_fields[i]] end
     if known then
       status = CONFLICT
-      if sub(known, 1, 8) == sub(id_values[i], 1, 8) then status, first_paid = REPLAY, unpack_values('>d', known, 9) end
+      if sub(known, 1, 8) == sub(id_values[i], 1, 8) then status, first = REPLAY, unpack_values('>d', known, 9) end
     elseif id_ms_of[i] < oldest_ms or id_ms_of[i] > newest_ms then
       status = EXPIRED
+    elseif guard or given_field or bars[i] then
+      status, first, second = forbidden(guard, bars[i], coins, given[given_field], creator_caps[i])
+    end
+    if status then -- decided above
     elseif wallet < coins then
       status = INSUFFICIENT
+    elseif guard and rate_ms > 0 and wait_ms(guard, rate_ms, burst_ms, now_ms) > 0 then
+      status, first = RATE_LIMITED, wait_ms(guard, rate_ms, burst_ms, now_ms)
     elseif earnings[creator] + diamonds_of[i] > amount_max or spent + coins > amount_max
         or earned + diamonds_of[i] > amount_max or commission + commission_of[i] > amount_max then
       status = OVERFLOW
@@ -153,13 +191,15 @@ local function pay_group(key_base, group, bodies)
     end
     if status then
       local n = #others
-      others[n + 1], others[n + 2], others[n + 3], others[n + 4] = i, status, wallet, first_paid
+      others[n + 1], others[n + 2], others[n + 3], others[n + 4], others[n + 5] = i, status, wallet, first or 0, second or 0
     else
       wallet = wallet - coins
       wallets[viewer], earnings[creator] = wallet, earnings[creator] + diamonds_of[i]
       spent, earned, commission = spent + coins, earned + diamonds_of[i], commission + commission_of[i]
       changed_wallets[viewer], changed_earnings[creator] = true, true
       paid[#paid + 1] = i
+      if guard then count_gift(guard, coins, rate_ms, burst_ms, now_ms) end
+      if given[given_field] then given[given_field], changed_given[given_field] = given[given_field] + coins, true end
       if has_twins then twins[id_fields[i]] = id_values[i] end
       local combo_field, n = combo_fields[i], #after
       if combo_field and combo_field ~= '' then
@@ -185,6 +225,8 @@ local function pay_group(key_base, group, bodies)
     for field in pairs(changed_combos) do args[#args + 1], args[#args + 2] = field, combos[field] end
     call('HSET', combos_key, unpack(args))
   end
+  write_guards(guards_key, viewers, guards, changed_wallets, periods)
+  if next(changed_given) then write_given(given_key, given, changed_given, given_fresh, today) end
   write_ids(ids_key, expiries, bucket_of, id_fields, id_values, paid)
   call('HSET', totals_key, 'epoch', epoch, 'seq', seq, 'clock', now_ms,
     'spent', spent, 'earned', earned, 'commission', commission)
@@ -201,6 +243,6 @@ for g, group in ipairs(request[2]) do
   else
     replies[g] = pay_group(key_base, group, ARGV[g + 1])
   end
-  key_base = key_base + GROUP_KEYS + #group[1]
+  key_base = key_base + GROUP_KEYS + #group[1] + math.min(#group[19], 1)
 end
 return replies

@@ -14,7 +14,9 @@ LUA_LINES_MAX = 250
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "manager", "data", "info", "misc"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
 ALL = modules()
-SCRIPTS = [path for package in PACKAGES for path in files(package, "*.lua")]
+LUA = [path for package in PACKAGES for path in files(package, "*.lua")]
+PARTS = [path for path in LUA if path.parent.name == "parts"]
+SCRIPTS = [path for path in LUA if path not in PARTS]
 
 
 @pytest.mark.parametrize("module", [*ALL, *modules("tests")], ids=lambda module: module.name)
@@ -44,6 +46,16 @@ def test_script(path: Path) -> None:
     assert "KEYS" in body
     assert re.findall(r"call\('[A-Z ]+', '[^']*[{:]", body) == []
     assert UNFINISHED.findall("\n".join(lines)) == []
+
+
+@pytest.mark.parametrize("path", PARTS, ids=lambda path: path.name)
+def test_part_of_a_script(path: Path) -> None:
+    """What stands in front of a script says what it is for; it has no KEYS or ARGV of its own, and spells no key."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= LUA_LINES_MAX
+    assert re.match(r"-- [A-Z].*\n(-- .*\n)*\nlocal ", text)
+    assert re.findall(r"\b(KEYS|ARGV)\b|call\('[A-Z ]+', '[^']*[{:]", text) == []
+    assert UNFINISHED.findall(text) == []
 
 
 def test_docstrings_of_tests() -> None:

@@ -93,6 +93,8 @@ def _problem(reply: Refused) -> Problem:
         balance_coins=None if reply.balance_coins is UNSET else reply.balance_coins,
         limit=None if reply.limit is UNSET else reply.limit,
         resets_at_ms=None if reply.resets_at_ms is UNSET else reply.resets_at_ms,
+        limit_coins=None if reply.limit_coins is UNSET else reply.limit_coins,
+        spent_coins=None if reply.spent_coins is UNSET else reply.spent_coins,
     )
 
 

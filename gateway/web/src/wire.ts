@@ -214,6 +214,8 @@ export interface Refused {
   limit?: string;
   resets_at_ms?: number;
   balance_coins?: number;
+  limit_coins?: number;
+  spent_coins?: number;
 }
 
 /** Answer to `ping`. */

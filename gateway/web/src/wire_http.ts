@@ -15,6 +15,8 @@ export interface ProblemDocument {
   balance_coins?: number;
   limit?: string;
   resets_at_ms?: number;
+  limit_coins?: number;
+  spent_coins?: number;
   missing?: Record<string, string>;
 }
 

@@ -22,6 +22,7 @@ class ProblemDocument(Struct, frozen=True):
         retry_after_ms: how long to wait before the next try.
         balance_coins: the wallet, with `insufficient_coins`.
         limit: the limit that would be passed.
+        limit_coins, spent_coins: with a limit of coins, how many it allows and how many were counted before.
         resets_at_ms: when that limit counts from zero again.
         missing: what cannot be used now, with the reason, when the process is not ready.
     """
@@ -37,6 +38,8 @@ class ProblemDocument(Struct, frozen=True):
     balance_coins: int | UnsetType = UNSET
     limit: str | UnsetType = UNSET
     resets_at_ms: TimeMs | UnsetType = UNSET
+    limit_coins: Amount | UnsetType = UNSET
+    spent_coins: Amount | UnsetType = UNSET
     missing: dict[str, str] | UnsetType = UNSET
 
 

@@ -98,6 +98,17 @@ SERVER: Final[dict[str, ServerMessage]] = {
     "refused_with_everything": Refused(
         Code.OVERLOADED, "Later.", True, "4", FIRST_ID, 1_000, "$.count", "day", AT_MS, balance_coins=3
     ),
+    "refused_over_a_cap": Refused(
+        Code.LIMIT_EXCEEDED,
+        "This would pass the limit of coins for a day.",
+        False,
+        "4",
+        FIRST_ID,
+        limit="day",
+        resets_at_ms=AT_MS,
+        limit_coins=500,
+        spent_coins=480,
+    ),
     "pong": Pong("5", AT_MS),
     "balance": Balance(1_100),
     "notice_drain": Notice(NoticeCode.DRAIN, "Come back."),

@@ -1,0 +1,126 @@
+"""A viewer's freeze and own caps: how a wish changes them, and how the live ledger holds them.
+
+Pure. A cap that is lowered holds at once; one that is raised or removed waits, so that nobody spends in a moment what
+they meant to keep from themselves. The packed form is read by `lua/parts/guards.lua`.
+"""
+
+import struct
+from typing import Final
+
+from msgspec import Struct
+
+from ledger.model import Limit
+from ledger.periods import period_number
+
+VIEWER_LIMITS: Final = (Limit.GIFT, Limit.DAY, Limit.WEEK, Limit.MONTH)
+"""The caps that a viewer may have, in the order in which they are packed."""
+_COUNTS: Final = struct.Struct(">7d")
+_SETTINGS: Final = struct.Struct(">dB12d")
+_NONE: Final = -1
+_REASON_PLACE: Final = _COUNTS.size + _SETTINGS.size
+
+
+class OwnCap(Struct, frozen=True):
+    """One cap that a viewer has set.
+
+    Attributes:
+        coins: until `from_ms`, or without end where that is None; None for no cap.
+        pending_coins: from `from_ms` on; None for no cap.
+    """
+
+    coins: int | None = None
+    pending_coins: int | None = None
+    from_ms: int | None = None
+
+    def at(self, now_ms: int) -> "OwnCap":
+        """The same as seen at a time: what was pending is in force once its time has come."""
+        if self.from_ms is not None and now_ms >= self.from_ms:
+            return OwnCap(self.pending_coins)
+        return self
+
+    def changed(self, coins: int | None, now_ms: int, raise_ms: int) -> "OwnCap":
+        """The cap after the viewer asked for this one.
+
+        A raise that was asked for before keeps its time when the new wish goes no further.
+        """
+        now = self.at(now_ms)
+        if not _higher(coins, now.coins):
+            return OwnCap(coins)
+        if now.from_ms is not None and not _higher(coins, now.pending_coins):
+            return OwnCap(now.coins, coins, now.from_ms)
+        return OwnCap(now.coins, coins, now_ms + raise_ms)
+
+
+class GuardSettings(Struct, frozen=True):
+    """What was decided about a viewer.
+
+    Attributes:
+        version: rises with each change; the live ledger passes over older ones.
+        frozen: the reason, where the account is frozen.
+        caps: the viewer's own, in the order of VIEWER_LIMITS.
+    """
+
+    version: int
+    frozen: str | None
+    caps: tuple[OwnCap, OwnCap, OwnCap, OwnCap]
+
+
+NO_SETTINGS: Final = GuardSettings(0, None, (OwnCap(), OwnCap(), OwnCap(), OwnCap()))
+"""Of a viewer about whom nothing was ever decided."""
+
+
+class LiveGuard(Struct, frozen=True):
+    """What the live ledger holds of a viewer.
+
+    Attributes:
+        counted: for day, week and month: the period's number, and the coins counted in it.
+    """
+
+    settings: GuardSettings
+    counted: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+
+    def spent(self, limit: Limit, now_ms: int) -> int:
+        """Coins counted in the present period of a day, week or month."""
+        number, coins = self.counted[VIEWER_LIMITS.index(limit) - 1]
+        return coins if number == period_number(limit, now_ms) else 0
+
+
+def pack_settings(settings: GuardSettings) -> bytes:
+    """The settings as the live ledger takes them."""
+    numbers: list[int] = []
+    for cap in settings.caps:
+        numbers += (_packed(cap.coins), _packed(cap.pending_coins), cap.from_ms or 0)
+    head = _SETTINGS.pack(settings.version, settings.frozen is not None, *numbers)
+    return head + (settings.frozen or "").encode()
+
+
+def read_guard(field: bytes | None) -> LiveGuard:
+    """A viewer's field of the live ledger; None where it has none."""
+    field = field or bytes(_COUNTS.size)
+    _, *counts = map(int, _COUNTS.unpack_from(field))
+    counted = ((counts[0], counts[1]), (counts[2], counts[3]), (counts[4], counts[5]))
+    if len(field) == _COUNTS.size:
+        return LiveGuard(NO_SETTINGS, counted)
+    version, frozen, *numbers = map(int, _SETTINGS.unpack_from(field, _COUNTS.size))
+    first, second, third, fourth = (_cap(*numbers[place : place + 3]) for place in range(0, 12, 3))
+    reason = field[_REASON_PLACE:].decode() if frozen else None
+    return LiveGuard(GuardSettings(version, reason, (first, second, third, fourth)), counted)
+
+
+def _higher(wanted: int | None, than: int | None) -> bool:
+    """Whether one cap allows more than another; None allows all."""
+    return than is not None and (wanted is None or wanted > than)
+
+
+def _packed(coins: int | None) -> int:
+    return _NONE if coins is None else coins
+
+
+def _cap(coins: int, pending_coins: int, from_ms: int) -> OwnCap:
+    if not from_ms:
+        return OwnCap(_unpacked(coins))
+    return OwnCap(_unpacked(coins), _unpacked(pending_coins), from_ms)
+
+
+def _unpacked(number: int) -> int | None:
+    return None if number == _NONE else number

@@ -1,0 +1,138 @@
+"""Runs tables about guards: one operation a line, its outcome behind the bar, at times that the table sets.
+
+The money script takes the later of the server's time and the latest that its partition saw, so a table far in the
+future has the clock in its hand.
+"""
+
+import asyncio
+import datetime
+from collections.abc import Iterator
+
+import msgspec
+
+from ledger.guard_state import NO_SETTINGS, GuardSettings, OwnCap
+from ledger.ids import new_id
+from ledger.keys import Total
+from ledger.model import GiftAccepted, GiftOutcome, Limit
+from ledger.service import Ledger
+from tests.integration.ledger.orders import gift_order, grant
+
+NONE = "-"
+
+
+def at_ms(text: str) -> int:
+    """A time of UTC."""
+    return round(datetime.datetime.fromisoformat(f"{text}+00:00").timestamp() * 1000)
+
+
+class GuardTable:
+    """Carries out a table on a ledger of one partition.
+
+    Operations: `at TIME` · `coins VIEWER COINS` · `own VIEWER gift day week month` (each a cap, or `-`, or
+    `cap>pending@TIME`) · `freeze VIEWER REASON` · `thaw VIEWER` · `give VIEWER COINS ID`, with more words such as
+    `to=cleo`, `max=20` (the creator's cap of a day), `barred`. Lines that begin with `&` are one commit.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._now_ms = 0
+        self._settings: dict[str, GuardSettings] = {}
+        self._ids: dict[str, bytes] = {}
+
+    async def run(self, table: str) -> None:
+        """Carry out every line, and compare."""
+        for lines in _batches(table):
+            if lines[0].lstrip("& ").startswith("give"):
+                await self._give(lines)
+            else:
+                await self._do(*lines[0].split())
+
+    async def _do(self, verb: str, first: str, *rest: str) -> None:
+        match verb:
+            case "at":
+                self._now_ms = at_ms(first)
+                (_, keys), *_ = self._ledger.keys.all()
+                totals: str = keys.totals.decode()
+                await self._ledger.redis.hset(totals, Total.CLOCK, str(self._now_ms))
+            case "coins":
+                await self._ledger.credit(grant(first, int(rest[0])))
+            case "own":
+                await self.set(first, caps=tuple(map(_cap, rest)))
+            case "freeze":
+                await self.set(first, frozen=" ".join(rest))
+            case "thaw":
+                await self.set(first, frozen=None)
+            case _:
+                raise ValueError(verb)
+
+    async def set(self, viewer: str, **changes: object) -> None:
+        """Change what was decided about a viewer, in a new version."""
+        before = self._settings.get(viewer, NO_SETTINGS)
+        after = msgspec.structs.replace(before, version=before.version + 1, **changes)
+        self._settings[viewer] = after
+        await self._ledger.set_guards([(viewer, after)])
+
+    async def _give(self, lines: list[str]) -> None:
+        gifts, expected = zip(*(line.lstrip("& ").split("|") for line in lines), strict=True)
+        commits = self._ledger.batcher.stats.commits
+        outcomes = await asyncio.gather(*(self._one(gift.split()[1:]) for gift in gifts))
+        assert [_told(outcome) for outcome in outcomes] == [" ".join(line.split()) for line in expected], lines
+        assert self._ledger.batcher.stats.commits == commits + 1
+
+    async def _one(self, words: list[str]) -> GiftOutcome:
+        viewer, coins, name, *more = words
+        given = dict(word.partition("=")[::2] for word in more)
+        gift_id = self._ids.setdefault(name, new_id(self._now_ms))
+        order = gift_order(viewer, int(coins), creator=given.get("to", "cora"), gift_id=gift_id)
+        return await self._ledger.give(
+            msgspec.structs.replace(
+                order,
+                barred="barred" in given,
+                creator_day_coins_max=int(given["max"]) if "max" in given else None,
+            )
+        )
+
+
+def _batches(table: str) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for line in table.strip().splitlines():
+        text = line.strip()
+        if text.startswith("#"):
+            continue
+        if not text.startswith("&") and batch:
+            yield batch
+            batch = []
+        batch.append(text)
+        if not text.startswith("&"):
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _cap(text: str) -> OwnCap:
+    coins, _, pending = text.partition(">")
+    if not pending:
+        return OwnCap(_number(coins))
+    later, _, begins = pending.partition("@")
+    return OwnCap(_number(coins), _number(later), at_ms(begins))
+
+
+def _number(text: str) -> int | None:
+    return None if text == NONE else int(text)
+
+
+def _told(outcome: GiftOutcome) -> str:
+    if isinstance(outcome, GiftAccepted):
+        return f"{'replay' if outcome.replay else 'accepted'} {outcome.balance_coins}"
+    words: list[object] = [outcome.refusal.value]
+    cap = outcome.cap
+    if cap is not None:
+        words = [cap.limit.value, f"{cap.spent_coins}/{cap.coins}"]
+        if cap.limit is not Limit.GIFT and cap.resets_at_ms is not None:
+            words.append(datetime.datetime.fromtimestamp(cap.resets_at_ms / 1000, datetime.UTC).strftime("%Y-%m-%d"))
+    if outcome.retry_after_ms is not None:
+        words.append(outcome.retry_after_ms)
+    if outcome.reason:
+        words.append(outcome.reason)
+    return " ".join(map(str, words))
