@@ -1,6 +1,6 @@
-"""The one place of the ledger that divides: a gift into its two parts, and diamonds into money.
+"""The one place of the ledger that divides: a gift into its parts, diamonds into money, and money back into coins.
 
-Both round in favour of nobody's claim that is not whole: a creator gets whole diamonds and the platform the residue; a
+All round in favour of nobody's claim that is not whole: a creator gets whole diamonds and the platform the residue; a
 payout is of whole minor units and the residue stays the creator's. So parts always add up to what was divided.
 """
 
@@ -24,6 +24,30 @@ def split(coins: int, commission_bp: int) -> tuple[int, int]:
     diamonds = coins * DIAMONDS_PER_COIN
     creator_diamonds = diamonds * (BASIS_POINTS - commission_bp) // BASIS_POINTS
     return creator_diamonds, diamonds - creator_diamonds
+
+
+def share(diamonds: int, coins: int, first: int, last: int) -> int:
+    """Diamonds of the coins from `first` up to `last` (not included) of a gift of `coins` that is worth `diamonds`.
+
+    Worked out from the gift's beginning, so the shares of parts that cover a gift sum to what it is worth.
+
+    Args:
+        coins: at least 1.
+        first, last: 0 <= first <= last <= coins.
+    """
+    return diamonds * last // coins - diamonds * first // coins
+
+
+def coins_of_money(amount_minor: int, price_minor: int, coins: int) -> int:
+    """Coins that this much of a purchase's price stands for, rounded down; all of them for the whole price.
+
+    For money that comes back in parts, take the difference between two sums: so the parts add up.
+
+    Args:
+        amount_minor: 0 to `price_minor`.
+        price_minor: at least 1.
+    """
+    return coins * amount_minor // price_minor
 
 
 def to_minor(diamonds: int, diamonds_per_minor: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from ledger.config import LedgerConfig
 from ledger.crediting import Crediting, SettleStats
 from ledger.directory import Directory
 from ledger.grants import Grants
+from ledger.lot_statements import LotStatements
 from ledger.maturing import Maturing
 from ledger.payouts import Payouts
 from ledger.postgres import Pool, connected, open_pool
@@ -33,6 +34,7 @@ class Office:
         self.payouts = Payouts(pool, ManualRail(), config)
         self.maturing = Maturing(pool, config)
         self.statements = Statements(pool, ledger, config)
+        self.lots = LotStatements(pool)
 
     @property
     def settle_stats(self) -> SettleStats:

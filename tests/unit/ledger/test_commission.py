@@ -1,12 +1,13 @@
 """The one division: its parts always add up, and nobody gets more than a share."""
 
+import itertools
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.commission import split, to_minor
+from ledger.commission import coins_of_money, share, split, to_minor
 from ledger.model import AMOUNT_MAX
 
 SPLITS = """
@@ -48,3 +49,19 @@ def test_to_minor_any(diamonds: int, rate: int) -> None:
     amount_minor, cost = to_minor(diamonds, rate)
     assert cost == amount_minor * rate
     assert 0 <= diamonds - cost < rate
+
+
+@given(st.integers(1, AMOUNT_MAX // 100), st.integers(0, 10_000), st.lists(st.integers(0, 2**53), max_size=8))
+def test_shares_of_any_parts(coins: int, commission_bp: int, cuts: list[int]) -> None:
+    """Wherever a gift is cut, the shares sum to what its creator got."""
+    diamonds, _ = split(coins, commission_bp)
+    ends = sorted({0, coins, *(cut % (coins + 1) for cut in cuts)})
+    assert sum(share(diamonds, coins, first, last) for first, last in itertools.pairwise(ends)) == diamonds
+
+
+@given(st.integers(1, AMOUNT_MAX), st.integers(1, 10_000_000), st.integers(0, 10_000_000))
+def test_coins_of_money_in_parts(coins: int, price_minor: int, part_minor: int) -> None:
+    """Some money and then the rest give all coins back; no part gives more than its share."""
+    part = coins_of_money(min(part_minor, price_minor), price_minor, coins)
+    assert part * price_minor <= coins * min(part_minor, price_minor) < (part + 1) * price_minor
+    assert coins_of_money(price_minor, price_minor, coins) == coins

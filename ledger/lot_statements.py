@@ -1,0 +1,147 @@
+"""What the books say about a viewer's lots: which are left, and which gifts the coins of a purchase or grant paid for.
+
+The entries of the wallet are the whole truth; they are read in slices, in one snapshot, and walked through each time.
+Time and memory are linear in that viewer's entries.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import asyncpg
+from msgspec import Struct
+
+from ledger.errors import NotFound
+from ledger.ids import format_id
+from ledger.lots import CoinsCame, GiftPaid, Lot, LotKind, Lots, Movement
+from ledger.model import Cause, CreatorId, ViewerId
+from ledger.postgres import Connection, Pool, snapshot
+from ledger.rows import ms_of, uuid_of
+
+SLICE_ROWS: Final = 1_000
+"""So many entries are read at a time."""
+_ENTRIES: Final = """
+SELECT r.seq, r.kind, r.id, r.at, r.coins, r.creator, r.place, r.creator_diamonds, p.bonus_coins
+FROM accounts a
+JOIN entries e ON e.account_id = a.id
+JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
+LEFT JOIN purchases p ON r.kind = 'purchase' AND p.id = r.id
+WHERE a.owner = $1 AND a.kind = 'wallet' AND a.unit = 'coins' AND r.seq <= $2
+ORDER BY e.number
+"""
+_OWNER: Final = "SELECT viewer FROM credits WHERE id = $1"
+_AFTER_ALL: Final = 2**63 - 1
+
+
+class LotRow(Struct, frozen=True):
+    """A lot as it stands in the books; coins = left + spent + reversed.
+
+    Attributes:
+        id: of the purchase or grant.
+        left_coins: not spent yet.
+        spent_coins: paid for gifts.
+        reversed_coins: taken out of the wallet by refunds.
+        returned_coins: those of the spent ones that were refunded since.
+    """
+
+    id: bytes
+    kind: LotKind
+    at_ms: int
+    coins: int
+    left_coins: int
+    spent_coins: int
+    reversed_coins: int
+    returned_coins: int
+
+
+class ViewerLots(Struct, frozen=True):
+    """All lots of a viewer, in the order in which they are spent; without a debt they hold the wallet's coins."""
+
+    viewer: ViewerId
+    lots: list[LotRow]
+    debt_coins: int
+
+
+class PaidPart(Struct, frozen=True):
+    """What the coins of one lot paid of a gift; `returned` when those coins were refunded since."""
+
+    gift: bytes
+    creator: CreatorId
+    place: str
+    at_ms: int
+    coins: int
+    creator_diamonds: int
+    commission_diamonds: int
+    lot: LotKind
+    returned: bool
+
+
+class LotStatements:
+    """Reads lots. Every method may raise `LedgerUnavailable`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def of_viewer(self, viewer: str) -> ViewerLots:
+        """The lots of a viewer; none for a viewer never heard of."""
+        async with snapshot(self._pool) as connection:
+            lots = await read_lots(connection, viewer)
+        return ViewerLots(ViewerId(viewer), [_row(lot) for lot in lots.all], lots.debt_coins)
+
+    async def paid_by(self, credit_id: bytes) -> list[PaidPart]:
+        """Parts of gifts that the coins of this purchase or grant paid for, in the order of the gifts.
+
+        Raises:
+            NotFound: there is no such purchase or grant.
+        """
+        async with snapshot(self._pool) as connection:
+            viewer = await connection.fetchval(_OWNER, uuid_of(credit_id))
+            if viewer is None:
+                raise NotFound(f"no purchase or grant {format_id(credit_id)}")
+            lots = await read_lots(connection, viewer)
+        return _parts(lots, credit_id)
+
+
+async def read_lots(connection: Connection, viewer: str, *, until_seq: int = _AFTER_ALL) -> Lots:
+    """The lots of a viewer after record `until_seq` of its partition. The connection is in a transaction.
+
+    Raises:
+        InvariantBroken: the entries spend coins that never came.
+    """
+    lots = Lots()
+    async for movement in _movements(connection, viewer, until_seq):
+        lots.add(movement)
+    return lots
+
+
+async def _movements(connection: Connection, viewer: str, until_seq: int) -> AsyncIterator[Movement]:
+    async for row in connection.cursor(_ENTRIES, viewer, until_seq, prefetch=SLICE_ROWS):
+        yield _movement(row)
+
+
+def _movement(row: asyncpg.Record) -> Movement:
+    kind, movement_id, at_ms = row["kind"], row["id"].bytes, ms_of(row["at"])
+    if kind == "gift":
+        return GiftPaid(movement_id, row["creator"], row["place"], row["coins"], row["creator_diamonds"], at_ms)
+    return CoinsCame(movement_id, Cause(kind), row["coins"], row["bonus_coins"] or 0, at_ms)
+
+
+def _row(lot: Lot) -> LotRow:
+    return LotRow(lot.id, lot.kind, lot.at_ms, lot.coins, lot.left, lot.spent, lot.reversed, lot.returned)
+
+
+def _parts(lots: Lots, credit_id: bytes) -> list[PaidPart]:
+    found = [(lot.kind, part, returned) for lot in lots.of(credit_id) for part, returned in lot.all_parts()]
+    return [
+        PaidPart(
+            gift=part.gift.id,
+            creator=CreatorId(part.gift.creator),
+            place=part.gift.place,
+            at_ms=part.gift.at_ms,
+            coins=part.coins,
+            creator_diamonds=part.creator_diamonds,
+            commission_diamonds=part.commission_diamonds,
+            lot=kind,
+            returned=returned,
+        )
+        for kind, part, returned in found
+    ]
