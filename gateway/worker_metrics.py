@@ -6,14 +6,25 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from gateway.run.duties import DutyCondition, DutyState
+from gateway.run.duties import AUDIT_DUTY, DutyCondition, DutyState, violations_of
 
 RUNNING: Final = "giftwire_worker_duty_running"
 FAILURES: Final = "giftwire_worker_duty_failures"
 NUMBER: Final = "giftwire_worker_duty_number"
+_AUDIT: Final = {
+    "giftwire_audit_rounds": (
+        "rounds",
+        1,
+        "Times that the rolling audit looked at everything since the worker's start.",
+    ),
+    "giftwire_audit_checked": ("checked", 1, "Entries, records and balances that the rolling audit looked at."),
+    "giftwire_audit_busy_seconds": ("busy_ms", 1000, "How long the rolling audit worked since the worker's start."),
+}
+VIOLATIONS: Final = "giftwire_audit_violations"
+ROUND_AGE: Final = "giftwire_audit_round_age_seconds"
 
 
-def worker_text(duties: Sequence[DutyState]) -> bytes:
+def worker_text(duties: Sequence[DutyState], now_ms: int) -> bytes:
     """The worker's metrics in Prometheus' text format; empty when no worker writes into this folder.
 
     Labels are bounded: the duties and what they count are named in the code.
@@ -32,6 +43,28 @@ def worker_text(duties: Sequence[DutyState]) -> bytes:
     for duty in duties:
         running.labels(duty.name).set(duty.condition is DutyCondition.RUNNING)
         failures.labels(duty.name).set(duty.failures)
+        if duty.name == AUDIT_DUTY:
+            _show_audit(registry, duty, now_ms)
+            continue
         for of, value in duty.numbers.items():
             number.labels(duty.name, of).set(value)
     return generate_latest(registry)
+
+
+def _show_audit(registry: CollectorRegistry, duty: DutyState, now_ms: int) -> None:
+    for name, (of, divisor, text) in _AUDIT.items():
+        Gauge(name, text, registry=registry).set(duty.numbers.get(of, 0) / divisor)
+    age = Gauge(
+        ROUND_AGE,
+        "Time since the rolling audit had last looked at everything; since the worker's start before that.",
+        registry=registry,
+    )
+    age.set(max(0, now_ms - duty.numbers.get("since_ms", now_ms)) / 1000)
+    violations = Gauge(
+        VIOLATIONS,
+        "Contradictions that the rolling audit found in its last round, or in the present one where there are more.",
+        ["invariant"],
+        registry=registry,
+    )
+    for invariant, count in violations_of([duty]).items():
+        violations.labels(invariant).set(count)

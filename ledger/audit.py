@@ -8,7 +8,6 @@ what the books have more than the live totals had is taken off again. The books 
 import time
 from collections.abc import Callable
 
-import asyncpg
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -16,16 +15,16 @@ from redis.exceptions import RedisError
 from ledger.accounts import AccountKind
 from ledger.books_audit import STATEMENT_S_MAX, check_books, unit_totals
 from ledger.config import LedgerConfig
-from ledger.copy_rows import RECORD_COLUMNS, read_record
 from ledger.errors import InvariantBroken, LedgerUnavailable
 from ledger.invariants import Findings, Invariant, InvariantResult
 from ledger.keys import Keys
 from ledger.live_audit import LivePartition, read_live, read_seq
 from ledger.migrate import check_schema
-from ledger.model import JournalRecord, Partition
+from ledger.model import Partition
 from ledger.partition_audit import BookPartition, check_partition
 from ledger.postgres import Connection, Pool, open_pool, snapshot
 from ledger.redis_client import connect
+from ledger.stored_records import stored_records
 
 CHECKED = (Invariant.I1, Invariant.I2, Invariant.I3, Invariant.I4, Invariant.I9, Invariant.I10)
 """What the ledger can check of itself; the others are about rooms."""
@@ -40,9 +39,6 @@ SELECT creator, sum(creator_diamonds)::bigint AS earned FROM journal_records
 WHERE partition = $1 AND kind = 'gift' GROUP BY creator
 """
 _POSITION = "SELECT seq FROM positions WHERE partition = $1"
-_RECORDS = f"""
-SELECT {", ".join(RECORD_COLUMNS)} FROM journal_records WHERE partition = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq
-"""  # noqa: S608 - column names of ours
 
 Progress = Callable[[str], None]
 
@@ -119,9 +115,9 @@ async def _read_books(connection: Connection, live: LivePartition) -> BookPartit
     for row in await connection.fetch(_LAST, partition):
         (wallets if row["kind"] == AccountKind.WALLET else platform)[row["owner"] or row["kind"]] = row["balance_after"]
     stripes = {row["creator"]: row["earned"] for row in await connection.fetch(_STRIPES, partition)}
-    missing = await _records(connection, partition, live.first_seq + 1, live.trimmed_seq)
-    later = await _records(connection, partition, live.totals.seq + 1, position_seq)
-    stored = await _records(connection, partition, live.trimmed_seq + 1, min(position_seq, live.totals.seq))
+    missing = await stored_records(connection, partition, live.first_seq + 1, live.trimmed_seq)
+    later = await stored_records(connection, partition, live.totals.seq + 1, position_seq)
+    stored = await stored_records(connection, partition, live.trimmed_seq + 1, min(position_seq, live.totals.seq))
     commission = platform.get(AccountKind.COMMISSION, 0)
     return BookPartition(
         position_seq=position_seq,
@@ -135,13 +131,6 @@ async def _read_books(connection: Connection, live: LivePartition) -> BookPartit
         records=missing + later,
         stored={record.seq: record for record in stored},
     )
-
-
-async def _records(connection: Connection, partition: int, first: int, last: int) -> list[JournalRecord]:
-    if last < first:
-        return []
-    rows: list[asyncpg.Record] = await connection.fetch(_RECORDS, partition, first, last)
-    return [read_record(row) for row in rows]
 
 
 def _nobody(_: str) -> None:

@@ -31,6 +31,8 @@ _ACCOUNT: Final = "a.kind || ' of ' || coalesce(nullif(a.owner, ''), 'the platfo
 _OWING: Final = ", ".join(f"'{kind.value}'" for kind in sorted(MAY_OWE))
 _HOLDING: Final = ", ".join(f"'{state.value}'" for state in sorted(HOLDING))
 _RECORD: Final = "r.partition || '/' || r.seq"
+MOVED: Final = "CASE kind WHEN 'gift' THEN -coins ELSE coins END"
+"""What a journal record moves in its viewer's wallet, from columns of `journal_records`."""
 
 # Entries of one batch of a partition: those up to, and including, one of the platform's. Each batch sums to zero.
 _BATCHES: Final = """
@@ -115,7 +117,7 @@ WHERE (coalesce(r.records, 0), coalesce(r.seq, 0)) <> (coalesce(p.seq, 0), coale
 _WALLET_ENTRIES: Final = f"""
 SELECT format('wallet of %s, record %s: the record moves %s and leaves %s, the entry %s and %s', r.viewer, {_RECORD},
     r.moved, r.wallet_after, coalesce(e.amount::text, 'nothing'), coalesce(e.balance_after::text, 'nothing'))
-FROM (SELECT *, CASE kind WHEN 'gift' THEN -coins ELSE coins END AS moved FROM journal_records) r
+FROM (SELECT *, {MOVED} AS moved FROM journal_records) r
 LEFT JOIN (
     SELECT e.*, a.owner FROM entries e JOIN accounts a ON a.id = e.account_id WHERE a.kind = 'wallet'
 ) e ON e.partition = r.partition AND e.seq = r.seq AND e.owner = r.viewer

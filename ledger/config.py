@@ -56,6 +56,10 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         database_connections_max: PostgreSQL connections of one process.
         database_timeout_ms: how long PostgreSQL may take to connect or to answer one statement.
         accounts_cached_max: accounts whose number and balance the flusher remembers.
+        audit_share_permille: what the rolling audit may use of one processor, its work in the servers included, in
+            thousandths; with 0 there is none.
+        audit_rows: entries, records or wallets that the rolling audit looks at in one go.
+        audit_pause_ms: pause between two rounds of the rolling audit.
         maturing_days: full days from the end of the day (UTC) of a gift until its diamonds can be withdrawn; with 0
             they can at once.
         maturing_interval_ms: pause between two rounds of the maturing of earnings.
@@ -103,6 +107,9 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     database_connections_max: Annotated[int, Meta(ge=2, le=500)] = 8
     database_timeout_ms: _Millis = 30_000
     accounts_cached_max: _Count = 500_000
+    audit_share_permille: Annotated[int, Meta(ge=0, le=1_000)] = 10
+    audit_rows: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+    audit_pause_ms: _Millis = 10_000
     maturing_days: _Days = 7
     maturing_interval_ms: _Millis = 30_000
     commission_bp: _BasisPoints = 5_000

@@ -6,6 +6,7 @@ the reads is part of that; see `read_live`.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
@@ -80,14 +81,14 @@ async def read_live(redis: Redis, keys: PartitionKeys, partition: Partition, con
         redis.RedisError, OSError: the server did not answer.
     """
     damaged: list[str] = []
-    first = await _read_totals(redis, keys, damaged)
+    first = await read_totals(redis, keys, damaged)
     wallets = await _scan(redis, keys, keys.wallets, "wallet", damaged)
     stripes = await _scan(redis, keys, keys.earnings, "stripe", damaged)
-    totals = await _read_totals(redis, keys, damaged)
+    totals = await read_totals(redis, keys, damaged)
     records, trimmed_seq, holes = await _read_journal(redis, keys, partition, totals.seq)
     relay: Any = keys.relay
     told: Any = await redis.get(relay)
-    forgotten, ids = await _find_forgotten(redis, keys, records, config)
+    forgotten, ids = await find_forgotten(redis, keys, records, config)
     return LivePartition(
         partition=partition,
         first_seq=first.seq,
@@ -110,26 +111,61 @@ async def read_seq(redis: Redis, keys: PartitionKeys) -> int:
     return int(await redis.hget(totals, Total.SEQ) or 0)
 
 
-async def _read_totals(redis: Redis, keys: PartitionKeys, damaged: list[str]) -> LiveTotals:
+async def read_totals(redis: Redis, keys: PartitionKeys, damaged: list[str]) -> LiveTotals:
+    """The totals as they are now; a field that holds no amount is named in `damaged`."""
     name: Any = keys.totals
     fields = (Total.EPOCH, Total.SEQ, Total.COINS_IN, Total.SPENT, Total.EARNED, Total.COMMISSION, Total.FLUSHED)
     values: Any = await redis.hmget(name, list(fields))
     return LiveTotals(*(_amount(value or b"0", field, damaged) for value, field in zip(values, fields, strict=True)))
 
 
+async def scan_page(
+    redis: Redis, keys: PartitionKeys, key: bytes, kind: str, cursor: int, damaged: list[str], fields_read: int
+) -> tuple[int, dict[str, Seen]]:
+    """The next balances of a hash of this partition, all of one moment; about `fields_read` of them.
+
+    Returns:
+        The cursor of the next page, 0 behind the last; and the balances by owner.
+    """
+    pipeline = redis.pipeline(transaction=True)
+    name: Any = key
+    totals: Any = keys.totals
+    pipeline.hscan(name, cursor, count=fields_read)
+    pipeline.hget(totals, Total.SEQ)
+    (cursor, fields), seq = await pipeline.execute()
+    seen: dict[str, Seen] = {}
+    for field, value in fields.items():
+        owner = field.decode(errors="backslashreplace")
+        seen[owner] = Seen(_amount(value, f"{kind} of {owner}", damaged), int(seq or 0))
+    return cursor, seen
+
+
+async def read_balances_at(
+    redis: Redis, keys: PartitionKeys, key: bytes, kind: str, owners: Sequence[str], damaged: list[str]
+) -> tuple[int, list[int]]:
+    """What these owners hold in a hash of this partition, all at one record; 0 for one that is not there.
+
+    Returns:
+        That record's seq, and the amounts in the order of the owners.
+    """
+    pipeline = redis.pipeline(transaction=True)
+    name: Any = key
+    totals: Any = keys.totals
+    pipeline.hmget(name, list(owners))
+    pipeline.hget(totals, Total.SEQ)
+    values, seq = await pipeline.execute()
+    amounts = [
+        _amount(value or b"0", f"{kind} of {owner}", damaged) for owner, value in zip(owners, values, strict=True)
+    ]
+    return int(seq or 0), amounts
+
+
 async def _scan(redis: Redis, keys: PartitionKeys, key: bytes, kind: str, damaged: list[str]) -> dict[str, Seen]:
     seen: dict[str, Seen] = {}
     cursor = 0
     while True:
-        pipeline = redis.pipeline(transaction=True)
-        name: Any = key
-        totals: Any = keys.totals
-        pipeline.hscan(name, cursor, count=_FIELDS_READ)
-        pipeline.hget(totals, Total.SEQ)
-        (cursor, fields), seq = await pipeline.execute()
-        for field, value in fields.items():
-            owner = field.decode(errors="backslashreplace")
-            seen[owner] = Seen(_amount(value, f"{kind} of {owner}", damaged), int(seq or 0))
+        cursor, page = await scan_page(redis, keys, key, kind, cursor, damaged, _FIELDS_READ)
+        seen |= page
         if cursor == 0:
             return seen
 
@@ -163,7 +199,7 @@ async def _read_journal(
                 records = []
             records += found
     trimmed_seq = records[0].seq - 1 if records else last_seq
-    holes = await _real_holes(redis, keys, gaps)
+    holes = await real_holes(redis, keys, gaps)
     if records and records[-1].seq < last_seq:
         # The end is missing. What is before it would only hide that.
         holes.append(f"the journal ends at record {records[-1].seq}, the totals say {last_seq}")
@@ -171,7 +207,7 @@ async def _read_journal(
     return records, trimmed_seq, holes
 
 
-async def _real_holes(redis: Redis, keys: PartitionKeys, gaps: list[tuple[int, int]]) -> list[str]:
+async def real_holes(redis: Redis, keys: PartitionKeys, gaps: list[tuple[int, int]]) -> list[str]:
     """Trimming takes from the front: a gap is a hole when something before it is still there."""
     if not gaps:
         return []
@@ -181,12 +217,12 @@ async def _real_holes(redis: Redis, keys: PartitionKeys, gaps: list[tuple[int, i
     return [f"record {after} follows {before}" for before, after in gaps if page and first_seq <= before]
 
 
-async def _find_forgotten(
+async def find_forgotten(
     redis: Redis, keys: PartitionKeys, records: list[JournalRecord], config: LedgerConfig
 ) -> tuple[list[JournalRecord], int]:
     """Gifts and credits of the journal whose id is not remembered with the coins paid."""
     by_key: defaultdict[bytes, list[tuple[bytes, JournalRecord]]] = defaultdict(list)
-    (seconds, _), totals = await redis.time(), await _read_totals(redis, keys, [])
+    (seconds, _), totals = await redis.time(), await read_totals(redis, keys, [])
     # The clock may pass the expiry while we look: a bucket that is about to go is left alone.
     alive_ms = seconds * 1000 + config.id_bucket_ms - config.id_window_ms - 2 * config.id_bucket_ms
     for record in records:

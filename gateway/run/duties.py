@@ -18,6 +18,8 @@ from gateway.tasks import end_all
 from ledger.errors import InvariantBroken
 
 DUTIES_FILE: Final = "duties.json"
+AUDIT_DUTY: Final = "audit"
+_VIOLATIONS: Final = "violations_"
 PAUSE_S_MIN: Final = 0.05
 PAUSE_S_MAX: Final = 2.0
 HEALTHY_S: Final = 10.0
@@ -145,6 +147,17 @@ def read_duties(run: Path) -> list[DutyState]:
     except FileNotFoundError:
         return []
     return msgspec.json.decode(content, type=list[DutyState])
+
+
+def violations_of(duties: Sequence[DutyState]) -> dict[str, int]:
+    """How many contradictions of each invariant the worker's rolling audit knows; empty when no worker audits."""
+    return {
+        name.removeprefix(_VIOLATIONS): count
+        for duty in duties
+        if duty.name == AUDIT_DUTY
+        for name, count in duty.numbers.items()
+        if name.startswith(_VIOLATIONS)
+    }
 
 
 def forget_duties(run: Path) -> None:

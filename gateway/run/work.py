@@ -9,12 +9,13 @@ from redis.exceptions import RedisError
 from gateway.broker import open_broker
 from gateway.relay import Relay
 from gateway.run.config import Config
-from gateway.run.duties import Duty
+from gateway.run.duties import AUDIT_DUTY, Duty
 from ledger.errors import LedgerUnavailable
 from ledger.flusher import open_flusher
 from ledger.office import open_office
 from ledger.rails.sandbox import SandboxRail
 from ledger.reconcile import require_agreement
+from ledger.rolling_audit import open_rolling_audit
 from ledger.service import open_ledger
 
 
@@ -52,6 +53,7 @@ async def open_work(config: Config) -> AsyncIterator[Work]:
         rails = [SandboxRail.from_key(config.signing_key)] if config.demo and config.signing_key else []
         office = await open_office(config.ledger, ledger, rails=rails)
         stack.push_async_callback(office.close)
+        rolling = await stack.enter_async_context(open_rolling_audit(config.ledger))
         relay = Relay(ledger, broker, config.rooms)
         yield Work(
             (
@@ -59,6 +61,7 @@ async def open_work(config: Config) -> AsyncIterator[Work]:
                 Duty("flusher", flusher.run, flusher.stats),
                 Duty("credits", office.purchases.run, office.settle_stats),
                 Duty("maturing", office.maturing.run, office.maturing.stats),
+                Duty(AUDIT_DUTY, rolling.run, rolling.stats),
             ),
             (LedgerUnavailable, RedisError, OSError),
         )

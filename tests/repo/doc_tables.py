@@ -17,7 +17,7 @@ from gateway.http.routes import operations_of
 from gateway.metrics import METRICS
 from gateway.openapi import openapi
 from gateway.run.cli import commands
-from gateway.run.duties import DutyCondition, DutyState
+from gateway.run.duties import AUDIT_DUTY, DutyCondition, DutyState
 from gateway.wire.codes import FACTS
 from gateway.worker_metrics import worker_text
 from ledger.invariants import TITLES
@@ -111,10 +111,12 @@ def main() -> None:
 
 
 def _worker_metrics() -> Iterator[tuple[str, str, str, str]]:
-    shown = worker_text([DutyState("relay", DutyCondition.RUNNING, numbers={"gifts": 1})]).decode()
+    duties = (("relay", {"gifts": 1}), (AUDIT_DUTY, {"violations_I1": 0}))
+    states = [DutyState(name, DutyCondition.RUNNING, numbers=numbers) for name, numbers in duties]
+    shown = worker_text(states, 0).decode()
     texts = dict(re.findall(r"^# HELP (\S+) (.*)$", shown, re.MULTILINE))
     kinds = dict(re.findall(r"^# TYPE (\S+) (.*)$", shown, re.MULTILINE))
-    for name, labels in re.findall(r"^(\w+){(.*)}", shown, re.MULTILINE):
+    for name, labels in dict.fromkeys(re.findall(r"^(\w+)(?:{(.*)})? ", re.sub('="[^"]*"', "=", shown), re.MULTILINE)):
         named = ", ".join(f"`{label}`" for label in re.findall(r"(\w+)=", labels))
         yield f"`{name}`", kinds[name], named, texts[name]
 

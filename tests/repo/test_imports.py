@@ -34,7 +34,7 @@ OURS = {
 MORE = {
     "gateway.relay": ("ledger.journal",),
     "gateway.told_audit": ("ledger.paid_gifts",),
-    "gateway.run.work": ("ledger.flusher", "ledger.maturing"),
+    "gateway.run.work": ("ledger.flusher", "ledger.maturing", "ledger.rolling_audit"),
 }
 """What single modules may import besides."""
 

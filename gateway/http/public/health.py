@@ -1,6 +1,7 @@
 """Whether the process runs, whether it can do its work, and what it counted."""
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from typing import Final
 
@@ -9,7 +10,7 @@ from starlette.responses import Response
 from gateway.http.operation import declare
 from gateway.http.problems import Problem
 from gateway.metrics import MEDIA_TYPE
-from gateway.run.duties import DutyCondition, read_duties
+from gateway.run.duties import DutyCondition, read_duties, violations_of
 from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.public import Health, Readiness
@@ -47,7 +48,7 @@ async def metrics(services: Services) -> Response:
         duties = read_duties(services.config.data_dir / _RUN)
     except (OSError, ValueError):
         duties = []
-    text = services.metrics.text() + worker_text(duties)
+    text = services.metrics.text() + worker_text(duties, time.time_ns() // 1_000_000)
     return Response(text, headers={"Cache-Control": "no-store"}, media_type=MEDIA_TYPE)
 
 
@@ -68,9 +69,13 @@ def _duties_missing(services: Services) -> dict[str, str]:
         duties = read_duties(services.config.data_dir / _RUN)
     except (OSError, ValueError):
         return {"worker": "its duties cannot be read"}
-    return {
+    missing = {
         f"worker.{duty.name}": duty.condition.value for duty in duties if duty.condition is not DutyCondition.RUNNING
     }
+    # Only the numbers: who and how much is in the log, which not everybody may read.
+    if broken := [invariant for invariant, count in violations_of(duties).items() if count]:
+        missing["invariants"] = f"{', '.join(broken)} violated"
+    return missing
 
 
 OPERATIONS = (

@@ -32,6 +32,19 @@ async def test_not_ready_when_a_duty_has_stopped(api: Api, config: Config) -> No
     assert (await api.call("GET", "/readyz")).json()["missing"] == {"worker": "its duties cannot be read"}
 
 
+async def test_not_ready_while_an_invariant_is_violated(api: Api, config: Config) -> None:
+    """The invariant that the worker's audit saw violated is named, and neither whose money it is nor how much."""
+    run = Path(config.data_dir) / "run"
+    run.mkdir()
+    numbers = {"violations_I1": 0, "violations_I9": 2}
+    write_duties(run, [DutyState("audit", DutyCondition.RUNNING, numbers=numbers)])
+    response = await api.call("GET", "/readyz")
+    assert refusal(response) == Refusal(503, "unavailable")
+    assert response.json()["missing"] == {"invariants": "I9 violated"}
+    write_duties(run, [DutyState("audit", DutyCondition.RUNNING, numbers={"violations_I9": 0})])
+    assert await api.get("/readyz") == {"status": "ready"}
+
+
 @pytest.fixture
 async def alone(config: Config, tmp_path: Path) -> Any:
     """A gateway whose servers are not there."""

@@ -10,7 +10,7 @@ def test_worker_text_of_two_duties() -> None:
         DutyState("relay", DutyCondition.RUNNING, 2, "", {"gifts": 7}),
         DutyState("flusher", DutyCondition.STOPPED, 1, "I9: a record is missing", {}),
     ]
-    lines = worker_text(states).decode().splitlines()
+    lines = worker_text(states, 0).decode().splitlines()
     for line in (
         'giftwire_worker_duty_running{duty="relay"} 1.0',
         'giftwire_worker_duty_running{duty="flusher"} 0.0',
@@ -22,4 +22,26 @@ def test_worker_text_of_two_duties() -> None:
 
 def test_worker_text_without_a_worker() -> None:
     """Nothing is claimed of a worker that does not write here."""
-    assert worker_text([]) == b""
+    assert worker_text([], 0) == b""
+
+
+def test_worker_text_of_the_rolling_audit() -> None:
+    """Rounds, what was looked at, how long ago the last whole round ended, and violations by invariant."""
+    numbers = {
+        "rounds": 3,
+        "since_ms": 61_000,
+        "checked": 900,
+        "busy_ms": 1_500,
+        "violations_I1": 0,
+        "violations_I9": 2,
+    }
+    lines = worker_text([DutyState("audit", DutyCondition.RUNNING, 0, "", numbers)], 91_500).decode().splitlines()
+    for line in (
+        "giftwire_audit_rounds 3.0",
+        "giftwire_audit_round_age_seconds 30.5",
+        "giftwire_audit_checked 900.0",
+        "giftwire_audit_busy_seconds 1.5",
+        'giftwire_audit_violations{invariant="I1"} 0.0',
+        'giftwire_audit_violations{invariant="I9"} 2.0',
+    ):
+        assert line in lines

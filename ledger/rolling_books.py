@@ -1,0 +1,300 @@
+"""Looks through the books piece by piece: a page of entries, of records, of balances at a time, each in one statement.
+
+Entries and records are only ever added, so pages that were read at different times fit each other, and one statement
+sees one moment of what does change. What a page cannot know alone (sums that must be zero, as many entries as records)
+is added up over the pages for what lies at or before a position.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from ledger.accounts import MAY_OWE
+from ledger.books_audit import MOVED
+from ledger.model import Partition
+from ledger.postgres import Connection
+
+_OWING: Final = ", ".join(f"'{kind.value}'" for kind in sorted(MAY_OWE))
+_NAME: Final = "coalesce(kind || ' of ' || coalesce(nullif(owner, ''), 'the platform'), 'account ' || account_id)"
+
+# Parameters: 1 account and 2 number of the entry before the page, 3 balance and 4 seq after it, 5 rows,
+# 6 and 7 partitions with the last record that counts.
+_ENTRIES: Final = f"""
+WITH page AS MATERIALIZED (
+    SELECT e.*, a.kind, a.owner, a.unit, r.seq AS record, r.viewer, r.creator, r.creator_diamonds, r.wallet_after,
+        r.moved,
+        lag(account_id, 1, $1::bigint) OVER w = account_id AS follows,
+        lag(number, 1, $2::bigint) OVER w AS number_before,
+        lag(balance_after, 1, $3::bigint) OVER w AS balance_before,
+        lag(e.seq, 1, $4::bigint) OVER w AS seq_before
+    FROM (
+        SELECT * FROM entries WHERE (account_id, number) > ($1, $2) ORDER BY account_id, number LIMIT $5
+    ) e
+    LEFT JOIN accounts a ON a.id = e.account_id
+    LEFT JOIN (SELECT *, {MOVED} AS moved FROM journal_records) r ON r.partition = e.partition AND r.seq = e.seq
+    WINDOW w AS (ORDER BY account_id, number)
+), entry AS (
+    SELECT *, format('%s, entry %s (record %s/%s)', {_NAME}, number, partition, seq) AS name,
+        CASE WHEN follows THEN number_before ELSE 0 END AS after_number,
+        CASE WHEN follows THEN balance_before ELSE 0 END AS after_balance
+    FROM page
+), found (invariant, words) AS (
+    SELECT 'I1', format('%s: it is %s and leaves %s, after entry %s that left %s',
+        name, amount, balance_after, after_number, after_balance)
+    FROM entry WHERE number <> after_number + 1 OR balance_after <> after_balance + amount
+    UNION ALL SELECT 'I1', name || ': it has no account' FROM entry WHERE kind IS NULL
+    UNION ALL SELECT 'I2', format('%s: it leaves %s', name, balance_after)
+    FROM entry WHERE balance_after < 0 AND kind NOT IN ({_OWING})
+    UNION ALL SELECT 'I9', name || ': the record is not there' FROM entry WHERE record IS NULL
+    UNION ALL SELECT 'I9', name || ': the entry before is of the same or a later record'
+    FROM entry WHERE kind = 'wallet' AND follows AND seq <= seq_before
+    UNION ALL SELECT 'I9', format('%s: the record moves %s of %s and leaves %s, the entry moves %s and leaves %s',
+        name, moved, viewer, wallet_after, amount, balance_after)
+    FROM entry WHERE kind = 'wallet' AND record IS NOT NULL
+        AND (viewer, moved, wallet_after) IS DISTINCT FROM (owner, amount, balance_after)
+    UNION ALL SELECT 'I9', format('%s: the record earns %s for %s, the entry moves %s',
+        name, creator_diamonds, creator, amount)
+    FROM entry WHERE kind = 'pending' AND partition >= 0 AND record IS NOT NULL
+        AND (creator, creator_diamonds) IS DISTINCT FROM (owner, amount)
+), counted AS (
+    SELECT e.* FROM entry e
+    JOIN unnest($6::smallint[], $7::bigint[]) AS until (partition, seq)
+        ON until.partition = e.partition AND e.seq <= until.seq
+)
+SELECT 'found' AS what, invariant AS word, words, 0::bigint AS a, 0::bigint AS b, 0::bigint AS c, 0::bigint AS d
+FROM found
+UNION ALL SELECT 'sum', unit, '', partition, sum(amount)::bigint, 0, 0 FROM counted
+WHERE unit IS NOT NULL GROUP BY unit, partition
+UNION ALL SELECT 'entries', kind, '', partition, count(*), 0, 0 FROM counted
+WHERE kind IN ('wallet', 'pending') AND partition >= 0 GROUP BY kind, partition
+UNION ALL (
+    SELECT 'last', '', '', account_id, number, balance_after, seq FROM page
+    ORDER BY account_id DESC, number DESC LIMIT 1
+)
+UNION ALL SELECT 'rows', '', '', count(*), 0, 0, 0 FROM page
+"""  # noqa: S608 - texts of ours
+
+_RECORDS: Final = f"""
+WITH page AS MATERIALIZED (
+    SELECT r.seq, kind, coins, creator, creator_diamonds, commission_diamonds, {MOVED} AS moved,
+        lag(r.seq, 1, $2::bigint) OVER (ORDER BY r.seq) AS seq_before
+    FROM (
+        SELECT * FROM journal_records WHERE partition = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4
+    ) r
+)
+SELECT 'found' AS what, 'I9' AS word, format('books, partition %s: record %s follows %s', $1, seq, seq_before) AS words,
+    0::bigint AS a, 0::bigint AS b, 0::bigint AS c, 0::bigint AS d
+FROM page WHERE seq <> seq_before + 1
+UNION ALL SELECT 'found', 'I1', format('record %s/%s: %s coins became %s and %s diamonds',
+    $1, seq, coins, creator_diamonds, commission_diamonds), 0, 0, 0, 0
+FROM page WHERE kind = 'gift' AND creator_diamonds + commission_diamonds <> coins * 100
+UNION ALL SELECT 'moved', '', '', sum(greatest(moved, 0))::bigint, sum(greatest(-moved, 0))::bigint,
+    sum(CASE kind WHEN 'gift' THEN creator_diamonds ELSE 0 END)::bigint, sum(commission_diamonds)::bigint FROM page
+UNION ALL SELECT 'made', '', '', count(*) FILTER (WHERE moved <> 0),
+    count(*) FILTER (WHERE kind = 'gift' AND creator_diamonds <> 0), 0, 0 FROM page
+UNION ALL SELECT 'creator', creator, '', sum(creator_diamonds)::bigint, count(*), 0, 0 FROM page
+WHERE kind = 'gift' GROUP BY creator
+UNION ALL SELECT 'rows', '', '', count(*), coalesce(max(seq), 0), 0, 0 FROM page
+"""  # noqa: S608 - texts of ours
+
+_BALANCES: Final = f"""
+SELECT account_id, format('%s: the balance is %s after %s entries, the last entry leaves %s and is number %s',
+    {_NAME}, b.balance, b.number, coalesce(e.balance_after, 0), coalesce(e.number, 0)) AS words,
+    (b.balance, b.number) = (coalesce(e.balance_after, 0), coalesce(e.number, 0)) AS ok
+FROM (SELECT * FROM balances WHERE account_id > $1 ORDER BY account_id LIMIT $2) b
+LEFT JOIN accounts a ON a.id = b.account_id
+LEFT JOIN LATERAL (
+    SELECT l.number, l.balance_after FROM entries l WHERE l.account_id = b.account_id ORDER BY l.number DESC LIMIT 1
+) e ON true
+ORDER BY account_id
+"""  # noqa: S608
+_WALLETS: Final = """
+SELECT id, owner, partition FROM accounts WHERE id > $1 AND kind = 'wallet' ORDER BY id LIMIT $2
+"""
+_WALLETS_AT: Final = """
+SELECT a.owner, a.partition, w.seq, w.coins, coalesce(e.balance_after, 0) AS booked, e.number, e.seq AS record
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS w (id, seq, coins)
+JOIN accounts a ON a.id = w.id
+LEFT JOIN LATERAL (
+    SELECT number, seq, balance_after FROM entries WHERE account_id = w.id AND entries.seq <= w.seq
+    ORDER BY number DESC LIMIT 1
+) e ON true
+WHERE coalesce(e.balance_after, 0) <> w.coins
+"""
+_STRANGERS: Final = """
+SELECT w.owner FROM unnest($1::text[]) AS w (owner)
+WHERE NOT EXISTS (
+    SELECT 1 FROM accounts a WHERE a.owner = w.owner AND kind = 'wallet' AND unit = 'coins' AND a.partition = $2
+)
+"""
+_POSITIONS: Final = "SELECT partition, seq FROM positions"
+# The days and the positions of one moment: gifts of a creator up to those are what the days have counted.
+_DAYS: Final = """
+SELECT creator, sum(earned)::bigint AS earned, sum(gifts)::bigint AS gifts FROM creator_days
+WHERE creator IN (SELECT DISTINCT creator FROM creator_days WHERE creator > $1 ORDER BY creator LIMIT $2)
+GROUP BY creator ORDER BY creator
+"""
+_HAS_DAYS: Final = "SELECT EXISTS (SELECT 1 FROM creator_days WHERE creator = $1)"
+_UNIQUE: Final = """
+SELECT EXISTS (
+    SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('journal_records_id') AND indisunique AND indisvalid
+)
+"""
+
+
+class Place(Struct, frozen=True):
+    """The last entry that was looked at, which the next one may follow."""
+
+    account: int = 0
+    number: int = 0
+    balance: int = 0
+    seq: int = 0
+
+
+class Found(Struct, frozen=True):
+    """A contradiction: the number of the invariant, and a sentence that names account and record."""
+
+    invariant: str
+    words: str
+
+
+class EntriesPage(Struct):
+    """What a page of entries holds.
+
+    Attributes:
+        last: where the next page begins; None behind the last.
+        sums: what the entries of a partition's records add up to, by partition and unit.
+        made: entries of wallets and of pending earnings that records made, by partition and kind.
+    """
+
+    found: list[Found]
+    last: Place | None
+    rows: int
+    sums: dict[tuple[int, str], int]
+    made: dict[tuple[int, str], int]
+
+
+class RecordsPage(Struct):
+    """What a page of a partition's records holds.
+
+    Attributes:
+        last_seq: of its last record; 0 when there is none.
+        coins_in, spent, earned, commission: what they moved.
+        moving, earning: how many moved a wallet, and how many earned a creator something.
+        creators: diamonds earned and gifts, by creator.
+    """
+
+    found: list[Found]
+    rows: int = 0
+    last_seq: int = 0
+    coins_in: int = 0
+    spent: int = 0
+    earned: int = 0
+    commission: int = 0
+    moving: int = 0
+    earning: int = 0
+    creators: dict[str, tuple[int, int]] = {}
+
+
+async def read_positions(connection: Connection) -> dict[Partition, int]:
+    """The last record of each partition that the books have, their own included."""
+    return {Partition(row["partition"]): row["seq"] for row in await connection.fetch(_POSITIONS)}
+
+
+async def read_entries(connection: Connection, after: Place, until: Mapping[Partition, int], rows: int) -> EntriesPage:
+    """Check the next entries in the order of account and number.
+
+    Args:
+        until: records after these are checked and not added up.
+    """
+    page = EntriesPage([], None, 0, {}, {})
+    words = (after.account, after.number, after.balance, after.seq, rows, list(until), list(until.values()))
+    for what, word, sentence, a, b, c, d in await connection.fetch(_ENTRIES, *words):
+        match what:
+            case "found":
+                page.found.append(Found(word, sentence))
+            case "sum":
+                page.sums[a, word] = b
+            case "entries":
+                page.made[a, word] = b
+            case "last":
+                page.last = Place(a, b, c, d)
+            case "rows":
+                page.rows = a
+    return page
+
+
+async def read_records(connection: Connection, partition: Partition, after: int, until: int, rows: int) -> RecordsPage:
+    """Check the next records of a partition, up to record `until`."""
+    page = RecordsPage([])
+    for what, word, sentence, a, b, c, d in await connection.fetch(_RECORDS, partition, after, until, rows):
+        match what:
+            case "found":
+                page.found.append(Found(word, sentence))
+            case "moved":
+                page.coins_in, page.spent, page.earned, page.commission = a or 0, b or 0, c or 0, d or 0
+            case "made":
+                page.moving, page.earning = a, b
+            case "creator":
+                page.creators[word] = (a, b)
+            case "rows":
+                page.rows, page.last_seq = a, b
+    return page
+
+
+async def read_balances(connection: Connection, after: int, rows: int) -> tuple[list[Found], int, int]:
+    """Check the next balances of the accounts that several writers share.
+
+    Returns:
+        What was found, how many were looked at, and the last account.
+    """
+    page = await connection.fetch(_BALANCES, after, rows)
+    found = [Found("I1", row["words"]) for row in page if not row["ok"]]
+    return found, len(page), page[-1]["account_id"] if page else after
+
+
+async def read_wallets(connection: Connection, after: int, rows: int) -> list[tuple[int, str, Partition]]:
+    """The next wallets that the books know: account, viewer, partition."""
+    return [
+        (row["id"], row["owner"], Partition(row["partition"])) for row in await connection.fetch(_WALLETS, after, rows)
+    ]
+
+
+async def differing_wallets(
+    connection: Connection, accounts: Sequence[int], seqs: Sequence[int], coins: Sequence[int]
+) -> list[Found]:
+    """Which of these wallets did not hold so many coins after record `seqs` of their partition, as the books have it.
+
+    The books must have those records.
+    """
+    rows = await connection.fetch(_WALLETS_AT, accounts, seqs, coins)
+    return [
+        Found(
+            "I9",
+            f"partition {row['partition']}, record {row['seq']}: wallet of {row['owner']} holds {row['coins']},"
+            f" the books say {row['booked']}; its last entry is {row['number']} (record {row['record']})",
+        )
+        for row in rows
+    ]
+
+
+async def unknown_wallets(connection: Connection, viewers: Sequence[str], partition: Partition) -> list[str]:
+    """Viewers for whom the books have no wallet in this partition."""
+    return [row["owner"] for row in await connection.fetch(_STRANGERS, viewers, partition)]
+
+
+async def read_days(connection: Connection, after: str, creators: int) -> list[tuple[str, int, int]]:
+    """What the days of the next creators add up to: creator, diamonds, gifts."""
+    rows = await connection.fetch(_DAYS, after, creators)
+    return [(row["creator"], row["earned"], row["gifts"]) for row in rows]
+
+
+async def has_days(connection: Connection, creator: str) -> bool:
+    """Whether a creator has any day at all."""
+    return bool(await connection.fetchval(_HAS_DAYS, creator))
+
+
+async def ids_are_unique(connection: Connection) -> bool:
+    """Whether PostgreSQL keeps ids unique."""
+    return bool(await connection.fetchval(_UNIQUE))

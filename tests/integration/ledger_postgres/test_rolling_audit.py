@@ -1,0 +1,193 @@
+"""The rolling audit on real servers: quiet while all is well, also under load, and it sees every planted fault."""
+
+import asyncio
+import random
+from typing import Any
+
+import msgspec
+import pytest
+import structlog
+
+from ledger.config import LedgerConfig
+from ledger.errors import LedgerUnavailable
+from ledger.invariants import Invariant
+from ledger.postgres import Pool
+from ledger.rolling_audit import NAMED_MAX, RollingAudit, open_rolling_audit
+from ledger.service import Ledger
+from tests.integration.ledger.orders import gift_order, grant
+from tests.integration.ledger_postgres.flushing import flush_all, flushing, until
+from tests.integration.ledger_postgres.test_audit import BOOK_FAULTS, LIVE_FAULTS, Fault, busy, sql, told_rooms
+from tests.waiting import back_off
+
+
+@pytest.fixture
+def config(config: LedgerConfig) -> LedgerConfig:
+    """Pages of three rows, so that everything spans several, and no rest."""
+    return msgspec.structs.replace(config, audit_share_permille=1000, audit_rows=3, audit_pause_ms=1)
+
+
+async def found_in_a_round(config: LedgerConfig) -> list[tuple[str, str]]:
+    """Invariant and words of all that one round logs as critical."""
+    with structlog.testing.capture_logs() as logs:
+        async with open_rolling_audit(config) as rolling:
+            counted = await rolling.round()
+    said = [(log["invariant"], log["error"]) for log in logs if log["log_level"] == "critical"]
+    assert sum(min(count, NAMED_MAX) for count in counted.values()) == len(said)
+    return said
+
+
+async def test_empty_system_is_quiet(ledger: Ledger, config: LedgerConfig) -> None:
+    """Nothing contradicts itself before the first coin."""
+    assert await found_in_a_round(config) == []
+
+
+async def test_quiet_system_is_looked_at_wholly(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
+    """All that was flushed is counted: entries, records, wallets of both sides, stripes, days, balances, totals."""
+    await busy(ledger)
+    await told_rooms(ledger, redis)
+    await flush_all(pool, redis, config)
+    async with open_rolling_audit(config) as rolling:
+        assert await rolling.round() == {}
+        entries = await pool.fetchval("SELECT count(*) FROM entries")
+        records = await pool.fetchval("SELECT count(*) FROM journal_records")
+        in_journal = sum([len(await redis.xrange(keys.journal)) for _, keys in ledger.keys.all()])
+        # 4 wallets, seen from both sides; 4 creators with a balance and days each; a stripe in each partition.
+        stripes = sum([await redis.hlen(keys.earnings) for _, keys in ledger.keys.all()])
+        assert rolling.stats.checked >= entries + records + 2 * 4 + 2 * 4 + stripes + in_journal
+        assert rolling.stats.rounds == 1
+
+
+async def test_running_system_gives_no_false_alarm(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """Rounds beside gifts, grants, new creators, a flusher and a relay find nothing, however they fall."""
+    config = msgspec.structs.replace(config, audit_rows=100)
+    dice = random.Random(7)
+    viewers = [f"viewer-{n}" for n in range(40)]
+    for viewer in viewers:
+        await ledger.credit(grant(viewer, 100_000))
+    ended = asyncio.Event()
+
+    async def live(rolling: RollingAudit) -> None:
+        while not ended.is_set():
+            enough = rolling.stats.checked + 100
+            creators = [f"c{dice.randint(1, 60)}" for _ in range(20)]
+            orders = [gift_order(dice.choice(viewers), dice.randint(1, 9), creator=creator) for creator in creators]
+            await asyncio.gather(*map(ledger.give, orders), ledger.credit(grant(f"new-{dice.random()}", 3)))
+            await told_rooms(ledger, redis)
+            # Gifts at the audit's own pace, or it would never come to the end of them.
+            while rolling.stats.checked < enough and not ended.is_set():
+                await back_off()
+
+    with structlog.testing.capture_logs() as logs:
+        async with flushing(pool, redis, config) as flusher, open_rolling_audit(config) as rolling:
+            living = asyncio.create_task(live(rolling))
+            while flusher.stats.gifts < 500:
+                assert await rolling.round() == {}, logs
+            ended.set()
+            await living
+    assert flusher.stats.trimmed_entries > 0
+    assert rolling.stats.rounds > 1
+
+
+async def test_books_that_lag_are_waited_for(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
+    """A round that began before the books had anything ends when they have all of it, without an alarm."""
+    await busy(ledger)
+    async with open_rolling_audit(config) as rolling:
+        going = asyncio.create_task(rolling.round())
+        await until(lambda: rolling.stats.slices > 0 or rolling.stats.checked > 0)
+        await flush_all(pool, redis, config)
+        assert await asyncio.wait_for(going, 30) == {}
+
+
+EXPECTED: dict[str, tuple[str, str]] = {
+    "a wallet changed": ("I9", "wallet of ann holds"),
+    "a wallet below zero": ("I2", "wallet of ann holds -1"),
+    "a wallet that is no number": ("I2", "wallet of ann holds b'many'"),
+    "a wallet gone": ("I9", "wallet of ann holds 0"),
+    "a wallet from nowhere": ("I9", "wallet of eve holds 7"),
+    "a stripe changed": ("I9", "stripe of cora holds"),
+    "commission changed": ("I1", "earned + commission is"),
+    "a journal entry gone from the middle": ("I4", "follows"),
+    "the end of the journal gone": ("I4", "the journal ends at record"),
+    "the journal trimmed behind nobody": ("I9", "the rooms were told 0"),
+    "ids gone": ("I3", "its id is not remembered"),
+    "a seq behind the books": ("I4", "the live ledger ends at record 3"),
+    "a stripe gone": ("I9", "stripe of cora holds 0"),
+    "an entry gone": ("I1", "wallet of ann, entry 4 (record"),
+    "an entry changed": ("I1", "wallet of ann, entry 3 (record"),
+    "earnings changed": ("I9", "pending of cora, entry 1 (record"),
+    "a balance changed": ("I1", "pending of cora: the balance is 251"),
+    "a record's amount changed": ("I9", "wallet of ann, entry"),
+    "a record's content changed": ("I9", "of ann: journal and books differ"),
+    "a record gone": ("I9", "the record is not there"),
+    "a position ahead": ("I9", "are not there"),
+    "a day changed": ("I1", "creator cora: days say"),
+    "a day's earnings changed": ("I1", "creator cora: days say"),
+    "a day gone": ("I1", "creator cora: days say 0 diamonds by 0 gifts"),
+    "the last entry of a wallet gone": ("I9", "wallet of ann holds"),
+    "the last earnings gone": ("I1", "pending of cora: the balance is"),
+    "an account gone": ("I1", "it has no account"),
+    "ids not kept unique": ("I3", "unique index"),
+}
+MORE_FAULTS: dict[str, Fault] = {
+    "a stripe gone": lambda redis, _, keys: redis.hdel(keys.earnings, "cora"),
+    "a day gone": sql("DELETE FROM creator_days WHERE creator = 'cora'"),
+    "the last entry of a wallet gone": sql(
+        "DELETE FROM entries USING accounts a WHERE a.id = account_id AND a.owner = 'ann' AND a.kind = 'wallet'"
+        " AND number = (SELECT max(number) FROM entries WHERE account_id = a.id)"
+    ),
+    "the last earnings gone": sql("DELETE FROM entries USING accounts WHERE id = account_id AND owner = 'cora'"),
+    "an account gone": sql("DELETE FROM accounts WHERE kind = 'spent'"),
+    "ids not kept unique": sql("DROP INDEX journal_records_id"),
+}
+FAULTS = {name: fault for name, (fault, _) in (LIVE_FAULTS | BOOK_FAULTS).items() if name in EXPECTED} | MORE_FAULTS
+
+
+@pytest.mark.parametrize("fault", EXPECTED)
+async def test_fault_is_named(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig, fault: str) -> None:
+    """Invariant, account and record of a planted fault are logged; before it nothing was."""
+    await busy(ledger)
+    await flush_all(pool, redis, config)
+    assert await found_in_a_round(config) == []
+    await FAULTS[fault](redis, pool, ledger.keys.of(ledger.keys.partition_of("ann")))
+    invariant, words = EXPECTED[fault]
+    found = await asyncio.wait_for(found_in_a_round(config), 30)
+    assert any(invariant == one and words in sentence for one, sentence in found), found
+
+
+async def test_faults_are_counted_until_a_round_without(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """What is mended is forgotten after the next whole round, not before; what is found shows before the round ends."""
+    await busy(ledger)
+    await flush_all(pool, redis, config)
+    async with open_rolling_audit(config) as rolling:
+        await pool.execute(
+            "UPDATE balances SET balance = balance + 1 WHERE account_id = (SELECT min(account_id) FROM balances)"
+        )
+        assert await rolling.round() == {Invariant.I1: 1}
+        assert rolling.stats.violations_I1 == 1
+        await pool.execute(
+            "UPDATE balances SET balance = balance - 1 WHERE account_id = (SELECT min(account_id) FROM balances)"
+        )
+        assert rolling.stats.violations_I1 == 1
+        assert await rolling.round() == {}
+        assert (rolling.stats.violations_I1, rolling.stats.rounds) == (0, 2)
+
+
+async def test_absent_server_is_no_verdict(config: LedgerConfig) -> None:
+    """Without the books there is an error, and no round is counted."""
+    lost = msgspec.structs.replace(config, database_url="postgresql://giftwire@/x?host=/nowhere")
+    async with open_rolling_audit(lost) as rolling:
+        with pytest.raises(LedgerUnavailable):
+            await rolling.round()
+        assert rolling.stats.rounds == 0
+
+
+async def test_share_of_nothing_audits_nothing(pool: Pool, redis: Any, config: LedgerConfig) -> None:
+    """Switched off it runs on, and looks at nothing."""
+    rolling = RollingAudit(pool, redis, msgspec.structs.replace(config, audit_share_permille=0))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(rolling.run(), 0.05)
+    assert rolling.stats.slices == 0
