@@ -12,6 +12,7 @@ from msgspec import UNSET
 from catalog.gifts import Barrier, Gift, barrier
 from catalog.load import Catalog
 from gateway.auth import Identity
+from gateway.filters import read_settings
 from gateway.places import room_place, video_place
 from gateway.replies import refused, refused_by_ledger
 from gateway.room.facts import GiftDetails, encode_details
@@ -59,13 +60,19 @@ class GiftDesk:
         if isinstance(order, Refused):
             told(order, None)
             return
-        ref, gift_id, in_combo = command.ref, command.id, command.combo
+        ref, gift_id, in_combo, bar = command.ref, command.id, command.combo, None
+        if place.settings:
+            filters = read_settings(place.settings).filters
+            bar = filters.bar(order.viewer, order.coins)
+            order = msgspec.structs.replace(
+                order, barred=bar is not None, creator_day_coins_max=filters.viewer_day_coins_max
+            )
 
         def paid(outcome: GiftOutcome) -> None:
             if isinstance(outcome, GiftAccepted):
                 told(_accepted(outcome, ref, gift_id, in_combo=in_combo), outcome)
             else:
-                told(refused_by_ledger(outcome, ref=ref, id=gift_id), None)
+                told(refused_by_ledger(outcome, ref=ref, id=gift_id, bar=bar), None)
 
         self._ledger.submit(order, paid)
 

@@ -1,5 +1,6 @@
 """Everything about money that asks PostgreSQL, opened and closed as one: directory, grants, purchases, payouts,
-statements, and the duties behind them. The live ledger is not part of it; it is used to bring coins in."""
+statements, freezes and caps, and the duties behind them. The live ledger is not part of it: it is told of coins and of
+what forbids gifts."""
 
 from collections.abc import Iterable
 
@@ -7,6 +8,7 @@ from ledger.config import LedgerConfig
 from ledger.crediting import Crediting, SettleStats
 from ledger.directory import Directory
 from ledger.grants import Grants
+from ledger.guards import Guards
 from ledger.lot_statements import LotStatements
 from ledger.maturing import Maturing
 from ledger.payouts import Payouts
@@ -22,7 +24,7 @@ class Office:
     """The parts, each with its own contract.
 
     Attributes:
-        maturing: for the worker, whose duties are `maturing.run` and `purchases.run`.
+        maturing: for the worker, whose duties are `maturing.run`, `purchases.run` and `guards.run`.
     """
 
     def __init__(self, pool: Pool, ledger: Ledger, rails: Iterable[PaymentRail], config: LedgerConfig) -> None:
@@ -30,6 +32,7 @@ class Office:
         self._crediting = Crediting(pool, ledger, config)
         self.directory = Directory(pool, config)
         self.grants = Grants(pool, self._crediting)
+        self.guards = Guards(pool, ledger, config)
         self.purchases = Purchases(pool, self._crediting, rails, config)
         self.payouts = Payouts(pool, ManualRail(), config)
         self.maturing = Maturing(pool, config)

@@ -82,6 +82,12 @@ _PURCHASE: Final = viewer.Purchase(
     created_ms=AT_MS,
     balance_coins=None,
 )
+_LIMITS: Final = viewer.SpendLimits(
+    viewer.SpendLimit(500, None, 500, None, None, None),
+    viewer.SpendLimit(1_000, 50_000, 1_000, viewer.PendingLimit(2_000, AT_MS), 480, AT_MS),
+    viewer.SpendLimit(None, None, None, None, 480, AT_MS),
+    viewer.SpendLimit(200_000, 200_000, None, None, 1_480, AT_MS),
+)
 _BOARD: Final = [TopEntry("vera", "Vera", 1_250, 7)]
 _ROOM: Final = public.Room("demo", "The demo room", "ada", "Ada", 42)
 _STATE: Final = RoomState("demo", "The demo room", "ada", "Ada", 42, _BOARD, 5_000)
@@ -98,6 +104,7 @@ _EVENT: Final = GiftEvent(
     id=OTHER_ID,
 )
 _SHARE: Final = creator.Share(5_000, 5_000, 50.0, 100, "USD", 100)
+_FILTERS: Final = creator.RoomFilters(5, ["mallory"], None, 10_000)
 _CREATOR: Final = admin.Creator("ada", "Ada", "GB", "standard", 5_000, 50.0)
 _ADMIN_ROOM: Final = admin.AdminRoom("demo", "The demo room", "ada", "Ada", 5_000)
 _ADMIN_VIDEO: Final = admin.AdminVideo("first_song", "My first song", "ada", "Ada", 5_000)
@@ -115,6 +122,7 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     viewer.WalletEntries([_ENTRY], 12),
     _PURCHASE,
     viewer.Purchases([_PURCHASE], None),
+    _LIMITS,
     viewer.GiftReceipt(ID, 5, 995, replay=False, combo=ComboCount(ID, 5)),
     viewer.GiftOutcome(ID, "accepted", 5, 995, "room:demo", "rose", 1, 5, "ada", AT_MS, ComboCount(ID, 5)),
     _ROOM,
@@ -133,10 +141,10 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     creator.WithdrawalCourse(_WITHDRAWAL, [creator.WithdrawalStep(None, "requested", AT_MS, "creator", "")], slip=None),
     creator.OverlayTokenMade("k3v9Q2", TOKEN, "demo", "OBS", AT_MS, f"/overlay/demo#token={TOKEN}"),
     creator.OverlayTokens([creator.OverlayToken("k3v9Q2", "demo", "OBS", AT_MS, AT_MS + 86_400_000)]),
-    creator.OwnRoom("room:demo", _STATE, _SHARE),
+    creator.OwnRoom("room:demo", _STATE, _SHARE, _FILTERS),
     creator.TrialGift("demo", "rose", 1),
     admin.Grant(ID, "vera", 1_000, 1_000, replay=False),
-    admin.User("vera", 995, [_ENTRY], [_PURCHASE], None),
+    admin.User("vera", 995, [_ENTRY], [_PURCHASE], None, True, "A payment was taken back.", _LIMITS),
     _CREATOR,
     admin.Creators([_CREATOR], None),
     _ADMIN_ROOM,
@@ -159,16 +167,18 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
 )
 _BODIES: Final[tuple[Struct, ...]] = (
     viewer.PurchaseBody(ID, "coins_100", "web", "US"),
+    viewer.SpendLimitsBody(gift_coins=500, day_coins=2_000, week_coins=None),
     viewer.GiftBody(ID, "rose", room="demo", count=5, combo=True, message="Bravo!"),
     creator.PayoutMethodBody(ID, "bank", "My bank, …4321", {"iban": "GB33BUKB20201555555555"}),
     creator.WithdrawalBody(OTHER_ID, ID, 150_000),
     creator.OverlayTokenBody("demo", "OBS", 90),
-    creator.OwnRoomBody("The demo room"),
+    creator.OwnRoomBody("The demo room", _FILTERS),
     creator.TrialGiftBody("rose", 5, "Test", "Does it work?"),
     admin.GrantBody(ID, "vera", 1_000, "Welcome."),
     admin.CreatorBody("Ada", "GB", "standard", None),
     admin.RoomBody("ada", "The demo room"),
     admin.VideoBody("ada", "My first song"),
+    admin.UserBody(True, "A payment was taken back."),
     admin.StepBody("Paid by hand."),
     demo.DemoPaymentBody("paid"),
 )

@@ -21,12 +21,12 @@ from gateway.http.operation import Operation, route
 from gateway.http.pages import STATIC, page_routes
 from gateway.http.problems import answer_http_exception
 from gateway.http.public import catalog, health, rooms, webhooks
-from gateway.http.viewer import gifts, purchases, wallet
+from gateway.http.viewer import gifts, limits, purchases, wallet
 from gateway.services import Services
 
 _RESOURCES: Final = (
     *(health, catalog, webhooks, rooms),
-    *(wallet, purchases, gifts),
+    *(wallet, limits, purchases, gifts),
     *(earnings, payout_methods, withdrawals, overlay_tokens, own_rooms),
     *(grants, users, creators, admin_rooms, admin_videos, admin_withdrawals, admin_catalog, audit),
     demo,

@@ -20,7 +20,16 @@ OURS = {
             f"ledger.{name}"
             for name in (
                 *("service", "model", "errors", "config", "ids", "commission", "redis_client"),
-                *("office", "directory", "grants", "purchases", "purchase_states", "payouts", "payout_states"),
+                *(
+                    "office",
+                    "directory",
+                    "grants",
+                    "guards",
+                    "purchases",
+                    "purchase_states",
+                    "payouts",
+                    "payout_states",
+                ),
                 *("statements", "rails", "audit", "invariants", "reconcile", "migrate"),
             )
         ),

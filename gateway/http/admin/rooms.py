@@ -33,8 +33,12 @@ async def read_admin_room(services: Services, room: Name) -> AdminRoom:
 async def put_room(services: Services, room: Name, body: RoomBody) -> AdminRoom:
     """Make a room, or give it to this creator: gifts can be sent in it from now on."""
     title = None if body.title is None else shown(body.title, TITLE_LENGTH_MAX)
+    directory = services.office.directory
+    before = await directory.place(room_place(room))
+    # Whom one creator blocked, another did not.
+    settings = None if before is None or before.creator == body.creator else b""
     try:
-        place = await services.office.directory.put_place(room_place(room), creator=body.creator, title=title)
+        place = await directory.put_place(room_place(room), creator=body.creator, title=title, settings=settings)
     except NotFound:
         raise Problem(Code.UNPROCESSABLE, "There is no such creator.", field="$.creator") from None
     services.places.forget(place.place)

@@ -3,7 +3,11 @@
 import time
 from typing import Final
 
+import msgspec
+from msgspec import UNSET
+
 from gateway.auth import NAME_LENGTH_MAX, Identity
+from gateway.filters import Filters, read_settings, write_settings
 from gateway.gifts import shown_message
 from gateway.http.creator.share import share_of
 from gateway.http.operation import declare
@@ -14,7 +18,7 @@ from gateway.room.facts import GiftFact
 from gateway.services import Services
 from gateway.shown import shown
 from gateway.wire.codes import Code
-from gateway.wire.http.creator import OwnRoom, OwnRoomBody, TrialGift, TrialGiftBody
+from gateway.wire.http.creator import OwnRoom, OwnRoomBody, RoomFilters, TrialGift, TrialGiftBody
 from gateway.wire.http.words import TITLE_LENGTH_MAX
 from gateway.wire.messages import Name, RoomState
 from ledger.directory import Place
@@ -28,10 +32,16 @@ async def read_own_room(services: Services, caller: Identity, room: Name) -> Own
 
 
 async def change_own_room(services: Services, caller: Identity, room: Name, body: OwnRoomBody) -> OwnRoom:
-    """Change a room's title."""
+    """Change a room's title, or which gifts are taken in it. Filters hold in every gateway within 5 seconds."""
+    # Asked anew: what another gateway changed in the last seconds must not be undone.
+    services.places.forget(room_place(room))
     place = await _own(services, caller, room)
-    title = shown(body.title, TITLE_LENGTH_MAX)
-    changed = await services.office.directory.put_place(place.place, creator=place.creator, title=title)
+    changed = await services.office.directory.put_place(
+        place.place,
+        creator=place.creator,
+        title=None if body.title is UNSET else shown(body.title, TITLE_LENGTH_MAX),
+        settings=None if body.filters is UNSET else _with_filters(place, body.filters),
+    )
     services.places.forget(changed.place)
     services.rooms.place_changed(changed)
     return await _answer(services, room, changed)
@@ -65,6 +75,26 @@ async def send_trial_gift(services: Services, caller: Identity, room: Name, body
     return TrialGift(room, gift.id, coins)
 
 
+def _with_filters(place: Place, filters: RoomFilters) -> bytes:
+    changed = Filters(
+        filters.gift_coins_min,
+        frozenset(filters.blocked),
+        None if filters.allowed is None else frozenset(filters.allowed),
+        filters.viewer_day_coins_max,
+    )
+    return write_settings(msgspec.structs.replace(read_settings(place.settings), filters=changed))
+
+
+def _shown_filters(place: Place) -> RoomFilters:
+    filters = read_settings(place.settings).filters
+    return RoomFilters(
+        filters.gift_coins_min,
+        sorted(filters.blocked),
+        None if filters.allowed is None else sorted(filters.allowed),
+        filters.viewer_day_coins_max,
+    )
+
+
 async def _own(services: Services, caller: Identity, room: str) -> Place:
     place = await find_room(services, room)
     check_owner(caller, room, place)
@@ -81,7 +111,8 @@ async def _answer(services: Services, room: str, place: Place) -> OwnRoom:
         leaderboard=await services.broker.board(room),
         combo_window_ms=services.config.rooms.combo_window_ms,
     )
-    return OwnRoom(room_place(room), state, share_of(place.commission_bp, services.config.ledger))
+    share = share_of(place.commission_bp, services.config.ledger)
+    return OwnRoom(room_place(room), state, share, _shown_filters(place))
 
 
 _REFUSES: Final = (Code.UNKNOWN_ROOM,)

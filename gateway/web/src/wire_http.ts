@@ -149,6 +149,38 @@ export interface WalletEntries {
   next: number | null;
 }
 
+/** What holds from a time on. */
+export interface PendingLimit {
+  coins: number | null;
+  from_ms: number;
+}
+
+/** How many coins may be spent on a gift or in a period. */
+export interface SpendLimit {
+  coins: number | null;
+  operator_coins: number | null;
+  own_coins: number | null;
+  pending: PendingLimit | null;
+  spent_coins: number | null;
+  resets_at_ms: number | null;
+}
+
+/** All limits of a viewer; days, weeks (from Monday) and months are those of UTC. */
+export interface SpendLimits {
+  gift: SpendLimit;
+  day: SpendLimit;
+  week: SpendLimit;
+  month: SpendLimit;
+}
+
+/** Change one's own limits. What is absent stays as it is; null asks for no limit. */
+export interface SpendLimitsBody {
+  gift_coins?: number | null;
+  day_coins?: number | null;
+  week_coins?: number | null;
+  month_coins?: number | null;
+}
+
 /** Buy coins. The price is the catalogue's, never the client's. */
 export interface PurchaseBody {
   id: string;
@@ -378,9 +410,18 @@ export interface OverlayTokens {
   tokens: OverlayToken[];
 }
 
-/** What a creator may change of a room. */
+/** Which gifts a creator takes in a room. */
+export interface RoomFilters {
+  gift_coins_min?: number;
+  blocked?: string[];
+  allowed?: string[] | null;
+  viewer_day_coins_max?: number | null;
+}
+
+/** What a creator may change of a room. What is absent stays as it is. */
 export interface OwnRoomBody {
-  title: string;
+  title?: string;
+  filters?: RoomFilters;
 }
 
 /** A room as its creator sees it. */
@@ -388,6 +429,7 @@ export interface OwnRoom {
   place: string;
   state: RoomState;
   share: Share;
+  filters: RoomFilters;
 }
 
 /** Show a gift that nobody paid, to try the overlay. */
@@ -488,6 +530,12 @@ export interface AdminVideos {
   next: string | null;
 }
 
+/** Freeze or thaw a user as a viewer. */
+export interface UserBody {
+  frozen: boolean;
+  reason?: string | null;
+}
+
 /** What is known of a user: as a viewer, and as a creator where it is one. */
 export interface User {
   user: string;
@@ -495,6 +543,9 @@ export interface User {
   entries: WalletEntry[];
   purchases: Purchase[];
   creator: Creator | null;
+  frozen: boolean;
+  frozen_reason: string | null;
+  limits: SpendLimits;
 }
 
 /** A package with its price in the stores, by currency, in minor units. */

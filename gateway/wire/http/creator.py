@@ -1,8 +1,8 @@
 """Bodies and answers of a creator: earnings, payouts, overlay tokens, own rooms."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec import field as msgspec_field
 
 from gateway.wire.http.words import BasisPoints, SignedAmount, Title, Word
@@ -11,6 +11,9 @@ from gateway.wire.messages import AMOUNT_MAX, COUNT_MAX, MESSAGE_LENGTH_MAX, Amo
 PayoutState = Literal["requested", "review", "approved", "sent", "paid", "failed", "returned", "rejected"]
 CreatorAccount = Literal["pending", "available", "payout_hold", "paid_out"]
 Diamonds = Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
+FILTER_NAMES_MAX: Final = 400
+"""Two lists of so many names fit into what is kept of a room's settings."""
+FilterNames = Annotated[list[Name], Meta(max_length=FILTER_NAMES_MAX)]
 
 
 class Share(Struct, frozen=True):
@@ -254,10 +257,32 @@ class OverlayTokens(Struct, frozen=True):
     tokens: list[OverlayToken]
 
 
-class OwnRoomBody(Struct, frozen=True):
-    """What a creator may change of a room."""
+class RoomFilters(Struct, frozen=True):
+    """Which gifts a creator takes in a room.
 
-    title: Title
+    Attributes:
+        gift_coins_min: the least that a gift may cost in all, price times count.
+        blocked: viewers whose gifts are refused.
+        allowed: the only viewers whose gifts are taken; null for all.
+        viewer_day_coins_max: coins that the creator takes from one viewer in a day (UTC), counted over all of its rooms
+            that have such a limit; null for no limit.
+    """
+
+    gift_coins_min: Amount = 0
+    blocked: FilterNames = []
+    allowed: FilterNames | None = None
+    viewer_day_coins_max: Amount | None = None
+
+
+class OwnRoomBody(Struct, frozen=True):
+    """What a creator may change of a room. What is absent stays as it is.
+
+    Attributes:
+        filters: takes the place of all of them.
+    """
+
+    title: Title | UnsetType = UNSET
+    filters: RoomFilters | UnsetType = UNSET
 
 
 class OwnRoom(Struct, frozen=True):
@@ -270,6 +295,7 @@ class OwnRoom(Struct, frozen=True):
     place: str
     state: RoomState
     share: Share
+    filters: RoomFilters
 
 
 class TrialGiftBody(Struct, frozen=True):

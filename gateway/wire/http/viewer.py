@@ -44,6 +44,59 @@ class WalletEntries(Struct, frozen=True):
     next: int | None
 
 
+class PendingLimit(Struct, frozen=True):
+    """What holds from a time on.
+
+    Attributes:
+        coins: null for no limit of the viewer's own.
+    """
+
+    coins: Amount | None
+    from_ms: TimeMs
+
+
+class SpendLimit(Struct, frozen=True):
+    """How many coins may be spent on a gift or in a period.
+
+    Attributes:
+        coins: what holds now: the smaller of the operator's and the viewer's own; null for no limit.
+        operator_coins, own_coins: both of them.
+        pending: a raise of the viewer's own that is yet to hold.
+        spent_coins: counted in this period; null for a gift, and where nothing is counted.
+        resets_at_ms: when the next period begins; null for a gift.
+    """
+
+    coins: Amount | None
+    operator_coins: Amount | None
+    own_coins: Amount | None
+    pending: PendingLimit | None
+    spent_coins: Amount | None
+    resets_at_ms: TimeMs | None
+
+
+class SpendLimits(Struct, frozen=True):
+    """All limits of a viewer; days, weeks (from Monday) and months are those of UTC."""
+
+    gift: SpendLimit
+    day: SpendLimit
+    week: SpendLimit
+    month: SpendLimit
+
+
+class SpendLimitsBody(Struct, frozen=True):
+    """Change one's own limits. What is absent stays as it is; null asks for no limit.
+
+    Attributes:
+        gift_coins: coins of one gift.
+        day_coins, week_coins, month_coins: coins of all gifts in a period.
+    """
+
+    gift_coins: Amount | UnsetType | None = UNSET
+    day_coins: Amount | UnsetType | None = UNSET
+    week_coins: Amount | UnsetType | None = UNSET
+    month_coins: Amount | UnsetType | None = UNSET
+
+
 class PurchaseBody(Struct, frozen=True):
     """Buy coins. The price is the catalogue's, never the client's.
 

@@ -5,7 +5,7 @@ from msgspec import UNSET
 
 from gateway.replies import CODES, refused, refused_by_ledger
 from gateway.wire.codes import FACTS, Code
-from ledger.model import GiftRefused, Refusal
+from ledger.model import CapPassed, GiftRefused, Limit, Refusal
 
 
 @pytest.mark.parametrize("refusal", list(Refusal))
@@ -22,6 +22,45 @@ def test_only_a_code_that_can_be_tried_again_says_when(code: Code) -> None:
     reply = refused(code, retry_after_ms=50)
     assert reply.retryable == FACTS[code].retryable
     assert (reply.retry_after_ms is not UNSET) == reply.retryable
+
+
+CAPS = """
+# limit        cap  spent resets | limit_coins spent_coins resets_at_ms
+  gift         50   0     -      | 50          -           -
+  day          50   8     9000   | 50          8           9000
+  week         0    0     9000   | 0           0           9000
+  month        70   70    9000   | 70          70          9000
+  creator_day  70   1     9000   | 70          1           9000
+"""
+
+
+@pytest.mark.parametrize("line", CAPS.strip().splitlines()[1:])
+def test_refusal_over_a_cap_says_which_and_how_far(line: str) -> None:
+    """The cap's name, its number, what was counted before, and when it begins anew; a gift's cap counts nothing."""
+    given, told = (part.split() for part in line.split("|"))
+    cap = CapPassed(Limit(given[0]), int(given[1]), int(given[2]), None if given[3] == "-" else int(given[3]))
+    reply = refused_by_ledger(GiftRefused(Refusal.LIMIT_EXCEEDED, 7, cap=cap), ref="r", id="i")
+    assert (reply.code, reply.limit, reply.balance_coins) == (Code.LIMIT_EXCEEDED, given[0], UNSET)
+    shown = (reply.limit_coins, reply.spent_coins, reply.resets_at_ms)
+    assert shown == tuple(UNSET if word == "-" else int(word) for word in told)
+
+
+def test_refusal_of_a_frozen_account_says_why() -> None:
+    """The operator's reason stands in the message."""
+    reply = refused_by_ledger(GiftRefused(Refusal.FROZEN, 7, reason="Ask us."), ref="r", id="i")
+    assert (reply.code, reply.message) == (Code.NOT_ALLOWED, "This account is frozen. Ask us.")
+
+
+def test_refusal_by_the_rate_says_when_to_come_back() -> None:
+    """What the script worked out takes the place of the usual pause."""
+    reply = refused_by_ledger(GiftRefused(Refusal.RATE_LIMITED, 7, retry_after_ms=123), ref="r", id="i")
+    assert (reply.code, reply.retryable, reply.retry_after_ms) == (Code.RATE_LIMITED, True, 123)
+
+
+def test_refusal_of_a_barred_gift_says_what_bars_it() -> None:
+    """The rule that is the gateway's own is told in its words."""
+    reply = refused_by_ledger(GiftRefused(Refusal.BARRED, 7), ref="r", id="i", bar="Not here.")
+    assert (reply.code, reply.message) == (Code.NOT_ALLOWED, "Not here.")
 
 
 def test_refusal_for_want_of_coins_says_how_many_there_are() -> None:
