@@ -73,7 +73,7 @@ async def storm(ledger: Ledger, chance: random.Random, proxy: LosingProxy | None
         for viewer in COINS:
             # A window that is closed at once: each gift's combo bears its own id, which shows whose outcome it is.
             gift = gift_order(viewer, 1 + chance.randrange(9), combo=True, combo_window_ms=-1)
-            lost: GiftOrder | CreditOrder = chance.choice([gift_order(viewer, 5), grant(viewer, 3)])
+            lost: GiftOrder | CreditOrder = gift_order(viewer, 5) if chance.random() < 0.5 else grant(viewer, 3)
             wallets[viewer] += (lost.coins if isinstance(lost, CreditOrder) else -lost.coins) - gift.coins
             cancelled.append(lost)
             asked = ledger.give(lost) if isinstance(lost, GiftOrder) else ledger.credit(lost)
