@@ -48,6 +48,7 @@ from tests.waiting import back_off
 
 WINDOW_MS, AHEAD_MS, BUCKET_MS, COMBO_MS = 3_600_000, 300_000, 600_000, 5_000
 UNFLUSHED_MAX = 8
+COMBO_KEY = "room:demo|rose"
 NAMES = ("ann", "bob", "cid")
 VIEWERS = st.sampled_from(NAMES)
 EDGES_MS = st.sampled_from([1, BUCKET_MS, WINDOW_MS - 1, WINDOW_MS, WINDOW_MS + 1, -1, -AHEAD_MS, -AHEAD_MS - 1])
@@ -60,7 +61,7 @@ CREDITS = st.sampled_from([1, 10, 100, AMOUNT_MAX // 50, AMOUNT_MAX - 500, AMOUN
 
 
 class Told(Struct, frozen=True):
-    """Asks for a gift that was told before, again."""
+    """Asks for a gift that was told before, so many gifts ago, again."""
 
     number: int
     other_content: bool
@@ -90,7 +91,7 @@ FRESH = st.builds(
     coins=COINS,
     count=st.sampled_from([1, 1, 3, 2**31 - 1]),
     creator_bp=st.sampled_from([0, 5_000, 5_000, 10_000]),
-    combo_key=st.sampled_from(["", "room:demo|rose", "room:demo|heart"]),
+    combo_key=st.sampled_from(["", COMBO_KEY]),
     age_ms=AGES_MS,
 )
 TOLD = st.builds(Told, number=st.integers(0, 50), other_content=st.booleans())
@@ -162,6 +163,26 @@ class GiftMachine(RuleBasedStateMachine):
     @rule(wishes=st.lists(WISHES, min_size=2, max_size=6))
     def give_together(self, wishes: list[Fresh | Told]) -> None:
         self._give_all([self._order(wish) for wish in wishes])
+
+    @rule(viewer=VIEWERS, age_ms=EDGES_MS)
+    def give_at_an_edge_of_the_window(self, viewer: str, age_ms: int) -> None:
+        self._give_all([self._order(Fresh(viewer, "cora", 1, 1, 5_000, "", age_ms))])
+
+    @rule(viewer=VIEWERS, coins=HUGE, creator_bp=st.sampled_from([0, 5_000, 10_000]), more=st.integers(0, 2))
+    def give_up_to_a_bound(self, viewer: str, coins: int, creator_bp: int, more: int) -> None:
+        """Once with all coins that there can be, and some more; the diamonds are at or over their bound."""
+        self.credit(viewer, coins)
+        wish = Fresh(viewer, "cora", coins, 1, creator_bp, "", 0)
+        again = msgspec.structs.replace(wish, coins=1)
+        self._give_all([self._order(wish), *(self._order(again) for _ in range(more))])
+
+    @rule(wish=FRESH, by_ms=st.sampled_from([0, COMBO_MS, COMBO_MS + 1]))
+    def carry_a_combo_on(self, wish: Fresh, by_ms: int) -> None:
+        """Two gifts of one combo, unless the second comes too late or would count too far."""
+        wish = msgspec.structs.replace(wish, combo_key=COMBO_KEY, coins=1, age_ms=0)
+        self._give_all([self._order(wish)])
+        self._set_clock(self.clock_ms + by_ms)
+        self._give_all([self._order(wish)])
 
     @rule(viewer=VIEWERS, coins=CREDITS)
     def credit(self, viewer: str, coins: int) -> None:
@@ -259,23 +280,28 @@ class GiftMachine(RuleBasedStateMachine):
 
     def _give_all(self, orders: list[GiftOrder]) -> None:
         expected = [self.runner.run(self.twin.give(order)) for order in orders]
-        assert self.runner.run(self._gather(orders)) == expected
-        self.told += orders
+        told = self.runner.run(self._gather(orders))
+        assert told == expected, f"told {told}, expected {expected}"
 
     async def _gather(self, orders: list[GiftOrder]) -> list[GiftOutcome]:
         return list(await asyncio.gather(*map(self.ledger.give, orders)))
 
     def _credit(self, order: CreditOrder, until_ms: int) -> None:
         expected = self.runner.run(self.twin.credit(order, until_ms=until_ms))
-        assert self.runner.run(self.ledger.credit(order, until_ms=until_ms)) == expected
+        told = self.runner.run(self.ledger.credit(order, until_ms=until_ms))
+        assert told == expected, f"told {told}, expected {expected}"
         self.credited.append(order)
 
     def _order(self, wish: Fresh | Told) -> GiftOrder:
-        if isinstance(wish, Told):
-            if self.told:
-                order = self.told[wish.number % len(self.told)]
-                return msgspec.structs.replace(order, content=b"other") if wish.other_content else order
-            wish = Fresh("ann", "cora", 1, 1, 5_000, "", 0)
+        """What is wished, also for the eyes of later wishes of the same commit."""
+        if isinstance(wish, Told) and self.told:
+            order = self.told[-1 - wish.number % len(self.told)]
+            return msgspec.structs.replace(order, content=b"other") if wish.other_content else order
+        order = self._fresh(wish if isinstance(wish, Fresh) else Fresh("ann", "cora", 1, 1, 5_000, "", 0))
+        self.told.append(order)
+        return order
+
+    def _fresh(self, wish: Fresh) -> GiftOrder:
         self.numbers += 1
         id_ms = self.clock_ms - wish.age_ms
         creator_diamonds = 100 * wish.coins * wish.creator_bp // 10_000

@@ -1,0 +1,264 @@
+"""Bugs that somebody could put into the product: each as a change of its text, with the check that must notice.
+
+A bug whose text is no longer there fails its test: then the bug has to be planted anew in the text that took its place.
+"""
+
+from msgspec import Struct
+
+
+class Edit(Struct, frozen=True):
+    """In one file, `old` becomes `new`; `old` stands there once."""
+
+    path: str
+    old: str
+    new: str
+
+
+class Bug(Struct, frozen=True):
+    """Something that would be wrong.
+
+    Attributes:
+        check: by name, of `tests/planted/checks.py`.
+        says: stands in what the check says when it fails.
+    """
+
+    name: str
+    check: str
+    says: str
+    edits: list[Edit]
+
+
+GIFT, CREDIT, TRIM = "ledger/lua/gift.lua", "ledger/lua/credit.lua", "ledger/lua/trim.lua"
+
+OF_THE_SCRIPTS = [
+    Bug(
+        "id_forgotten_within_its_window",
+        "machine",
+        "I3: an id is forgotten while it is still taken",
+        [
+            Edit(
+                "ledger/gift_call.py",
+                "self._bucket_life_ms = 2 * config.id_bucket_ms + config.id_window_ms",
+                "self._bucket_life_ms = config.id_window_ms",
+            )
+        ],
+    ),
+    Bug(
+        "window_follows_a_clock_that_goes_back",
+        "machine",
+        "",
+        [
+            Edit(
+                GIFT,
+                "local oldest_ms, newest_ms = now_ms - window_ms",
+                "local oldest_ms, newest_ms = time_ms - window_ms",
+            )
+        ],
+    ),
+    Bug(
+        "id_at_the_windows_edge_refused",
+        "machine",
+        "",
+        [Edit(GIFT, "id_ms_of[i] < oldest_ms or", "id_ms_of[i] <= oldest_ms or")],
+    ),
+    Bug(
+        "id_twice_in_one_commit_paid_twice",
+        "machine",
+        "",
+        [Edit(GIFT, "    if has_twins and not known then known = twins[id_fields[i]] end\n", "")],
+    ),
+    Bug(
+        "replay_charged_again",
+        "machine",
+        "",
+        [Edit(GIFT, "    if known then\n", "    if known and sub(known, 1, 8) ~= sub(id_values[i], 1, 8) then\n")],
+    ),
+    Bug(
+        "sums_of_a_partition_may_overflow",
+        "machine",
+        "",
+        [
+            Edit(
+                GIFT,
+                "\n        or earned + diamonds_of[i] > amount_max or commission + commission_of[i] > amount_max then",
+                " then",
+            ),
+            Edit(GIFT, "earnings[creator] + diamonds_of[i] > amount_max or spent", "spent"),
+        ],
+    ),
+    Bug(
+        "wallet_not_checked_before_the_write",
+        "machine",
+        "",
+        [Edit(GIFT, "    elseif wallet < coins then\n", "    elseif wallet <= 0 and coins > 0 then\n")],
+    ),
+    Bug(
+        "credit_checked_after_the_write",
+        "machine",
+        "",
+        [
+            Edit(
+                CREDIT,
+                "if wallet > amount_max or coins_in > amount_max then return {OVERFLOW, 0} end\n\n"
+                "redis.call('HSET', wallets_key, viewer, wallet)\n",
+                "redis.call('HSET', wallets_key, viewer, wallet)\n"
+                "if wallet > amount_max or coins_in > amount_max then return {OVERFLOW, 0} end\n",
+            )
+        ],
+    ),
+    Bug(
+        "record_without_its_posting",
+        "machine",
+        "I1:",
+        [Edit(GIFT, "  write_changed(earnings_key, creators, changed_earnings, earnings)\n", "")],
+    ),
+    Bug(
+        "posting_without_its_record",
+        "machine",
+        "I4:",
+        [
+            Edit(
+                CREDIT,
+                "redis.call('XADD', journal_key,",
+                "if coins ~= 10 then redis.call('XADD', journal_key,",
+            ),
+            Edit(CREDIT, "'r', '\\145' .. body)\n", "'r', '\\145' .. body) end\n"),
+        ],
+    ),
+    Bug(
+        "bodies_of_refused_gifts_in_the_journal",
+        "machine",
+        "I4:",
+        [Edit(GIFT, "  if #paid < #coins_of then bodies = cut_bodies(bodies, body_sizes, paid) end\n", "")],
+    ),
+    Bug(
+        "combo_goes_on_after_its_deadline",
+        "machine",
+        "",
+        [Edit(GIFT, "    if now_ms <= deadline_ms and stored_count", "    if stored_count")],
+    ),
+    Bug(
+        "trim_takes_one_record_more",
+        "machine",
+        "I9: records went that were still needed",
+        [Edit(TRIM, "seq + 1)", "seq + 2)")],
+    ),
+    Bug(
+        "lost_answer_told_again_under_another_id",
+        "machine",
+        "",
+        [
+            Edit(
+                "ledger/batcher.py",
+                "                self.stats.retries += 1\n",
+                "                self.stats.retries += 1\n"
+                "                for gift in (gift for group in groups for gift in group):\n"
+                "                    field = gift.id_field\n"
+                "                    gift.id_field = field[:17] + bytes([field[17] ^ 1]) + field[18:]\n",
+            )
+        ],
+    ),
+    Bug(
+        "outcome_names_another_record",
+        "machine",
+        "",
+        [Edit("ledger/gift_call.py", "    seq -= len(after) // _AFTER.size\n", "")],
+    ),
+]
+
+OF_THE_WORKER = [
+    Bug(
+        "position_written_before_its_records",
+        "audit",
+        "I9",
+        [
+            Edit(
+                "ledger/books.py",
+                "async with connection.transaction():\n            locked",
+                "if True:\n            locked",
+            ),
+            Edit(
+                "ledger/books.py",
+                "            composer = Composer(self._book)\n",
+                "            lasts = {record.partition: record for record in records}.values()\n"
+                "            await connection.execute(\n"
+                "                _SAVE_POSITIONS, [r.partition for r in lasts], [r.epoch for r in lasts],\n"
+                "                [r.seq for r in lasts], [r.at_ms for r in lasts],\n"
+                "            )\n"
+                "            composer = Composer(self._book)\n",
+            ),
+        ],
+    ),
+    Bug(
+        "trimmed_before_the_rooms_were_told",
+        "audit",
+        "I9",
+        [Edit("ledger/flusher.py", "(min(committed, relayed), committed.seq)", "(committed, committed.seq)")],
+    ),
+    Bug(
+        "relay_notes_its_position_before_it_tells",
+        "audit",
+        "I5",
+        [
+            Edit(
+                "gateway/relay.py",
+                "        await self._broker.tell(tellings, _wallet_changes(records))\n",
+                "        await self._ledger.save_relay_positions(batch.positions)\n"
+                "        await self._broker.tell(tellings, _wallet_changes(records))\n",
+            )
+        ],
+    ),
+    Bug(
+        "gift_told_again_by_the_next_relay",
+        "audit",
+        "I5",
+        [Edit("gateway/lua/tell.lua", "  if record > told[partition] then\n", "  if true then\n")],
+    ),
+    Bug(
+        "end_of_a_combo_forgotten",
+        "audit",
+        "I8",
+        [
+            Edit(
+                "gateway/relay.py",
+                "            self.stats.ended += await self._broker.end_combos(endings)\n",
+                "            self.stats.ended += await self._broker.end_combos(endings[1:])\n",
+            )
+        ],
+    ),
+    Bug(
+        "books_hold_another_wallet",
+        "reconcile",
+        "differ",
+        [
+            Edit(
+                "ledger/copy_rows.py",
+                "_COMBO.pack(4, combo.count, 8, combo.coins, 16, combo.id)",
+                "_COMBO.pack(4, combo.count, 8, combo.count, 16, combo.id)",
+            )
+        ],
+    ),
+]
+
+OF_THE_ROOM = [
+    Bug(
+        "merge_drops_counts",
+        "checker",
+        "viewer_sum",
+        [Edit("gateway/room/merge.py", "            found.count += fact.count\n", "")],
+    ),
+    Bug(
+        "summary_leaves_one_out",
+        "checker",
+        "viewer_sum",
+        [
+            Edit(
+                "gateway/room/merge.py",
+                "                    sum(found.coins for found in hidden),\n",
+                "                    sum(found.coins for found in hidden[1:]),\n",
+            )
+        ],
+    ),
+]
+
+BUGS = [*OF_THE_SCRIPTS, *OF_THE_WORKER, *OF_THE_ROOM]

@@ -1,0 +1,223 @@
+"""The checks that must notice planted bugs, as a program: each says what it found wrong and then ends with 1.
+
+`python -m tests.planted.checks FOLDER DATABASE_URL CHECK…`, with the packages to be judged on the path; the database
+has the schema and nothing in it, the folder is empty and its path is short.
+"""
+
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from unittest.mock import patch
+
+import asyncpg
+import structlog
+from hypothesis import HealthCheck, Phase, settings
+
+from gateway.audit import audit_all
+from gateway.relay import Relay
+from gateway.room.config import RoomConfig
+from gateway.room.facts import GiftFact
+from gateway.room.merge import MergeBuffer
+from ledger.config import LedgerConfig
+from ledger.errors import LedgerError
+from ledger.flusher import open_flusher
+from ledger.journal import Position
+from ledger.keys import Total
+from ledger.model import CreatorId, GiftAccepted, Partition
+from ledger.office import open_office
+from ledger.postgres import Pool, open_pool
+from ledger.reconcile import reconcile
+from ledger.service import Ledger, open_ledger
+from tests.integration.gateway.rooms import opened_broker, order, running
+from tests.integration.gateway.test_relay_crashes import Died, doomed_relay
+from tests.integration.ledger.gift_machine import run_machine
+from tests.integration.ledger.orders import grant
+from tests.integration.ledger_postgres.flushing import flushing
+from tests.servers import running_valkey
+from tests.unit.gateway.room.room_facts import gift
+from tests.unit.loadtest.conftest import PerfectRun
+from tests.waiting import back_off
+
+VIEWERS: Final = ("ann", "bob", "cid")
+ROOMS: Final = ("one", "two")
+POINTS_MAX: Final = 12
+"""The relay dies at each of so many points of its work, one after the other."""
+TURNS_MAX: Final = 150
+"""Looks at a duty that should have done its work by now, before the audit says what is missing."""
+
+
+def machine(folder: Path, database_url: str) -> list[str]:
+    """The state machine of the money scripts, the same examples each time; none is made smaller."""
+    examples = settings(
+        max_examples=30,
+        stateful_step_count=40,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    with running_valkey(folder) as valkey:
+        try:
+            run_machine(valkey, examples)
+        except BaseException:  # noqa: BLE001 - whatever it was, the machine noticed
+            return [traceback.format_exc()]
+    return []
+
+
+def audit(folder: Path, database_url: str) -> list[str]:
+    """Gifts, a relay that dies again and again, a flusher whose connections break; then the whole audit."""
+    return asyncio.run(_carry(folder, database_url))[0]
+
+
+def books(folder: Path, database_url: str) -> list[str]:
+    """The same, and then the comparison that is made before a start."""
+    return asyncio.run(_carry(folder, database_url))[1]
+
+
+def checker(folder: Path, database_url: str) -> list[str]:
+    """A perfect run whose viewer is shown what the room's merging makes of it, judged by the load tester."""
+    run, buffer = PerfectRun(), MergeBuffer(2, 100)
+    facts: list[GiftFact] = []
+    for sender, kind, count in ((0, 0, 1), (0, 0, 3), (1, 0, 2), (1, 1, 1), (0, 1, 1), (1, 0, 1)):
+        number = run.tell(sender, kind, count)
+        coins = run.accept(number)
+        run.see(number)
+        facts.append(gift(run.run.sender(sender), coins, item=run.kinds[kind].gift, count=count))
+    buffer.add(1, facts)
+    run.show(*buffer.drain())
+    return [f"{fault.kind}: {fault.examples}" for fault in run.verdict().faults]
+
+
+CHECKS: Final[dict[str, Callable[[Path, str], list[str]]]] = {
+    "machine": machine,
+    "audit": audit,
+    "reconcile": books,
+    "checker": checker,
+}
+
+
+async def _carry(folder: Path, database_url: str) -> tuple[list[str], list[str]]:
+    with running_valkey(folder) as valkey:
+        config = LedgerConfig(
+            redis_url=valkey.url, database_url=database_url, partitions=2, flush_interval_ms=1, trim_interval_ms=1
+        )
+        rooms = RoomConfig(relay_idle_ms=10, relay_save_ms=1, tell_facts_max=2, endings_max=2, combo_late_ms_max=1)
+        pool, ledger = await open_pool(config), open_ledger(config)
+        await ledger.start()
+        await _make_rooms(config, ledger)
+        for viewer in VIEWERS:
+            await ledger.credit(grant(viewer, 10_000))
+        await _flush_with_faults(ledger, pool, config)
+        for point in range(POINTS_MAX):
+            await _give_some(ledger)
+            await _relay_until(ledger, config, rooms, point)
+        await _relay_until(ledger, config, rooms, None)
+        before = [words for standing in (await reconcile(config)).standings for words in standing.differences]
+        async with open_flusher(config):
+            await _flush_rest(ledger, pool, config)
+        report = await audit_all(config, rooms)
+        found = [f"{one.id}: {words}" for one in report.invariants for words in one.violations]
+        checked = {one.id: one.checked for one in report.invariants}
+        if not all(checked[name] for name in ("I1", "I3", "I4", "I5", "I8", "I9")):
+            found.append(f"not everything was looked at: {checked}")
+        await ledger.stop()
+        await pool.close()
+        return found, before
+
+
+async def _make_rooms(config: LedgerConfig, ledger: Ledger) -> None:
+    office = await open_office(config, ledger)
+    await office.directory.put_creator(CreatorId("cora"), name="Cora")
+    for room in ROOMS:
+        await office.directory.put_place(f"room:{room}", creator=CreatorId("cora"))
+    await office.close()
+
+
+async def _give_some(ledger: Ledger) -> None:
+    given = [
+        order(viewer, 3, place=f"room:{room}", combo=room == "one", window_ms=5) for viewer in VIEWERS for room in ROOMS
+    ]
+    outcomes = await asyncio.gather(*map(ledger.give, given))
+    assert all(isinstance(outcome, GiftAccepted) for outcome in outcomes)
+
+
+async def _flush_with_faults(ledger: Ledger, pool: Pool, config: LedgerConfig) -> None:
+    """Gifts one after the other, and every third transaction of the flusher loses its connection."""
+    copy, copies = asyncpg.Connection.copy_to_table, 0
+
+    async def breaks(self: Any, *args: Any, **named: Any) -> Any:
+        nonlocal copies
+        copies += 1
+        if copies % 3 == 2:
+            raise ConnectionResetError("planted")
+        return await copy(self, *args, **named)
+
+    with patch.object(asyncpg.Connection, "copy_to_table", breaks):
+        for _ in range(6):
+            await _give_some(ledger)
+            await _flush_rest(ledger, pool, config)
+    assert copies > 6
+
+
+async def _flush_rest(ledger: Ledger, pool: Pool, config: LedgerConfig) -> None:
+    wanted = await _seqs(ledger)
+    async with flushing(pool, ledger.redis, config) as flusher:
+        for _ in range(TURNS_MAX):
+            rows = await pool.fetch("SELECT partition, seq FROM positions WHERE partition >= 0")
+            if flusher.stats.broken or {row["partition"]: row["seq"] for row in rows} == wanted:
+                return
+            await back_off()
+
+
+async def _relay_until(ledger: Ledger, config: LedgerConfig, rooms: RoomConfig, point: int | None) -> None:
+    """A relay works until everything is told and ended, or it dies at a point."""
+    own = open_ledger(config)
+    async with opened_broker(config.redis_url, rooms) as broker:
+        relay = Relay(own, broker, rooms) if point is None else doomed_relay(own, broker, point)
+        wanted = await _seqs(ledger)
+        async with running(relay) as task:
+            for _ in range(TURNS_MAX):
+                positions = await ledger.relay_positions()
+                told = {int(partition): positions.get(partition, Position()).seq for partition in positions}
+                open_ = [combo for partition in range(2) for combo in await ledger.open_combos(Partition(partition))]
+                if task.done() or (told == wanted and not open_):
+                    break
+                await back_off()
+            if task.done() and not isinstance(task.exception(), Died):
+                await task
+    await own.redis.aclose()
+
+
+async def _seqs(ledger: Ledger) -> dict[int, int]:
+    redis: Any = ledger.redis
+    return {int(partition): int(await redis.hget(keys.totals, Total.SEQ) or 0) for partition, keys in ledger.keys.all()}
+
+
+def main() -> None:
+    """Run the checks that were asked for."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    folder, database_url, *names = sys.argv[1:]
+    failed = False
+    for name in names:
+        own = Path(folder) / name
+        own.mkdir()
+        try:
+            found = CHECKS[name](own, database_url)
+        except (LedgerError, AssertionError) as exc:
+            found = [f"{type(exc).__name__}: {exc}"]
+        for words in found:
+            sys.stdout.write(f"{name}: {words}\n")
+        failed = failed or bool(found)
+    sys.stdout.flush()
+    # Past everything that a broken product may have left running.
+    os._exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
