@@ -122,7 +122,7 @@ def _put_together(
 ) -> App:
     metrics, tasks, wallets = Metrics(), Tasks("gateway"), Wallets()
     places = Places(office.directory.place, time.monotonic)
-    desk = GiftDesk(catalog, ledger, config.rooms.combo_window_ms)
+    desk = GiftDesk(catalog, ledger, config.rooms.combo_window_ms, now_ms)
     rooms = Rooms(broker, places, RoomsConfig(config.rooms, config.edge), metrics, now_ms, tasks.spawn)
     sessions = SessionServices(
         tokens=tokens,

@@ -19,7 +19,6 @@ from gateway.room.facts import GiftDetails, encode_details
 from gateway.shown import shown
 from gateway.wire.codes import Code
 from gateway.wire.messages import MESSAGE_LENGTH_MAX, Accepted, ComboCount, Refused, SendGift
-from ledger.commission import split
 from ledger.directory import Place
 from ledger.ids import format_id, id_time_ms, parse_id
 from ledger.model import GiftAccepted, GiftOrder, GiftOutcome, ViewerId
@@ -42,9 +41,11 @@ class GiftDesk:
 
     Args:
         combo_window_ms: a combo goes on as long as the next gift comes this soon.
+        now_ms: the clock by which events of commission plans run.
     """
 
-    def __init__(self, catalog: Catalog, ledger: Ledger, combo_window_ms: int) -> None:
+    def __init__(self, catalog: Catalog, ledger: Ledger, combo_window_ms: int, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
         self.catalog = catalog
         self.combo_window_ms = combo_window_ms
         self._ledger = ledger
@@ -86,7 +87,8 @@ class GiftDesk:
         if hindrance is not None:
             return hindrance
         coins = gift.price_coins * command.count
-        creator_diamonds, commission_diamonds = split(coins, place.commission_bp)
+        terms = place.terms
+        parts = terms.parts(coins, place.place, gift.id, self._now_ms())
         id_bytes = parse_id(command.id)
         combo = command.combo
         return GiftOrder(
@@ -102,13 +104,16 @@ class GiftDesk:
             unit_coins=gift.price_coins,
             count=command.count,
             coins=coins,
-            creator_diamonds=creator_diamonds,
-            commission_diamonds=commission_diamonds,
+            creator_diamonds=parts.creator_diamonds,
+            commission_diamonds=parts.commission_diamonds,
             combo_key=f"{place.place}|{gift.id}|{'a' if command.anonymous else 'n'}" if combo else "",
             combo_window_ms=self.combo_window_ms if combo else 0,
             details=encode_details(
                 GiftDetails(identity.name, identity.level, command.anonymous, shown_message(command.message))
             ),
+            plan=terms.name,
+            agency=terms.agency if parts.agency_diamonds else "",
+            agency_diamonds=parts.agency_diamonds,
         )
 
 

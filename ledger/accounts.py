@@ -19,13 +19,14 @@ BOOKS_PARTITION: Final = -1
 class AccountKind(enum.StrEnum):
     """What an account is for."""
 
-    # One a partition (the wallet: one a viewer), moved by the flusher alone.
+    # One a partition (the wallet: one a viewer; agency: one an agency), moved by the flusher alone.
     WALLET = "wallet"
     COINS_SOLD = "coins_sold"
     COINS_GRANTED = "coins_granted"
     SPENT = "spent"
     ISSUANCE = "issuance"
     COMMISSION = "commission"
+    AGENCY = "agency"
     # One a creator.
     PENDING = "pending"
     AVAILABLE = "available"
@@ -67,6 +68,11 @@ def platform(kind: AccountKind, partition: int) -> AccountKey:
     """An account of the platform that one partition's journal moves."""
     coins = kind in (AccountKind.COINS_SOLD, AccountKind.COINS_GRANTED, AccountKind.SPENT)
     return AccountKey(kind, "", COINS if coins else DIAMONDS, partition)
+
+
+def agency(name: str, partition: int) -> AccountKey:
+    """What an agency was given of the gifts of one partition."""
+    return AccountKey(AccountKind.AGENCY, name, DIAMONDS, partition)
 
 
 def earnings(kind: AccountKind, creator: str) -> AccountKey:

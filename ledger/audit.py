@@ -112,13 +112,18 @@ async def _read_books(connection: Connection, live: LivePartition) -> BookPartit
     position_seq = int(await connection.fetchval(_POSITION, partition) or 0)
     wallets: dict[str, int] = {}
     platform: dict[str, int] = {}
+    agencies = 0
     for row in await connection.fetch(_LAST, partition):
-        (wallets if row["kind"] == AccountKind.WALLET else platform)[row["owner"] or row["kind"]] = row["balance_after"]
+        if row["kind"] == AccountKind.AGENCY:
+            agencies += row["balance_after"]
+        else:
+            (wallets if row["owner"] else platform)[row["owner"] or row["kind"]] = row["balance_after"]
     stripes = {row["creator"]: row["earned"] for row in await connection.fetch(_STRIPES, partition)}
     missing = await stored_records(connection, partition, live.first_seq + 1, live.trimmed_seq)
     later = await stored_records(connection, partition, live.totals.seq + 1, position_seq)
     stored = await stored_records(connection, partition, live.trimmed_seq + 1, min(position_seq, live.totals.seq))
-    commission = platform.get(AccountKind.COMMISSION, 0)
+    # The live ledger counts an agency's part among the commission, of which it is taken.
+    commission = platform.get(AccountKind.COMMISSION, 0) + agencies
     return BookPartition(
         position_seq=position_seq,
         end_seq=0,

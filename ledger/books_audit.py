@@ -142,6 +142,19 @@ _SPLITS: Final = f"""
 SELECT format('record %s: %s coins became %s and %s diamonds', {_RECORD}, coins, creator_diamonds, commission_diamonds)
 FROM journal_records r WHERE kind = 'gift' AND creator_diamonds + commission_diamonds <> coins * 100
 """  # noqa: S608
+_AGENCIES: Final = """
+SELECT format('agency %s, partition %s: the account holds %s diamonds, gifts gave it %s', owner, partition,
+    coalesce(a.diamonds, 0), coalesce(r.diamonds, 0))
+FROM (
+    SELECT owner, partition, sum(amount) AS diamonds FROM entries e JOIN accounts a USING (partition)
+    WHERE a.id = e.account_id AND kind = 'agency' GROUP BY owner, partition
+) a
+FULL JOIN (
+    SELECT agency AS owner, partition, sum(agency_diamonds) AS diamonds FROM journal_records
+    WHERE agency IS NOT NULL GROUP BY agency, partition
+) r USING (owner, partition)
+WHERE a.diamonds IS DISTINCT FROM r.diamonds ORDER BY owner, partition
+"""
 _HOLDS: Final = f"""
 SELECT format('payout hold of %s: %s diamonds, and withdrawals on their way hold %s', owner,
     coalesce(a.balance, 0), coalesce(w.diamonds, 0))
@@ -195,6 +208,7 @@ CHECKS: Final = (
     BookCheck(Invariant.I9, "", _POSITIONS),
     BookCheck(Invariant.I9, "", _WALLET_ENTRIES),
     BookCheck(Invariant.I9, "", _EARNINGS_ENTRIES),
+    BookCheck(Invariant.I9, "", _AGENCIES),
     BookCheck(Invariant.I9, "", _NO_RECORD),
     BookCheck(Invariant.I10, "SELECT count(*) FROM withdrawals", _HOLDS),
     BookCheck(Invariant.I10, "", _PAID),

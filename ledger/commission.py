@@ -50,6 +50,16 @@ def coins_of_money(amount_minor: int, price_minor: int, coins: int) -> int:
     return coins * amount_minor // price_minor
 
 
+def divide(coins: int, commission_bp: int, agency_bp: int) -> tuple[int, int, int]:
+    """The parts of a gift, in diamonds: the creator's, everything else, and what of everything else is an agency's.
+
+    The agency's is `agency_bp` of the whole value, rounded down, and never more than the commission.
+    """
+    creator_diamonds, commission_diamonds = split(coins, commission_bp)
+    agency_diamonds = coins * DIAMONDS_PER_COIN * agency_bp // BASIS_POINTS
+    return creator_diamonds, commission_diamonds, min(agency_diamonds, commission_diamonds)
+
+
 def to_minor(diamonds: int, diamonds_per_minor: int) -> tuple[int, int]:
     """Whole minor units of money that diamonds pay for, and the diamonds that those cost. The rest is not touched.
 

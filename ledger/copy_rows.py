@@ -31,6 +31,7 @@ RECORD_COLUMNS: Final = (
     *("partition", "seq", "epoch", "at", "coins", "wallet_after", "creator_diamonds", "commission_diamonds", "id"),
     *("kind", "unit_coins", "count", "combo_window_ms", "combo_count", "combo_coins", "combo_id"),
     *("viewer", "creator", "place", "item", "combo_key", "reference", "details"),
+    *("plan", "agency", "agency_diamonds"),
 )
 
 _EPOCH_2000_MS: Final = 946_684_800_000
@@ -42,7 +43,9 @@ _FIRST: Final = struct.Struct(">h" + "ih" + "iq" + "ii" + "iq" + "iq" + "iq" + "
 _GIFT: Final = struct.Struct(">i4s" + "iq" + "ii" + "ii")
 _COMBO: Final = struct.Struct(">ii" + "iq" + "i16s")
 _LENGTH: Final = struct.Struct(">i")
+_AGENCY_DIAMONDS: Final = struct.Struct(">iq")
 _NULL: Final = _LENGTH.pack(-1)
+_NO_TERMS: Final = _NULL * 3
 
 
 def pack_entry(account_id: int, number: int, partition: int, seq: int, amount: int, balance_after: int) -> bytes:
@@ -66,6 +69,7 @@ def pack_gift(record: JournalRecord, body: GiftBody) -> bytes:
             _NULL,
             _LENGTH.pack(len(body.details)),
             body.details,
+            _pack_terms(body) if body.plan or body.agency_diamonds else _NO_TERMS,
         )
     )
 
@@ -73,7 +77,7 @@ def pack_gift(record: JournalRecord, body: GiftBody) -> bytes:
 def pack_credit(record: JournalRecord, body: CreditBody) -> bytes:
     """One row of `journal_records` for a grant or a purchase."""
     first = _pack_first(record, body.id, body.coins, 0, 0)
-    texts = _pack_text(body.viewer) + _NULL * 4 + _pack_text.__wrapped__(body.reference) + _NULL
+    texts = _pack_text(body.viewer) + _NULL * 4 + _pack_text.__wrapped__(body.reference) + _NULL + _NO_TERMS
     return first + _pack_text(body.cause) + _NULL * 6 + texts
 
 
@@ -111,7 +115,17 @@ def _read_body(row: asyncpg.Record) -> Body:
         combo_key=row["combo_key"],
         combo_window_ms=row["combo_window_ms"],
         details=row["details"],
+        plan=row["plan"] or "",
+        agency=row["agency"] or "",
+        agency_diamonds=row["agency_diamonds"] or 0,
     )
+
+
+def _pack_terms(body: GiftBody) -> bytes:
+    plan = _pack_text(body.plan) if body.plan else _NULL
+    if not body.agency_diamonds:
+        return plan + _NULL * 2
+    return plan + _pack_text(body.agency) + _AGENCY_DIAMONDS.pack(8, body.agency_diamonds)
 
 
 def _pack_first(record: JournalRecord, id_bytes: bytes, coins: int, creator: int, commission: int) -> bytes:

@@ -13,21 +13,31 @@ from msgspec import Struct
 from ledger.config import LedgerConfig
 from ledger.errors import NotFound
 from ledger.model import CreatorId
+from ledger.plans import read_terms
 from ledger.postgres import Pool, connected
 from ledger.rows import bounded, refused_values
+from ledger.terms import PlanTerms, Terms
 
 _PUT_CREATOR: Final = """
-INSERT INTO creators (creator, name, country, plan, commission_bp) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO creators (creator, name, country, plan, commission_bp, agency) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (creator) DO UPDATE SET name = excluded.name, country = excluded.country, plan = excluded.plan,
-    commission_bp = excluded.commission_bp, changed_at = now()
-RETURNING *
+    commission_bp = excluded.commission_bp, agency = excluded.agency, changed_at = now()
 """
+_WITH_TERMS: Final = """
+creators LEFT JOIN LATERAL (
+    SELECT version, terms::text AS terms FROM commission_plans WHERE plan = creators.plan ORDER BY version DESC LIMIT 1
+) newest ON true
+"""
+_CREATORS: Final = f"SELECT creators.*, version, terms FROM {_WITH_TERMS}"  # noqa: S608 - texts of ours
 _PUT_PLACE: Final = """
 INSERT INTO places (place, creator, title, settings) VALUES ($1, $2, coalesce($3, ''), coalesce($4, ''::bytea))
 ON CONFLICT (place) DO UPDATE SET creator = excluded.creator, title = coalesce($3, places.title),
     settings = coalesce($4, places.settings), changed_at = now()
 """
-_PLACES: Final = "SELECT place, creator, name, commission_bp, title, settings FROM places JOIN creators USING (creator)"
+_PLACES: Final = f"""
+SELECT place, creator, name, plan, commission_bp, agency, version, terms, title, settings
+FROM places JOIN ({_CREATORS}) c USING (creator)
+"""  # noqa: S608
 
 
 class Creator(Struct, frozen=True):
@@ -36,22 +46,20 @@ class Creator(Struct, frozen=True):
     Attributes:
         name: 1 to 100 characters.
         country: ISO 3166-1 alpha-2 code.
-        plan: a word of the operator's, such as `standard`.
-        commission_bp: the platform's part in basis points; None for the deployment's own.
+        terms: what counts for gifts to this creator, with the name of its plan, such as `standard`, and its agency.
     """
 
     id: CreatorId
     name: str
     country: str | None
-    plan: str
-    commission_bp: int | None
+    terms: Terms
 
 
 class Place(Struct, frozen=True):
     """Where gifts are given, and to whom.
 
     Attributes:
-        commission_bp: what counts here: the creator's own, else the deployment's.
+        terms: the creator's.
         title: up to 200 characters.
         settings: up to 64 KiB of the caller's own.
     """
@@ -59,7 +67,7 @@ class Place(Struct, frozen=True):
     place: str
     creator: CreatorId
     creator_name: str
-    commission_bp: int
+    terms: Terms
     title: str
     settings: bytes
 
@@ -80,6 +88,7 @@ class Directory:
         country: str | None = None,
         plan: str = "standard",
         commission_bp: int | None = None,
+        agency: str | None = None,
     ) -> Creator:
         """Make a creator, or replace all that is known of one. Gifts given before keep the split they had.
 
@@ -88,26 +97,27 @@ class Directory:
         """
         with refused_values():
             async with connected(self._pool) as connection:
-                row = await connection.fetchrow(_PUT_CREATOR, creator, name, country, plan, commission_bp)
-        if row is None:
+                await connection.execute(_PUT_CREATOR, creator, name, country, plan, commission_bp, agency)
+        stored = await self.creator(creator)
+        if stored is None:
             raise NotFound(f"no creator {creator}")
-        return _creator(row)
+        return stored
 
     async def creator(self, creator: str) -> Creator | None:
         """One creator."""
         async with connected(self._pool) as connection:
-            row = await connection.fetchrow("SELECT * FROM creators WHERE creator = $1", creator)
-        return None if row is None else _creator(row)
+            row = await connection.fetchrow(f"{_CREATORS} WHERE creator = $1", creator)
+        return None if row is None else self._creator(row)
 
     async def creators(self, *, after: str | None = None, limit: int = 100) -> list[Creator]:
         """Creators in the order of their ids, from the one behind `after` on."""
         async with connected(self._pool) as connection:
             rows = await connection.fetch(
-                "SELECT * FROM creators WHERE creator > $1 ORDER BY creator LIMIT $2",
+                f"{_CREATORS} WHERE creator > $1 ORDER BY creator LIMIT $2",
                 after or "",
                 bounded(limit, self._rows_max),
             )
-        return [_creator(row) for row in rows]
+        return [self._creator(row) for row in rows]
 
     async def put_place(
         self, place: str, *, creator: str, title: str | None = None, settings: bytes | None = None
@@ -147,16 +157,24 @@ class Directory:
         return [self._place(row) for row in rows]
 
     def _place(self, row: asyncpg.Record) -> Place:
-        own_bp = row["commission_bp"]
         return Place(
             place=row["place"],
             creator=CreatorId(row["creator"]),
             creator_name=row["name"],
-            commission_bp=self._commission_bp if own_bp is None else own_bp,
+            terms=self._terms(row),
             title=row["title"],
             settings=row["settings"],
         )
 
+    def _creator(self, row: asyncpg.Record) -> Creator:
+        return Creator(CreatorId(row["creator"]), row["name"], row["country"], self._terms(row))
 
-def _creator(row: asyncpg.Record) -> Creator:
-    return Creator(CreatorId(row["creator"]), row["name"], row["country"], row["plan"], row["commission_bp"])
+    def _terms(self, row: asyncpg.Record) -> Terms:
+        return Terms(
+            plan=row["plan"],
+            version=row["version"] or 0,
+            agency=row["agency"] or "",
+            deployment_bp=self._commission_bp,
+            own_bp=row["commission_bp"],
+            of_plan=PlanTerms() if row["terms"] is None else read_terms(row["terms"]),
+        )

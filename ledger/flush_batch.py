@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ledger.accounts import Account, AccountKey, AccountKind, earnings, platform, wallet
+from ledger.accounts import Account, AccountKey, AccountKind, agency, earnings, platform, wallet
 from ledger.copy_rows import HEADER, TRAILER, pack_credit, pack_entry, pack_gift
 from ledger.errors import InvariantBroken
 from ledger.model import Body, Cause, CreditBody, GiftBody, JournalRecord, Partition
@@ -35,6 +35,7 @@ class FlushBatch(Struct):
         records, entries: rows in binary COPY format, with header and trailer.
         lasts: the last record of each partition.
         days: by creator and day (days since 1970-01-01).
+        agencies: diamonds by agency and partition.
         gifts, credits: how many records of each.
     """
 
@@ -42,6 +43,7 @@ class FlushBatch(Struct):
     entries: bytearray
     lasts: dict[Partition, JournalRecord]
     days: dict[tuple[str, int], CreatorDay]
+    agencies: dict[tuple[str, Partition], int]
     gifts: int = 0
     credits: int = 0
 
@@ -49,18 +51,20 @@ class FlushBatch(Struct):
 class OpenBook:
     """Accounts by what the hot loop has at hand, each with its balance from before the batch."""
 
-    __slots__ = ("pending", "platform", "wallets")
+    __slots__ = ("agencies", "pending", "platform", "wallets")
 
     def __init__(self) -> None:
         self.wallets: dict[str, Account] = {}
         self.pending: dict[str, Account] = {}
         self.platform: dict[tuple[AccountKind, int], Account] = {}
+        self.agencies: dict[tuple[str, int], Account] = {}
 
     def clear(self) -> None:
         """Forget all of them."""
         self.wallets.clear()
         self.pending.clear()
         self.platform.clear()
+        self.agencies.clear()
 
     def add(self, key: AccountKey, account: Account) -> None:
         """Hold one more account."""
@@ -68,6 +72,8 @@ class OpenBook:
             self.wallets[key.owner] = account
         elif key.kind is AccountKind.PENDING:
             self.pending[key.owner] = account
+        elif key.kind is AccountKind.AGENCY:
+            self.agencies[key.owner, key.partition] = account
         else:
             self.platform[key.kind, key.partition] = account
 
@@ -83,6 +89,8 @@ class OpenBook:
                     missing.add(earnings(AccountKind.PENDING, body.creator))
                 if (AccountKind.COMMISSION, partition) not in self.platform:
                     missing.update(platform(kind, partition) for kind in _GIFT_KINDS)
+                if body.agency_diamonds and (body.agency, partition) not in self.agencies:
+                    missing.add(agency(body.agency, partition))
             elif type(body) is CreditBody and (_SOURCE_OF[body.cause], partition) not in self.platform:
                 missing.add(platform(_SOURCE_OF[body.cause], partition))
         return missing
@@ -93,7 +101,7 @@ class Composer:
 
     def __init__(self, book: OpenBook) -> None:
         self._book = book
-        self._batch = FlushBatch(bytearray(HEADER), bytearray(HEADER), {}, {})
+        self._batch = FlushBatch(bytearray(HEADER), bytearray(HEADER), {}, {}, {})
         self._sums: dict[tuple[AccountKind, Partition], int] = {}
 
     def add(self, records: Iterable[JournalRecord]) -> None:
@@ -117,6 +125,8 @@ class Composer:
         batch = self._batch
         for (kind, partition), amount in self._sums.items():
             _enter(batch, self._book.platform[kind, partition], partition, batch.lasts[partition].seq, amount)
+        for (name, partition), amount in batch.agencies.items():
+            _enter(batch, self._book.agencies[name, partition], partition, batch.lasts[partition].seq, amount)
         batch.records += TRAILER
         batch.entries += TRAILER
         return batch
@@ -145,9 +155,11 @@ def _post_gift(
     for kind, amount in (
         (AccountKind.SPENT, coins),
         (AccountKind.ISSUANCE, -diamonds),
-        (AccountKind.COMMISSION, body.commission_diamonds),
+        (AccountKind.COMMISSION, body.commission_diamonds - body.agency_diamonds),
     ):
         sums[kind, partition] = sums.get((kind, partition), 0) + amount
+    if body.agency_diamonds:
+        _share_with_agency(batch, record, body)
     creator_day = (body.creator, record.at_ms // _DAY_MS)
     day = batch.days.get(creator_day)
     if day is None:
@@ -156,6 +168,15 @@ def _post_gift(
     day.gifts += 1
     batch.records += pack_gift(record, body)
     batch.gifts += 1
+
+
+def _share_with_agency(batch: FlushBatch, record: JournalRecord, body: GiftBody) -> None:
+    if not 0 < body.agency_diamonds <= body.commission_diamonds:
+        raise InvariantBroken(
+            "I1", f"{_name(record)}: an agency's part of {body.agency_diamonds} of {body.commission_diamonds} diamonds"
+        )
+    share = (body.agency, record.partition)
+    batch.agencies[share] = batch.agencies.get(share, 0) + body.agency_diamonds
 
 
 def _post_credit(

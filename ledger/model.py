@@ -73,6 +73,8 @@ class GiftOrder(Struct, frozen=True):
         place: where it is given, as text that the ledger stores and never reads, such as `room:demo`.
         item, unit_coins, count: the catalogue id, its price and how many; `coins` = unit_coins * count.
         creator_diamonds, commission_diamonds: both sides of the split; their sum is coins * DIAMONDS_PER_COIN.
+        plan: the terms that split it, such as `standard@3`; empty for the deployment's own.
+        agency, agency_diamonds: who is given what of the commission; empty and 0 for nobody.
         combo_key: gifts of one viewer with the same key within `combo_window_ms` of each other are one combo;
             empty for a gift outside any combo.
         details: how it is to be shown, as bytes that the ledger carries and never reads.
@@ -98,6 +100,9 @@ class GiftOrder(Struct, frozen=True):
     details: bytes = b""
     barred: bool = False
     creator_day_coins_max: int | None = None
+    plan: str = ""
+    agency: str = ""
+    agency_diamonds: int = 0
 
 
 class ComboTotals(Struct, frozen=True):
@@ -213,6 +218,9 @@ class GiftBody(Struct, frozen=True, array_like=True, tag="g"):
     combo_key: str
     combo_window_ms: int
     details: bytes
+    plan: str = ""
+    agency: str = ""
+    agency_diamonds: int = 0
 
 
 class CreditBody(Struct, frozen=True, array_like=True, tag="c"):

@@ -12,6 +12,7 @@ from ledger.guards import Guards
 from ledger.lot_statements import LotStatements
 from ledger.maturing import Maturing
 from ledger.payouts import Payouts
+from ledger.plans import Plans
 from ledger.postgres import Pool, connected, open_pool
 from ledger.purchases import Purchases
 from ledger.rails.interface import PaymentRail
@@ -31,6 +32,7 @@ class Office:
         self._pool = pool
         self._crediting = Crediting(pool, ledger, config)
         self.directory = Directory(pool, config)
+        self.plans = Plans(pool, config)
         self.grants = Grants(pool, self._crediting)
         self.guards = Guards(pool, ledger, config)
         self.purchases = Purchases(pool, self._crediting, rails, config)

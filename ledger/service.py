@@ -211,6 +211,9 @@ class Ledger:
             order.combo_key,
             order.combo_window_ms,
             order.details,
+            order.plan,
+            order.agency,
+            order.agency_diamonds,
         )
         return PreparedGift(
             order,

@@ -107,6 +107,8 @@ _SHARE: Final = creator.Share(5_000, 5_000, 50.0, 100, "USD", 100)
 _FILTERS: Final = creator.RoomFilters(5, ["mallory"], None, 10_000)
 _CREATOR: Final = admin.Creator("ada", "Ada", "GB", "standard", 5_000, 50.0)
 _ADMIN_ROOM: Final = admin.AdminRoom("demo", "The demo room", "ada", "Ada", 5_000)
+_PLAN_EVENT: Final = admin.PlanEvent(AT_MS, AT_MS + 86_400_000, 3_000, ["demo"], [], ["rose"])
+_PLAN: Final = admin.Plan("gold", 2, "olga", AT_MS, 4_000, 1_000, {"diamond": 3_500}, [_PLAN_EVENT])
 _ADMIN_VIDEO: Final = admin.AdminVideo("first_song", "My first song", "ada", "Ada", 5_000)
 _METHOD: Final = creator.PayoutMethod(ID, "bank", "My bank, …4321", AT_MS)
 _WITHDRAWAL: Final = creator.Withdrawal(OTHER_ID, "ada", ID, 150_050, 150_000, 1_500, "USD", "requested", AT_MS, AT_MS)
@@ -149,6 +151,9 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     admin.Creators([_CREATOR], None),
     _ADMIN_ROOM,
     admin.AdminRooms([_ADMIN_ROOM], None),
+    _PLAN,
+    admin.Plans([_PLAN], None),
+    admin.Agencies([admin.Agency("stars", 120_000)], None),
     _ADMIN_VIDEO,
     admin.AdminVideos([_ADMIN_VIDEO], None),
     admin.AdminCatalog(
@@ -177,6 +182,7 @@ _BODIES: Final[tuple[Struct, ...]] = (
     admin.GrantBody(ID, "vera", 1_000, "Welcome."),
     admin.CreatorBody("Ada", "GB", "standard", None),
     admin.RoomBody("ada", "The demo room"),
+    admin.PlanBody(4_000, 1_000, {"diamond": 3_500}, [_PLAN_EVENT]),
     admin.VideoBody("ada", "My first song"),
     admin.UserBody(True, "A payment was taken back."),
     admin.StepBody("Paid by hand."),

@@ -20,16 +20,8 @@ OURS = {
             f"ledger.{name}"
             for name in (
                 *("service", "model", "errors", "config", "ids", "commission", "redis_client"),
-                *(
-                    "office",
-                    "directory",
-                    "grants",
-                    "guards",
-                    "purchases",
-                    "purchase_states",
-                    "payouts",
-                    "payout_states",
-                ),
+                *("office", "directory", "grants", "guards", "plans", "terms"),
+                *("purchases", "purchase_states", "payouts", "payout_states"),
                 *("statements", "rails", "audit", "invariants", "reconcile", "migrate"),
             )
         ),

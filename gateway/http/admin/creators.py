@@ -33,7 +33,12 @@ async def put_creator(services: Services, creator: Name, body: CreatorBody) -> C
     """Make a creator, or replace what is known of one. Gifts given before keep the split they had."""
     name = shown(body.name, NAME_LENGTH_MAX) or creator
     stored = await services.office.directory.put_creator(
-        creator, name=name, country=body.country, plan=body.plan, commission_bp=body.commission_bp
+        creator,
+        name=name,
+        country=body.country,
+        plan=body.plan,
+        commission_bp=body.commission_bp,
+        agency=body.agency,
     )
     return creator_answer(stored, services.config.ledger)
 

@@ -47,7 +47,7 @@ async def put_room(services: Services, room: Name, body: RoomBody) -> AdminRoom:
 
 
 def _answer(place: Place) -> AdminRoom:
-    return AdminRoom(room_name(place), place.title, place.creator, place.creator_name, place.commission_bp)
+    return AdminRoom(room_name(place), place.title, place.creator, place.creator_name, place.terms.standing_bp)
 
 
 OPERATIONS = (

@@ -50,7 +50,7 @@ async def put_video(services: Services, video: Name, body: VideoBody) -> AdminVi
 
 
 def _answer(place: Place) -> AdminVideo:
-    return AdminVideo(_video_name(place), place.title, place.creator, place.creator_name, place.commission_bp)
+    return AdminVideo(_video_name(place), place.title, place.creator, place.creator_name, place.terms.standing_bp)
 
 
 def _video_name(place: Place) -> str:

@@ -111,7 +111,7 @@ async def _answer(services: Services, room: str, place: Place) -> OwnRoom:
         leaderboard=await services.broker.board(room),
         combo_window_ms=services.config.rooms.combo_window_ms,
     )
-    share = share_of(place.commission_bp, services.config.ledger)
+    share = share_of(place.terms.standing_bp, services.config.ledger)
     return OwnRoom(room_place(room), state, share, _shown_filters(place))
 
 

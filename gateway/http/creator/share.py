@@ -38,9 +38,8 @@ def example_of(commission_bp: int, config: LedgerConfig) -> ShareExample:
 
 
 def commission_of(creator: Stored | None, config: LedgerConfig) -> int:
-    """What counts for a creator: its own commission, else the deployment's."""
-    own_bp = None if creator is None else creator.commission_bp
-    return config.commission_bp if own_bp is None else own_bp
+    """What counts for a creator's gifts for which neither its plan nor an event says another."""
+    return config.commission_bp if creator is None else creator.terms.standing_bp
 
 
 def creator_answer(creator: Stored, config: LedgerConfig) -> Creator:
@@ -50,7 +49,9 @@ def creator_answer(creator: Stored, config: LedgerConfig) -> Creator:
         creator.id,
         creator.name,
         creator.country,
-        creator.plan,
+        creator.terms.plan,
         commission_bp,
         (BASIS_POINTS - commission_bp) / 100,
+        creator.terms.version,
+        creator.terms.agency or None,
     )

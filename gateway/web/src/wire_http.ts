@@ -470,6 +470,7 @@ export interface CreatorBody {
   country?: string | null;
   plan?: string;
   commission_bp?: number | null;
+  agency?: string | null;
 }
 
 /** Somebody who earns. */
@@ -480,11 +481,61 @@ export interface Creator {
   plan: string;
   commission_bp: number;
   share_percent: number;
+  plan_version?: number;
+  agency?: string | null;
 }
 
 /** Creators in the order of their ids. */
 export interface Creators {
   creators: Creator[];
+  next: string | null;
+}
+
+/** Another commission for a time. */
+export interface PlanEvent {
+  from_ms: number;
+  until_ms: number;
+  commission_bp: number;
+  rooms?: string[];
+  videos?: string[];
+  gifts?: string[];
+}
+
+/** What a commission plan says from now on. The first event that runs counts, else the gift's rate, else the plan's. */
+export interface PlanBody {
+  commission_bp?: number | null;
+  agency_bp?: number;
+  gifts?: Record<string, number>;
+  events?: PlanEvent[];
+}
+
+/** One version of a commission plan. Records of gifts name the one that divided them. */
+export interface Plan {
+  plan: string;
+  version: number;
+  made_by: string;
+  made_at_ms: number;
+  commission_bp: number | null;
+  agency_bp: number;
+  gifts: Record<string, number>;
+  events: PlanEvent[];
+}
+
+/** The newest version of each plan, by name. */
+export interface Plans {
+  plans: Plan[];
+  next: string | null;
+}
+
+/** What an agency was given of all gifts in the books. */
+export interface Agency {
+  agency: string;
+  diamonds: number;
+}
+
+/** Agencies by name. */
+export interface Agencies {
+  agencies: Agency[];
   next: string | null;
 }
 

@@ -51,13 +51,16 @@ class CreatorBody(Struct, frozen=True):
     """Make a creator, or replace what is known of one.
 
     Attributes:
-        commission_bp: the platform's part; the deployment's own when absent.
+        plan: a commission plan; one that does not exist has the deployment's own terms.
+        commission_bp: the platform's part, agreed with this creator; the plan's when absent.
+        agency: who looks after the creator and is given the plan's `agency_bp` of the platform's part.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     country: Country | None = None
     plan: Word = "standard"
     commission_bp: BasisPoints | None = None
+    agency: Name | None = None
 
 
 class Creator(Struct, frozen=True):
@@ -66,6 +69,7 @@ class Creator(Struct, frozen=True):
     Attributes:
         commission_bp: the platform's part that counts.
         share_percent: the creator's part.
+        plan_version: which of the plan's versions counts; 0 where there is no such plan.
     """
 
     creator: str
@@ -74,12 +78,80 @@ class Creator(Struct, frozen=True):
     plan: str
     commission_bp: BasisPoints
     share_percent: float
+    plan_version: int = 0
+    agency: str | None = None
 
 
 class Creators(Struct, frozen=True):
     """Creators in the order of their ids."""
 
     creators: list[Creator]
+    next: str | None
+
+
+class PlanEvent(Struct, frozen=True):
+    """Another commission for a time.
+
+    Attributes:
+        from_ms, until_ms: when; the latter not included.
+        rooms, videos: where; everywhere when both are empty.
+        gifts: for which gifts; for all when empty.
+    """
+
+    from_ms: TimeMs
+    until_ms: TimeMs
+    commission_bp: BasisPoints
+    rooms: list[Name] = []
+    videos: list[Name] = []
+    gifts: list[Name] = []
+
+
+class PlanBody(Struct, frozen=True):
+    """What a commission plan says from now on. The first event that runs counts, else the gift's rate, else the plan's.
+
+    Attributes:
+        commission_bp: the platform's part; the deployment's own when absent.
+        agency_bp: of a gift's whole value, what the creator's agency is given of the platform's part.
+        gifts: a commission for single gifts.
+    """
+
+    commission_bp: BasisPoints | None = None
+    agency_bp: BasisPoints = 0
+    gifts: Annotated[dict[Name, BasisPoints], Meta(max_length=1_000)] = {}
+    events: Annotated[list[PlanEvent], Meta(max_length=100)] = []
+
+
+class Plan(Struct, frozen=True):
+    """One version of a commission plan. Records of gifts name the one that divided them."""
+
+    plan: str
+    version: int
+    made_by: str
+    made_at_ms: TimeMs
+    commission_bp: BasisPoints | None
+    agency_bp: BasisPoints
+    gifts: dict[str, BasisPoints]
+    events: list[PlanEvent]
+
+
+class Plans(Struct, frozen=True):
+    """The newest version of each plan, by name."""
+
+    plans: list[Plan]
+    next: str | None
+
+
+class Agency(Struct, frozen=True):
+    """What an agency was given of all gifts in the books."""
+
+    agency: str
+    diamonds: Amount
+
+
+class Agencies(Struct, frozen=True):
+    """Agencies by name."""
+
+    agencies: list[Agency]
     next: str | None
 
 

@@ -7,14 +7,20 @@ from ledger.directory import Creator, Place
 from ledger.errors import NotFound, ValueRefused
 from ledger.model import CreatorId
 from ledger.office import Office
+from ledger.terms import PlanTerms, Terms
+
+
+def terms(plan: str = "standard", own_bp: int | None = None) -> Terms:
+    """What counts where no plan says anything."""
+    return Terms(plan, 0, "", 5_000, own_bp, PlanTerms())
 
 
 async def test_creator_put_twice(office: Office) -> None:
     """The second put replaces all that the first one said."""
     first = await office.directory.put_creator("cora", name="Cora", country="DE", plan="gold", commission_bp=3_000)
-    assert first == Creator(CreatorId("cora"), "Cora", "DE", "gold", 3_000)
+    assert first == Creator(CreatorId("cora"), "Cora", "DE", terms("gold", own_bp=3_000))
     second = await office.directory.put_creator("cora", name="Cora C.")
-    assert second == Creator(CreatorId("cora"), "Cora C.", None, "standard", None)
+    assert second == Creator(CreatorId("cora"), "Cora C.", None, terms())
     assert await office.directory.creator("cora") == second
 
 
@@ -38,10 +44,10 @@ async def test_place_resolves_the_commission(office: Office) -> None:
     """A creator's own commission counts in its places, else the deployment's; zero is a commission of its own."""
     await office.directory.put_creator("cora", name="Cora")
     place = await office.directory.put_place("room:demo", creator="cora", title="Demo", settings=b"s")
-    assert place == Place("room:demo", CreatorId("cora"), "Cora", 5_000, "Demo", b"s")
+    assert place == Place("room:demo", CreatorId("cora"), "Cora", terms(), "Demo", b"s")
     await office.directory.put_creator("cora", name="Cora", commission_bp=0)
     changed = await office.directory.place("room:demo")
-    assert changed == msgspec.structs.replace(place, commission_bp=0)
+    assert changed == msgspec.structs.replace(place, terms=terms(own_bp=0))
 
 
 async def test_place_moves_to_another_creator(office: Office) -> None:
@@ -50,7 +56,7 @@ async def test_place_moves_to_another_creator(office: Office) -> None:
     await office.directory.put_creator("dora", name="Dora")
     await office.directory.put_place("room:demo", creator="cora", title="Demo", settings=b"s")
     moved = await office.directory.put_place("room:demo", creator="dora")
-    assert moved == Place("room:demo", CreatorId("dora"), "Dora", 5_000, "Demo", b"s")
+    assert moved == Place("room:demo", CreatorId("dora"), "Dora", terms(), "Demo", b"s")
 
 
 async def test_place_of_an_unknown_creator(office: Office) -> None:

@@ -8,6 +8,7 @@ from gateway.places import FRESH_S, Places
 from ledger.directory import Place
 from ledger.errors import LedgerUnavailable
 from ledger.model import CreatorId
+from ledger.terms import default_terms
 
 
 class Directory:
@@ -39,7 +40,12 @@ class Clock:
 
 def _place(name: str, title: str) -> Place:
     return Place(
-        place=name, creator=CreatorId("cleo"), creator_name="Cleo", commission_bp=5000, title=title, settings=b""
+        place=name,
+        creator=CreatorId("cleo"),
+        creator_name="Cleo",
+        terms=default_terms(5_000),
+        title=title,
+        settings=b"",
     )
 
 
