@@ -69,7 +69,7 @@ class Scripts:
         self._keys = keys
         self._bucket_ms = config.id_bucket_ms
         self._gift_call = GiftCall(keys, config)
-        self._gift = Script("gift", parts=("guards",))
+        self._gift = Script("gift", parts=("clock", "guards"))
         self._credit = Script("credit")
         self._set_guards = Script("set_guards")
         self._trim = Script("trim")

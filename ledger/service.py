@@ -32,6 +32,8 @@ from ledger.model import (
 from ledger.redis_client import connect
 from ledger.scripts import PreparedGift, Scripts
 
+SERVER_VERSION_MIN: Final = (7, 0)
+"""Of Redis, or of the Redis that a Valkey says it equals: sharded channels, and MINID of XTRIM."""
 _COMBO: Final = struct.Struct(">16sddd")
 _log = structlog.get_logger()
 
@@ -56,6 +58,10 @@ class WrongDeployment(LedgerError):
     """Money is stored under a setting that cannot change, and the configuration has another value of it."""
 
 
+class ServerTooOld(LedgerError):
+    """The server lacks commands that the ledger or the rooms need."""
+
+
 class Ledger:
     """The live ledger on one Redis or Valkey server.
 
@@ -73,13 +79,15 @@ class Ledger:
         self.batcher = Batcher(self._scripts, config)
 
     async def start(self) -> None:
-        """Check that the stored layout is ours, then take orders.
+        """Check that the server is new enough and the stored layout is ours, then take orders.
 
         Raises:
+            ServerTooOld: it is older than SERVER_VERSION_MIN; nothing was written.
             WrongDeployment: money is stored under another number of partitions, or another memory of gift ids.
             LedgerUnavailable: the server does not answer.
         """
         try:
+            require_version(await self.redis.info("server"))
             for name, value in self._pinned.items():
                 await self.redis.hsetnx(DEPLOYMENT, name, str(value))
             stored = await self.redis.hmget(DEPLOYMENT, list(self._pinned))
@@ -230,6 +238,19 @@ class Ledger:
             return await call
         except (RedisError, OSError) as exc:
             raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
+
+
+def require_version(server: Mapping[str, Any]) -> None:
+    """Look at what `INFO server` says.
+
+    Raises:
+        ServerTooOld: it is older than SERVER_VERSION_MIN, or names no version.
+    """
+    told = str(server.get("redis_version", "0"))
+    parts = tuple(int(part) for part in told.split(".")[:2] if part.isdecimal())
+    if parts < SERVER_VERSION_MIN:
+        wanted = ".".join(map(str, SERVER_VERSION_MIN))
+        raise ServerTooOld(f"the server says that it is Redis {told}; Redis {wanted} or a Valkey is needed")
 
 
 def open_ledger(config: LedgerConfig) -> Ledger:

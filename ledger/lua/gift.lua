@@ -30,7 +30,7 @@ local NO_ID = string.rep('\0', 16)
 local PACKED_AT_ONCE = 1000
 local COMBO_COUNT_MAX = 2147483647 -- what the books hold; one more begins another combo
 
-local call, pack, unpack_values, clock, sub = redis.call, struct.pack, struct.unpack, os.clock, string.sub
+local call, pack, unpack_values, sub = redis.call, struct.pack, struct.unpack, string.sub
 local started = clock()
 local request = cmsgpack.unpack(ARGV[1])
 local window_ms, ahead_ms, time_s_max, unflushed_max, amount_max = unpack(request[1])
