@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ledger.accounts import AccountKind
-from ledger.books_audit import STATEMENT_S_MAX, check_books, unit_totals
+from ledger.books_audit import CHECKS, STATEMENT_S_MAX, run_check, unit_totals
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken, LedgerUnavailable
 from ledger.invariants import Findings, Invariant, InvariantResult
@@ -40,7 +40,16 @@ WHERE partition = $1 AND kind = 'gift' GROUP BY creator
 """
 _POSITION = "SELECT seq FROM positions WHERE partition = $1"
 
-Progress = Callable[[str], None]
+
+class Step(msgspec.Struct, frozen=True):
+    """What is looked at next, and how many of all steps are behind it. Steps are of unequal length."""
+
+    words: str
+    done: int
+    steps: int
+
+
+Progress = Callable[[Step], None]
 
 
 class AuditReport(msgspec.Struct, frozen=True):
@@ -62,7 +71,7 @@ async def audit(config: LedgerConfig, progress: Progress | None = None) -> Audit
     Memory is that of one partition's wallets, and its journal.
 
     Args:
-        progress: is told what is looked at next.
+        progress: hears before each step.
 
     Raises:
         LedgerUnavailable: a server did not answer.
@@ -76,12 +85,16 @@ async def audit(config: LedgerConfig, progress: Progress | None = None) -> Audit
     try:
         async with snapshot(pool) as connection:
             await check_schema(connection)
-        for partition, _ in keys.all():
-            told(f"partition {partition}")
+        partitions = keys.all()
+        steps = len(partitions) + len(CHECKS) + 1
+        for done, (partition, _) in enumerate(partitions):
+            told(Step(f"partition {partition}", done, steps))
             await _audit_partition(pool, redis, keys, config, partition, findings)
-        told("the books")
         async with snapshot(pool) as connection:
-            await check_books(connection, findings)
+            for done, check in enumerate(CHECKS, len(partitions)):
+                told(Step(f"the books: {check.about}", done, steps))
+                await run_check(connection, check, findings)
+            told(Step("the books: what the accounts hold", steps - 1, steps))
             units = await unit_totals(connection)
     except (RedisError, OSError) as exc:
         raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
@@ -138,5 +151,5 @@ async def _read_books(connection: Connection, live: LivePartition) -> BookPartit
     )
 
 
-def _nobody(_: str) -> None:
+def _nobody(_: Step) -> None:
     """Nobody wants to know."""

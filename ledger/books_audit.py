@@ -20,11 +20,13 @@ class BookCheck(NamedTuple):
     Attributes:
         counted: SQL whose one value is how much there is to look at; empty when another check counts it.
         violations: SQL whose rows are sentences.
+        about: what is looked at, in a few words.
     """
 
     invariant: Invariant
     counted: str
     violations: str
+    about: str
 
 
 _ACCOUNT: Final = "a.kind || ' of ' || coalesce(nullif(a.owner, ''), 'the platform') || ' (' || a.unit || ')'"
@@ -195,26 +197,26 @@ WHERE from_state IS DISTINCT FROM before OR number <> number_before + 1
 """
 
 CHECKS: Final = (
-    BookCheck(Invariant.I1, "SELECT count(*) FROM entries", _BATCHES),
-    BookCheck(Invariant.I1, "", _CHAINS),
-    BookCheck(Invariant.I1, "", _BALANCES),
-    BookCheck(Invariant.I1, "", _NO_ACCOUNT),
-    BookCheck(Invariant.I1, "", _SPLITS),
-    BookCheck(Invariant.I1, "SELECT count(*) FROM creator_days", _DAYS),
-    BookCheck(Invariant.I2, "SELECT count(*) FROM accounts", _BELOW_ZERO),
-    BookCheck(Invariant.I3, "SELECT count(*) FROM journal_records", _IDS),
-    BookCheck(Invariant.I3, "", _UNIQUE),
-    BookCheck(Invariant.I9, "SELECT count(*) FROM journal_records", _GAPS),
-    BookCheck(Invariant.I9, "", _POSITIONS),
-    BookCheck(Invariant.I9, "", _WALLET_ENTRIES),
-    BookCheck(Invariant.I9, "", _EARNINGS_ENTRIES),
-    BookCheck(Invariant.I9, "", _AGENCIES),
-    BookCheck(Invariant.I9, "", _NO_RECORD),
-    BookCheck(Invariant.I10, "SELECT count(*) FROM withdrawals", _HOLDS),
-    BookCheck(Invariant.I10, "", _PAID),
-    BookCheck(Invariant.I10, "", _REDEEMED),
-    BookCheck(Invariant.I10, "", _STEPS),
-    BookCheck(Invariant.I10, "", _UNRIPE),
+    BookCheck(Invariant.I1, "SELECT count(*) FROM entries", _BATCHES, "sums of batches"),
+    BookCheck(Invariant.I1, "", _CHAINS, "balances after entries"),
+    BookCheck(Invariant.I1, "", _BALANCES, "shared balances"),
+    BookCheck(Invariant.I1, "", _NO_ACCOUNT, "accounts of entries"),
+    BookCheck(Invariant.I1, "", _SPLITS, "splits of gifts"),
+    BookCheck(Invariant.I1, "SELECT count(*) FROM creator_days", _DAYS, "days of creators"),
+    BookCheck(Invariant.I2, "SELECT count(*) FROM accounts", _BELOW_ZERO, "debts"),
+    BookCheck(Invariant.I3, "SELECT count(*) FROM journal_records", _IDS, "ids"),
+    BookCheck(Invariant.I3, "", _UNIQUE, "index of ids"),
+    BookCheck(Invariant.I9, "SELECT count(*) FROM journal_records", _GAPS, "gaps between records"),
+    BookCheck(Invariant.I9, "", _POSITIONS, "positions"),
+    BookCheck(Invariant.I9, "", _WALLET_ENTRIES, "wallets by records"),
+    BookCheck(Invariant.I9, "", _EARNINGS_ENTRIES, "earnings by records"),
+    BookCheck(Invariant.I9, "", _AGENCIES, "parts of agencies"),
+    BookCheck(Invariant.I9, "", _NO_RECORD, "records of entries"),
+    BookCheck(Invariant.I10, "SELECT count(*) FROM withdrawals", _HOLDS, "payout holds"),
+    BookCheck(Invariant.I10, "", _PAID, "payouts"),
+    BookCheck(Invariant.I10, "", _REDEEMED, "redeemed diamonds"),
+    BookCheck(Invariant.I10, "", _STEPS, "steps of withdrawals"),
+    BookCheck(Invariant.I10, "", _UNRIPE, "earnings that mature"),
 )
 _UNITS: Final = """
 SELECT unit, kind, sum(amount)::bigint AS amount FROM entries JOIN accounts ON id = account_id
@@ -222,13 +224,12 @@ GROUP BY unit, kind ORDER BY unit, kind
 """
 
 
-async def check_books(connection: Connection, findings: Findings) -> None:
-    """Run every check. The connection is in a snapshot."""
-    for check in CHECKS:
-        if check.counted:
-            findings.count(check.invariant, await connection.fetchval(check.counted, timeout=STATEMENT_S_MAX))
-        async for (sentence,) in connection.cursor(check.violations, prefetch=VIOLATIONS_MAX, timeout=STATEMENT_S_MAX):
-            findings.violate(check.invariant, sentence)
+async def run_check(connection: Connection, check: BookCheck, findings: Findings) -> None:
+    """Run one of CHECKS; all of them on one connection that is in a snapshot. What it finds is streamed."""
+    if check.counted:
+        findings.count(check.invariant, await connection.fetchval(check.counted, timeout=STATEMENT_S_MAX))
+    async for (sentence,) in connection.cursor(check.violations, prefetch=VIOLATIONS_MAX, timeout=STATEMENT_S_MAX):
+        findings.violate(check.invariant, sentence)
 
 
 async def unit_totals(connection: Connection) -> dict[str, dict[str, int]]:

@@ -4,6 +4,7 @@ what forbids gifts."""
 
 from collections.abc import Iterable
 
+from ledger.account_history import AccountHistory
 from ledger.config import LedgerConfig
 from ledger.crediting import Crediting, SettleStats
 from ledger.directory import Directory
@@ -39,6 +40,7 @@ class Office:
         self.payouts = Payouts(pool, ManualRail(), config)
         self.maturing = Maturing(pool, config)
         self.statements = Statements(pool, ledger, config)
+        self.accounts = AccountHistory(pool, config)
         self.lots = LotStatements(pool)
 
     @property

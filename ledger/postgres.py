@@ -5,7 +5,7 @@ constraint (an invariant is broken: never tell it again), and a fault of ours or
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -42,8 +42,11 @@ CONTRADICTED: Final = (pg.IntegrityConstraintViolationError, pg.DataError)
 """A row breaks a constraint or cannot be stored: asking again cannot help."""
 
 
-async def open_pool(config: LedgerConfig) -> Pool:
+async def open_pool(config: LedgerConfig, settings: Mapping[str, str] | None = None) -> Pool:
     """A pool for `config.database_url`. It connects on first use, so PostgreSQL may be down meanwhile.
+
+    Args:
+        settings: of PostgreSQL, for the sessions of this pool.
 
     Raises:
         asyncpg.exceptions.ClientConfigurationError: the URL cannot be understood.
@@ -60,6 +63,7 @@ async def open_pool(config: LedgerConfig) -> Pool:
             "timezone": "UTC",
             # A process that is held up inside a transaction (SIGSTOP, a lost network) would keep its locks for hours.
             "idle_in_transaction_session_timeout": str(config.database_timeout_ms),
+            **(settings or {}),
         },
     )
 

@@ -26,6 +26,9 @@ from ledger.rolling_round import Round
 CHECKED: Final = (Invariant.I1, Invariant.I2, Invariant.I3, Invariant.I4, Invariant.I9)
 NAMED_MAX: Final = 20
 """So many violations of an invariant are logged in a round; the others are only counted."""
+_BY_INDEX: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""A page is a thousand rows among millions: each is looked up. A planner that reads a whole table for a page would
+make a round quadratic."""
 _log = structlog.get_logger()
 
 
@@ -114,7 +117,7 @@ class RollingAudit:
 @contextlib.asynccontextmanager
 async def open_rolling_audit(config: LedgerConfig) -> AsyncIterator[RollingAudit]:
     """A rolling audit with connections of its own that end with the block."""
-    pool, redis = await open_pool(config), connect(config)
+    pool, redis = await open_pool(config, _BY_INDEX), connect(config)
     try:
         yield RollingAudit(pool, redis, config)
     finally:

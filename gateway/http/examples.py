@@ -146,6 +146,9 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     creator.OwnRoom("room:demo", _STATE, _SHARE, _FILTERS),
     creator.TrialGift("demo", "rose", 1),
     admin.Grant(ID, "vera", 1_000, 1_000, replay=False),
+    admin.Account(
+        *("wallet", "vera", "coins", 3, AT_MS, 995, [admin.AccountEntry(12, ID, AT_MS, "gift", -5, 995)], 12)
+    ),
     admin.User("vera", 995, [_ENTRY], [_PURCHASE], None, True, "A payment was taken back.", _LIMITS),
     _CREATOR,
     admin.Creators([_CREATOR], None),

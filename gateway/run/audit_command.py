@@ -1,18 +1,21 @@
 """`giftwire audit`: says whether all invariants hold over what is stored."""
 
 import asyncio
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import click
 import msgspec
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from gateway.audit import audit_all
 from gateway.run.options import Unusable, folder_options, placed
-from ledger.audit import AuditReport
+from ledger.audit import AuditReport, Step
 from ledger.errors import LedgerError
 
 BROKEN: Final = 1
@@ -25,11 +28,13 @@ VIOLATIONS_SHOWN: Final = 10
 def audit(file: Path | None, as_json: bool, **flags: Any) -> None:
     """Check the invariants over Redis and PostgreSQL, also beside a running server.
 
-    Exit status 0 when all hold, 1 when one does not, 2 when it could not look.
+    A bar on the terminal says how far it is. Exit status 0 when all hold, 1 when one does not, 2 when it could not
+    look.
     """
     config = placed(file, flags)
     try:
-        report = asyncio.run(audit_all(config.ledger, config.rooms))
+        with showing_progress() as progress:
+            report = asyncio.run(audit_all(config.ledger, config.rooms, progress))
     except (LedgerError, OSError) as exc:
         raise Unusable(f"could not look: {exc}") from exc
     if as_json:
@@ -37,6 +42,26 @@ def audit(file: Path | None, as_json: bool, **flags: Any) -> None:
     else:
         show(report)
     sys.exit(0 if report.ok else BROKEN)
+
+
+@contextlib.contextmanager
+def showing_progress() -> Iterator[Callable[[Step], None]]:
+    """A bar on the terminal while it looks; nothing where the errors go elsewhere, such as into a file."""
+    columns = (
+        SpinnerColumn(),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("")
+
+        def told(step: Step) -> None:
+            bar.update(task, description=step.words, completed=step.done, total=step.steps)
+
+        yield told
 
 
 def show(report: AuditReport) -> None:

@@ -633,6 +633,28 @@ export interface StepBody {
   note?: string;
 }
 
+/** One movement of an account. */
+export interface AccountEntry {
+  number: number;
+  id: string;
+  at_ms: number;
+  cause: string;
+  amount: number;
+  balance_after: number;
+}
+
+/** An account at a time. */
+export interface Account {
+  kind: "available" | "coins_granted" | "coins_sold" | "commission" | "issuance" | "paid_out" | "payout_funds" | "payout_hold" | "pending" | "redeemed" | "residue" | "spent" | "wallet";
+  owner: string;
+  unit: string;
+  partition: number;
+  at_ms: number;
+  balance: number;
+  entries: AccountEntry[];
+  next: number | null;
+}
+
 /** One invariant, looked at over everything that is stored. */
 export interface AuditInvariant {
   id: string;

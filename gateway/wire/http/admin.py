@@ -1,12 +1,12 @@
 """Bodies and answers of an operator: grants, creators, rooms, catalogue, withdrawals, audit."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
 from gateway.wire.http.public import Catalog
 from gateway.wire.http.viewer import Purchase, SpendLimits, WalletEntry
-from gateway.wire.http.words import BasisPoints, Country, Title, Word
+from gateway.wire.http.words import BasisPoints, Country, SignedAmount, Title, Word
 from gateway.wire.messages import Amount, Id, Name, TimeMs
 
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
@@ -289,6 +289,62 @@ class StepBody(Struct, frozen=True):
     """What is noted with a step of a withdrawal; the creator can read it."""
 
     note: Annotated[str, Meta(max_length=1_000)] = ""
+
+
+AccountKindName = Literal[
+    "wallet",
+    "coins_sold",
+    "coins_granted",
+    "spent",
+    "issuance",
+    "commission",
+    "agency",
+    "pending",
+    "available",
+    "payout_hold",
+    "paid_out",
+    "redeemed",
+    "residue",
+    "payout_funds",
+]
+Unit = Annotated[str, Meta(pattern=r"^(coins|diamonds|[A-Z]{3})$(?!\n)", description="Where there are several.")]
+
+
+class AccountEntry(Struct, frozen=True):
+    """One movement of an account.
+
+    Attributes:
+        number: 1, 2, 3 and so on over the life of the account.
+        id: of the gift, grant, purchase or step that moved it.
+        amount: what was moved, negative when it left.
+        balance_after: what the account held right after it.
+    """
+
+    number: int
+    id: str
+    at_ms: TimeMs
+    cause: str
+    amount: SignedAmount
+    balance_after: SignedAmount
+
+
+class Account(Struct, frozen=True):
+    """An account at a time.
+
+    Attributes:
+        partition: whose journal moves it; -1 when several do, or the books themselves.
+        balance: all that had happened by then.
+        entries: up to then, the newest first.
+    """
+
+    kind: AccountKindName
+    owner: str
+    unit: str
+    partition: int
+    at_ms: TimeMs
+    balance: SignedAmount
+    entries: list[AccountEntry]
+    next: int | None
 
 
 class AuditInvariant(Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger.audit import AuditReport, audit
+from ledger.audit import AuditReport, Step, audit
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
 from ledger.ids import new_id
@@ -287,6 +287,15 @@ async def test_payouts_are_checked(ledger: Ledger, pool: Pool, redis: Any, confi
     for expected in ("payout hold of cora", "paid out to cora", "redeemed", "its steps end at review"):
         assert expected in words
     await office.close()
+
+
+async def test_progress_is_told(ledger: Ledger, config: LedgerConfig) -> None:
+    """Every step once, in order: the partitions, then the checks of the books."""
+    told: list[Step] = []
+    await audit(config, told.append)
+    assert [step.done for step in told] == list(range(told[0].steps))
+    assert [step.words for step in told[:2]] == ["partition 0", "partition 1"]
+    assert all(step.words.startswith("the books: ") for step in told[2:])
 
 
 async def test_violations_are_bounded(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:

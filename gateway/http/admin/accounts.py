@@ -1,0 +1,73 @@
+"""Any account of the books as it was at any time: for support cases, auditors and bookkeeping."""
+
+import time
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from gateway.http.operation import declare
+from gateway.http.paging import ENTRIES_DEFAULT, Limit, NumberCursor, cut, wanted
+from gateway.services import Services
+from gateway.wire.codes import Code
+from gateway.wire.http.admin import Account, AccountEntry, AccountKindName, Unit
+from gateway.wire.messages import Name
+from ledger.account_history import AT_MS_MAX
+from ledger.account_history import AccountEntry as EntryRow
+from ledger.accounts import AccountKind
+from ledger.ids import format_id
+
+PLATFORM: Final = "platform"
+"""The owner of the accounts that are nobody's; a user's name is only looked for where the kind has owners."""
+OF_THE_PLATFORM: Final = frozenset(
+    {
+        *(AccountKind.COINS_SOLD, AccountKind.COINS_GRANTED, AccountKind.SPENT, AccountKind.ISSUANCE),
+        *(AccountKind.COMMISSION, AccountKind.REDEEMED, AccountKind.RESIDUE, AccountKind.PAYOUT_FUNDS),
+    }
+)
+
+
+class AccountQuery(Struct, frozen=True):
+    """Which of several accounts, when, and which page."""
+
+    unit: Unit | None = None
+    partition: Annotated[int, Meta(ge=-1, le=1_023, description="Of an account of the platform.")] | None = None
+    at_ms: Annotated[int, Meta(ge=0, le=AT_MS_MAX, description="Now when absent.")] | None = None
+    after: NumberCursor | None = None
+    limit: Limit = ENTRIES_DEFAULT
+
+
+async def read_account(services: Services, kind: AccountKindName, owner: Name, query: AccountQuery) -> Account:
+    """Tell what an account held at a time, and its entries up to then, the newest first.
+
+    The owner of an account of the platform is `platform`. The books follow the balances by moments.
+    """
+    of_kind = AccountKind(kind)
+    limit = wanted(query.limit, services.config.http.page_entries_max)
+    found = await services.office.accounts.at(
+        of_kind,
+        "" if of_kind in OF_THE_PLATFORM and owner == PLATFORM else owner,
+        time.time_ns() // 1_000_000 if query.at_ms is None else query.at_ms,
+        unit=query.unit,
+        partition=query.partition,
+        after=query.after,
+        limit=limit + 1,
+    )
+    page = cut(found.entries, limit, lambda entry: entry.number)
+    entries = [_entry(row) for row in page.rows]
+    return Account(kind, owner, found.unit, found.partition, found.at_ms, found.balance, entries, page.next)
+
+
+def _entry(row: EntryRow) -> AccountEntry:
+    return AccountEntry(row.number, format_id(row.id), row.at_ms, row.cause, row.amount, row.balance_after)
+
+
+OPERATIONS = (
+    declare(
+        "GET",
+        "/v1/admin/accounts/{kind}/{owner}",
+        read_account,
+        tag="operators",
+        roles=("operator",),
+        refuses=(Code.NOT_FOUND,),
+    ),
+)
