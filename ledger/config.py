@@ -5,6 +5,7 @@ only says which are right. `Endpoints` is a small file in the data folder, writt
 else; only its owner may read it, since a URL may hold a password.
 """
 
+import enum
 import os
 from pathlib import Path
 from typing import Annotated, Final
@@ -23,12 +24,24 @@ _MinorUnits = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 _Url = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
+class Durability(enum.StrEnum):
+    """What has happened before a gift is told to be accepted; see `ledger.durability`."""
+
+    DURABLE = "durable"
+    REPLICATED = "replicated"
+    FAST = "fast"
+
+
 class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of the ledger, the flusher and the payouts.
 
     Attributes:
         redis_url: the Redis or Valkey that holds the live ledger: `redis://`, `rediss://` or `unix://`.
         database_url: the PostgreSQL that holds the books, as asyncpg reads it.
+        durability: before a gift is accepted it is on the disk of Redis or Valkey (`durable`), also on that of a
+            replica (`replicated`), or only in memory (`fast`).
+        replica_ms_max: how long a replica may take to have a commit on its disk; then its outcome is unknown, and it
+            is told again.
         partitions: how many partitions the viewers are spread over; fixed once money is stored.
         id_window_ms: a gift id whose own time is older than this is refused; fixed once money is stored.
         id_ahead_ms: a gift id whose own time is further ahead than this is refused.
@@ -78,6 +91,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     redis_url: _Url = "redis://127.0.0.1:6379/0"
     database_url: _Url = "postgresql://giftwire@127.0.0.1/giftwire"
+    durability: Durability = Durability.DURABLE
+    replica_ms_max: Annotated[int, Meta(ge=1, le=60_000)] = 1_000
     partitions: Annotated[int, Meta(ge=1, le=1024)] = 8
     id_window_ms: _Millis = 3_600_000
     id_ahead_ms: _Millis = 300_000

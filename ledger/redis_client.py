@@ -6,7 +6,7 @@ lost may have been carried out. Repeating is the batcher's decision, with the sa
 
 import asyncio
 import builtins
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection, UnixDomainSocketConnection
@@ -14,7 +14,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
-from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError
+from redis.exceptions import BusyLoadingError, ConnectionError, ResponseError, TimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from ledger.config import LedgerConfig
@@ -70,10 +70,30 @@ class Direct:
             # A connection that broke, or whose answer nobody waited for, is closed: it connects anew when it is used.
             self._idle.append(connection)
 
+    async def ask_two(self, first: Sequence[Any], second: Sequence[Any]) -> tuple[Any, Any]:
+        """Send two commands at once over one connection and wait for both answers; an error answer is returned.
+
+        Raises:
+            redis.RedisError, OSError: it is not known whether they were carried out.
+        """
+        connection = self._idle.pop() if self._idle else self._new()
+        try:
+            await connection.send_packed_command(connection.pack_commands([first, second]))
+            return await _answer(connection), await _answer(connection)
+        finally:
+            self._idle.append(connection)
+
     async def aclose(self) -> None:
         """Close the connections; nothing is asked any more."""
         while self._idle:
             await self._idle.pop().disconnect()
+
+
+async def _answer(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as exc:
+        return exc
 
 
 class _Lean(AbstractConnection):

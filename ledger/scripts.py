@@ -8,7 +8,8 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from ledger.config import LedgerConfig
+from ledger.config import Durability, LedgerConfig
+from ledger.durability import NotReplicated
 from ledger.gift_call import GiftCall, Group, read_answer
 from ledger.gift_call import PreparedGift as PreparedGift
 from ledger.journal import Position
@@ -66,6 +67,10 @@ class Scripts:
     def __init__(self, redis: Redis, keys: Keys, config: LedgerConfig) -> None:
         self._ask: Ask = redis.execute_command
         self._direct = Direct(redis)
+        self._replica_ms_max = config.replica_ms_max
+        replicated = config.durability is Durability.REPLICATED
+        self._ask_for_gifts: Ask = self._ask_replicated if replicated else self._direct.ask
+        self._ask_for_credits: Ask = self._ask_replicated if replicated else self._ask
         self._keys = keys
         self._bucket_ms = config.id_bucket_ms
         self._gift_call = GiftCall(keys, config)
@@ -97,7 +102,7 @@ class Scripts:
         Raises:
             redis.RedisError, OSError: it is not known which were paid; asking again with the same ids tells.
         """
-        return read_answer(groups, await self._gift.call(self._direct.ask, *self._gift_call.words(groups)))
+        return read_answer(groups, await self._gift.call(self._ask_for_gifts, *self._gift_call.words(groups)))
 
     async def credit(
         self, viewer: str, coins: int, credit_id: bytes, digest: bytes, body: bytes, until_ms: int
@@ -109,7 +114,7 @@ class Scripts:
         """
         keys = self._keys.of(self._keys.partition_of(viewer))
         status, wallet = await self._credit.call(
-            self._ask,
+            self._ask_for_credits,
             (keys.wallets, keys.totals, keys.credits, keys.journal),
             (credit_id, digest, viewer, coins, body, AMOUNT_MAX, until_ms),
         )
@@ -151,3 +156,16 @@ class Scripts:
         keys = [self._keys.of(partition).relay for partition in positions]
         args = [number for position in positions.values() for number in (position.epoch, position.seq)]
         return int(await self._note_relayed.call(self._ask, keys, args))
+
+    async def _ask_replicated(self, *words: Any) -> Any:
+        """Ask, and wait until a replica has the outcome on its disk.
+
+        Raises:
+            NotReplicated: none had in time.
+        """
+        answer, acknowledged = await self._direct.ask_two(words, ("WAITAOF", 1, 1, self._replica_ms_max))
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(acknowledged, Exception) or min(acknowledged) < 1:
+            raise NotReplicated(f"no replica has it on disk within {self._replica_ms_max} ms: {acknowledged}")
+        return answer

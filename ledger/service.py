@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from ledger.batcher import Batcher, Told
 from ledger.config import LedgerConfig
+from ledger.durability import check_server
 from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.guard_state import GuardSettings, LiveGuard, pack_settings, read_guard
 from ledger.journal import JournalReader, Position, encode_body
@@ -75,6 +76,7 @@ class Ledger:
         # Under another width an id is looked for in another bucket; with a longer window, after its bucket went.
         self._pinned = {name: int(getattr(config, name)) for name in ("partitions", "id_bucket_ms", "id_window_ms")}
         self._own_gifts = config.own_gifts
+        self._durability = config.durability
         self._scripts = Scripts(redis, self.keys, config)
         self.batcher = Batcher(self._scripts, config)
 
@@ -83,11 +85,13 @@ class Ledger:
 
         Raises:
             ServerTooOld: it is older than SERVER_VERSION_MIN; nothing was written.
+            NotDurable: the server's settings do not keep what the configured durability promises.
             WrongDeployment: money is stored under another number of partitions, or another memory of gift ids.
             LedgerUnavailable: the server does not answer.
         """
         try:
             require_version(await self.redis.info("server"))
+            await check_server(self.redis, self._durability)
             for name, value in self._pinned.items():
                 await self.redis.hsetnx(DEPLOYMENT, name, str(value))
             stored = await self.redis.hmget(DEPLOYMENT, list(self._pinned))
