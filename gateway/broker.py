@@ -6,7 +6,7 @@ taken up again and `on_lost` told, and every room must then be healed from its h
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -23,7 +23,7 @@ from gateway.room.facts import (
     encode_wallets,
 )
 from gateway.room_channels import Channels
-from gateway.room_keys import WALLETS_CHANNEL, keys_of
+from gateway.room_keys import EVERY_META, WALLETS_CHANNEL, keys_of, room_of_meta
 from gateway.room_scripts import ComboEnding, RoomScripts, RoomTelling
 from gateway.wire.messages import TopEntry
 from ledger.config import LedgerConfig
@@ -31,6 +31,7 @@ from ledger.errors import LedgerUnavailable
 from ledger.redis_client import connect
 
 _T = TypeVar("_T")
+_ROOMS_SCANNED: Final = 1_000
 
 
 class BrokerUnavailable(LedgerUnavailable):
@@ -199,6 +200,30 @@ class Broker:
         """
         shown = msgspec.structs.replace(fact, id=b"", combo=None, test=True)
         return await self._ask(self._scripts.test_gift(room, shown))
+
+    # Repairing.
+
+    async def raise_epoch(self, rooms: Sequence[str], epoch: int) -> None:
+        """Let rooms go on in a later epoch: who knows a position of an earlier one cannot resume from it."""
+        for start in range(0, len(rooms), self._config.endings_max):
+            await self._ask(self._scripts.raise_epoch(rooms[start : start + self._config.endings_max], epoch))
+
+    async def stored_rooms(self) -> list[str]:
+        """Every room that was ever told anything, in no order."""
+        rooms: list[str] = []
+        cursor = 0
+        while True:
+            page: Any = await self._ask(self._redis.scan(cursor, match=EVERY_META, count=_ROOMS_SCANNED))
+            cursor, names = page
+            rooms += [room_of_meta(name) for name in names]
+            if cursor == 0:
+                return rooms
+
+    async def gateways(self) -> int:
+        """How many gateways hear this server now."""
+        channel: Any = WALLETS_CHANNEL
+        found: Any = await self._ask(self._redis.pubsub_shardnumsub(channel))
+        return int(found[0][1])
 
     # Helpers.
 

@@ -70,10 +70,12 @@ class Relay:
     Args:
         ledger: its connections are used for reading; one is held while waiting for records.
         broker: need not be started.
+        epoch: rooms are told in this one at least, also what is older.
     """
 
-    def __init__(self, ledger: Ledger, broker: Broker, config: RoomConfig) -> None:
+    def __init__(self, ledger: Ledger, broker: Broker, config: RoomConfig, *, epoch: int = 0) -> None:
         self.stats = RelayStats()
+        self._epoch = epoch
         self._ledger = ledger
         self._broker = broker
         self._config = config
@@ -97,6 +99,24 @@ class Relay:
             if any(stored.get(partition, Position()) > position for partition, position in reader.positions.items()):
                 raise RelayOvertaken(f"another relay is ahead: {exc}") from exc
             raise
+
+    async def catch_up(self) -> None:
+        """Tell all that the journal holds now, end the combos that are due, note how far that is, and return.
+
+        Raises:
+            LedgerUnavailable, redis.RedisError, OSError: the server did not answer; to be run again.
+            InvariantBroken: the journal is damaged or has a hole.
+        """
+        reader, caught_up, entries_max = await self._begin(), False, self._config.relay_entries_max
+        while not caught_up:
+            batch = await reader.read(block_ms=None, entries_max=entries_max)
+            await self._relay(batch)
+            if batch.caught_up_to_ms is not None:
+                await self._end_combos(batch.caught_up_to_ms)
+                caught_up = True
+            entries_max = self._next_entries_max(entries_max, len(batch.records))
+        if self._unsaved:
+            await self._save()
 
     async def _relay_on(self, reader: JournalReader) -> None:
         entries_max, block_ms = self._config.relay_entries_max, None
@@ -150,7 +170,7 @@ class Relay:
     def _room_telling(self, room: str, records: Sequence[JournalRecord]) -> RoomTelling:
         self.stats.gifts += len(records)
         tellings = [self._telling(record, record.body) for record in records if isinstance(record.body, GiftBody)]
-        return RoomTelling(room, max(record.epoch for record in records), tellings)
+        return RoomTelling(room, max(self._epoch, *(record.epoch for record in records)), tellings)
 
     def _telling(self, record: JournalRecord, body: GiftBody) -> Telling:
         details = self._details(body)

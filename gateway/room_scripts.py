@@ -98,6 +98,7 @@ class RoomScripts:
         self._end_combo = RoomScript("end_combo")
         self._test_gift = RoomScript("test_gift")
         self._presence = RoomScript("presence")
+        self._raise_epoch = RoomScript("raise_epoch")
 
     async def tell(self, rooms: Sequence[RoomTelling], publish: tuple[bytes, bytes] | None) -> list[int]:
         """Tell rooms, each at most once here; repeating it adds nothing. Returns each room's last seq.
@@ -135,6 +136,14 @@ class RoomScripts:
         """
         call = ((keys_of(room).presence,), (gateway, count, self._config.presence_life_ms))
         return int((await self._presence.call_all(self._redis, [call]))[0])
+
+    async def raise_epoch(self, rooms: Sequence[str], epoch: int) -> None:
+        """Let rooms go on in a later epoch; those that are as far already stay as they are.
+
+        Raises:
+            redis.RedisError, OSError: some may have been raised; repeating all is right.
+        """
+        await self._raise_epoch.call_all(self._redis, [((keys_of(room).meta,), (epoch,)) for room in rooms])
 
     def _ending_call(self, ending: ComboEnding) -> Call:
         keys = keys_of(ending.room)

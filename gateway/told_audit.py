@@ -33,7 +33,7 @@ async def audit_told(ledger_config: LedgerConfig, room_config: RoomConfig) -> li
     redis = connect(ledger_config)
     office = await open_office(ledger_config, ledger)
     try:
-        rooms = await _rooms(office.directory)
+        rooms = await every_room(office.directory)
         relayed = {int(partition): position.seq for partition, position in (await ledger.relay_positions()).items()}
         seconds, micros = await redis.time()
         async with open_paid_gifts(ledger, ledger_config) as gifts:
@@ -59,7 +59,8 @@ class _Paid:
                 yield PaidGift(gift.partition, gift.seq, gift.id, gift.viewer, gift.count, gift.coins)
 
 
-async def _rooms(directory: Directory) -> list[str]:
+async def every_room(directory: Directory) -> list[str]:
+    """Names of all rooms that the directory knows."""
     rooms: list[str] = []
     after = ""
     while True:

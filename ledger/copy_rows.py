@@ -31,7 +31,7 @@ RECORD_COLUMNS: Final = (
     *("partition", "seq", "epoch", "at", "coins", "wallet_after", "creator_diamonds", "commission_diamonds", "id"),
     *("kind", "unit_coins", "count", "combo_window_ms", "combo_count", "combo_coins", "combo_id"),
     *("viewer", "creator", "place", "item", "combo_key", "reference", "details"),
-    *("plan", "agency", "agency_diamonds"),
+    *("plan", "agency", "agency_diamonds", "digest"),
 )
 
 _EPOCH_2000_MS: Final = 946_684_800_000
@@ -70,6 +70,7 @@ def pack_gift(record: JournalRecord, body: GiftBody) -> bytes:
             _LENGTH.pack(len(body.details)),
             body.details,
             _pack_terms(body) if body.plan or body.agency_diamonds else _NO_TERMS,
+            _LENGTH.pack(len(body.digest)) + body.digest if body.digest else _NULL,
         )
     )
 
@@ -77,7 +78,7 @@ def pack_gift(record: JournalRecord, body: GiftBody) -> bytes:
 def pack_credit(record: JournalRecord, body: CreditBody) -> bytes:
     """One row of `journal_records` for a grant or a purchase."""
     first = _pack_first(record, body.id, body.coins, 0, 0)
-    texts = _pack_text(body.viewer) + _NULL * 4 + _pack_text.__wrapped__(body.reference) + _NULL + _NO_TERMS
+    texts = _pack_text(body.viewer) + _NULL * 4 + _pack_text.__wrapped__(body.reference) + _NULL + _NO_TERMS + _NULL
     return first + _pack_text(body.cause) + _NULL * 6 + texts
 
 
@@ -118,6 +119,7 @@ def _read_body(row: asyncpg.Record) -> Body:
         plan=row["plan"] or "",
         agency=row["agency"] or "",
         agency_diamonds=row["agency_diamonds"] or 0,
+        digest=row["digest"] or b"",
     )
 
 

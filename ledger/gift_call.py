@@ -82,6 +82,14 @@ class PreparedGift:
         self.body = body
 
 
+def bucket_life_ms(config: LedgerConfig) -> int:
+    """How long after its beginning a bucket of ids is remembered.
+
+    An id of its last ms is taken until the window has passed; one bucket more is margin for the clock.
+    """
+    return 2 * config.id_bucket_ms + config.id_window_ms
+
+
 Group = Sequence[PreparedGift]
 """Gifts of one partition, in the order in which they are to be judged."""
 
@@ -132,8 +140,7 @@ class GiftCall:
         self._keys = keys
         self._rules = Rules.of(config)
         self._bucket_ms = config.id_bucket_ms
-        # An id of a bucket's last ms is taken until the window has passed; one bucket more is margin for the clock.
-        self._bucket_life_ms = 2 * config.id_bucket_ms + config.id_window_ms
+        self._bucket_life_ms = bucket_life_ms(config)
 
     def words(self, groups: Sequence[Group]) -> tuple[list[bytes], list[bytes]]:
         """The keys and the arguments of a call for these groups, each of another partition."""

@@ -31,7 +31,7 @@ class Total(enum.StrEnum):
 
     In coins: the wallets sum to coins_in - spent. In diamonds: the stripes sum to earned; earned + commission is
     100 for each coin of spent. `seq` is that of the last record, `flushed` that of the last one known to be in
-    PostgreSQL, `clock` the latest time any commit saw.
+    PostgreSQL, `clock` the latest time any commit saw. A partition without an epoch, or with epoch 0, takes no orders.
     """
 
     EPOCH = "epoch"
@@ -98,4 +98,9 @@ class Keys:
 
 
 DEPLOYMENT: Final = f"{_PREFIX}:deployment".encode()
-"""A hash that pins what must not change once there is money: `partitions`, `id_bucket_ms`, `id_window_ms`."""
+"""A hash that pins what must not change once there is money: `partitions`, `id_bucket_ms`, `id_window_ms`; and
+`repair_epoch` while a repair is under way."""
+FIRST_EPOCH: Final = "1"
+"""Of a partition that is used for the first time."""
+REPAIR_EPOCH: Final = "repair_epoch"
+"""Field of the deployment: under which epoch the repair that has begun and not ended will let orders in again."""

@@ -221,6 +221,8 @@ class GiftBody(Struct, frozen=True, array_like=True, tag="g"):
     plan: str = ""
     agency: str = ""
     agency_diamonds: int = 0
+    digest: bytes = b""
+    """Of the order's content, so that the id can be remembered again from the record; empty in old records."""
 
 
 class CreditBody(Struct, frozen=True, array_like=True, tag="c"):

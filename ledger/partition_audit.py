@@ -37,7 +37,7 @@ class BookPartition(Struct, frozen=True):
     stored: dict[int, JournalRecord]
 
 
-class _Sums(Struct):
+class Sums(Struct):
     """What records moved: by viewer, by creator, and in all."""
 
     wallets: defaultdict[str, int]
@@ -167,7 +167,7 @@ def _check_against_books(
     """The books carried to the live totals' record, forward or back, are the live ledger."""
     position, until = books.position_seq, live.totals.seq
     low, high, sign = min(position, until), max(position, until), 1 if position < until else -1
-    moved = _sum_of(records[seq] for seq in range(low + 1, high + 1))
+    moved = sum_of(records[seq] for seq in range(low + 1, high + 1))
     at = f"{name}, record {until}"
     for what, in_live, in_books, since, last in (
         ("wallet", balances[0], books.wallets, moved.wallets, last_records(records.values(), wallet_moved)),
@@ -203,8 +203,8 @@ def last_records(
     return last
 
 
-def _sum_of(records: Iterable[JournalRecord]) -> _Sums:
-    sums = _Sums(defaultdict(int), defaultdict(int))
+def sum_of(records: Iterable[JournalRecord]) -> Sums:
+    sums = Sums(defaultdict(int), defaultdict(int))
     for record in records:
         body = record.body
         if isinstance(body, CreditBody):

@@ -1,7 +1,6 @@
 """What others may call of the live ledger: pay for gifts, credit coins, read balances. Order in, outcome out."""
 
 import asyncio
-import hashlib
 import struct
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
@@ -16,8 +15,9 @@ from ledger.config import LedgerConfig
 from ledger.durability import check_server
 from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.guard_state import GuardSettings, LiveGuard, pack_settings, read_guard
+from ledger.ids import digest_of
 from ledger.journal import JournalReader, Position, encode_body
-from ledger.keys import DEPLOYMENT, Keys
+from ledger.keys import DEPLOYMENT, FIRST_EPOCH, REPAIR_EPOCH, Keys, Total
 from ledger.model import (
     AMOUNT_MAX,
     CreditBody,
@@ -63,6 +63,10 @@ class ServerTooOld(LedgerError):
     """The server lacks commands that the ledger or the rooms need."""
 
 
+class RepairUnfinished(LedgerError):
+    """A repair of the live ledger has begun and not ended: nothing may be paid until it has."""
+
+
 class Ledger:
     """The live ledger on one Redis or Valkey server.
 
@@ -87,6 +91,7 @@ class Ledger:
             ServerTooOld: it is older than SERVER_VERSION_MIN; nothing was written.
             NotDurable: the server's settings do not keep what the configured durability promises.
             WrongDeployment: money is stored under another number of partitions, or another memory of gift ids.
+            RepairUnfinished: see there.
             LedgerUnavailable: the server does not answer.
         """
         try:
@@ -94,13 +99,23 @@ class Ledger:
             await check_server(self.redis, self._durability)
             for name, value in self._pinned.items():
                 await self.redis.hsetnx(DEPLOYMENT, name, str(value))
-            stored = await self.redis.hmget(DEPLOYMENT, list(self._pinned))
+            stored = await self.redis.hmget(DEPLOYMENT, [*self._pinned, REPAIR_EPOCH])
+            for (name, value), there in zip(self._pinned.items(), stored[:-1], strict=True):
+                if int(there or 0) != value:
+                    raise WrongDeployment(f"this data has {name} = {int(there or 0)}, the configuration says {value}")
+            if stored[-1] is not None:
+                raise RepairUnfinished("a repair of the live ledger was begun: `giftwire reconcile --repair` ends it")
+            await self._begin_epochs()
         except (RedisError, OSError) as exc:
             raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
-        for (name, value), there in zip(self._pinned.items(), stored, strict=True):
-            if int(there or 0) != value:
-                raise WrongDeployment(f"this data has {name} = {int(there or 0)}, the configuration says {value}")
         self.batcher.start()
+
+    async def _begin_epochs(self) -> None:
+        # A server that lost its data while we run has no epochs then, and takes no orders into empty wallets.
+        pipeline = self.redis.pipeline(transaction=False)
+        for _, keys in self.keys.all():
+            pipeline.hsetnx(keys.totals, Total.EPOCH, FIRST_EPOCH)
+        await pipeline.execute()
 
     async def stop(self) -> None:
         """Commit what waits, then let go of the server."""
@@ -136,7 +151,7 @@ class Ledger:
         if not order.coins > 0:
             raise ValueError("a credit is of at least one coin")
         body = encode_body(CreditBody(order.id, order.viewer, order.coins, order.cause, order.reference))
-        digest = _digest(body)
+        digest = digest_of(body)
         call = self._scripts.credit(order.viewer, order.coins, order.id, digest, body, until_ms)
         try:
             # Shielded: a command that is cancelled in flight leaves its answer behind for the next one to read.
@@ -209,6 +224,7 @@ class Ledger:
         return int(await self._read(self._scripts.trim(partition, epoch, seq, flushed_seq)))
 
     def _prepare(self, order: GiftOrder) -> PreparedGift:
+        digest = digest_of(order.content)
         body = GiftBody(
             order.id,
             order.viewer,
@@ -226,12 +242,13 @@ class Ledger:
             order.plan,
             order.agency,
             order.agency_diamonds,
+            digest,
         )
         return PreparedGift(
             order,
             self.keys.partition_of(order.viewer),
             self._scripts.bucket_of(order.id_ms),
-            order.id + _digest(order.content),
+            order.id + digest,
             encode_body(body),
             self._own_gifts,
         )
@@ -260,10 +277,6 @@ def require_version(server: Mapping[str, Any]) -> None:
 def open_ledger(config: LedgerConfig) -> Ledger:
     """A ledger on the configured server; call `start` before use and `stop` after."""
     return Ledger(connect(config), config)
-
-
-def _digest(content: bytes) -> bytes:
-    return hashlib.blake2b(content, digest_size=8).digest()
 
 
 def _open_combo(partition: Partition, field: bytes, value: bytes) -> OpenCombo:

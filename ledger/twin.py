@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from ledger.config import LedgerConfig
+from ledger.ids import digest_of
 from ledger.keys import Keys
 from ledger.model import (
     AMOUNT_MAX,
@@ -289,4 +290,8 @@ def _gift_body(order: GiftOrder) -> GiftBody:
         order.combo_key,
         order.combo_window_ms,
         order.details,
+        order.plan,
+        order.agency,
+        order.agency_diamonds,
+        digest_of(order.content),
     )

@@ -4,7 +4,8 @@
 -- KEYS    wallets, totals, credits, journal of the viewer's partition
 -- ARGV    1 id (16 bytes), 2 digest (8 bytes), 3 viewer, 4 coins, 5 body, 6 amount_max,
 --         7 time in ms until which an id that was not flushed is still known here
--- returns {status, wallet after}: status 0 accepted, 1 replay, 3 conflict, 5 overflow, 6 late
+-- returns {status, wallet after}: status 0 accepted, 1 replay, 3 conflict, 5 overflow, 6 late; an error FENCED when the
+--         partition has no epoch or epoch 0
 
 local ACCEPTED, REPLAY, CONFLICT, OVERFLOW, LATE = 0, 1, 3, 5, 6
 local NO_ID = string.rep('\0', 16)
@@ -20,7 +21,8 @@ local time = redis.call('TIME')
 local time_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 if time_ms > tonumber(ARGV[7]) then return {LATE, 0} end
 local totals = redis.call('HMGET', totals_key, 'epoch', 'seq', 'clock', 'coins_in')
-local epoch, seq = tonumber(totals[1] or 1), tonumber(totals[2] or 0) + 1
+local epoch, seq = tonumber(totals[1] or 0), tonumber(totals[2] or 0) + 1
+if epoch < 1 then return redis.error_reply('FENCED a partition takes no orders: lost, or in repair') end
 local now_ms = math.max(time_ms, tonumber(totals[3] or 0))
 local coins_in = tonumber(totals[4] or 0) + coins
 local wallet = tonumber(redis.call('HGET', wallets_key, viewer) or 0) + coins

@@ -23,6 +23,7 @@
 --         status 1 replay (coins first paid, 0), 2 insufficient, 3 conflict, 4 expired, 5 overflow, 7 overloaded,
 --                8 frozen (0, reason), 9 own gift, 10 barred, over the cap (cap, coins counted before) of a 11 gift,
 --                12 day, 13 week, 14 month, 15 creator's day, 16 over the rate (ms to wait, 0)
+--         or an error FENCED: a partition of the call has no epoch or epoch 0; groups before it may have been paid
 
 local REPLAY, INSUFFICIENT, CONFLICT, EXPIRED, OVERFLOW, OVERLOADED, RATE_LIMITED = 1, 2, 3, 4, 5, 7, 16
 local GROUP_KEYS = 6
@@ -146,11 +147,11 @@ local function pay_group(key_base, group, bodies)
   local combos_key, journal_key, guards_key = KEYS[key_base + 4], KEYS[key_base + 5], KEYS[key_base + 6]
   local ids_key, given_key = key_base + GROUP_KEYS + 1, KEYS[key_base + GROUP_KEYS + #expiries + 1]
   local totals = call('HMGET', totals_key, 'epoch', 'seq', 'clock', 'spent', 'earned', 'commission', 'flushed')
-  local epoch, seq = tonumber(totals[1] or 1), tonumber(totals[2] or 0)
-  local now_ms = math.max(time_ms, tonumber(totals[3] or 0))
+  local epoch, seq, now_ms = tonumber(totals[1] or 0), tonumber(totals[2] or 0), tonumber(totals[3] or 0)
+  if epoch < 1 then return nil end
+  now_ms = math.max(time_ms, now_ms)
   local spent, earned, commission = tonumber(totals[4] or 0), tonumber(totals[5] or 0), tonumber(totals[6] or 0)
   local room_left = unflushed_max - (seq - tonumber(totals[7] or 0))
-
   local wallets, earnings = call('HMGET', wallets_key, unpack(viewers)), call('HMGET', earnings_key, unpack(creators))
   for v = 1, #viewers do wallets[v] = tonumber(wallets[v] or 0) end
   for c = 1, #creators do earnings[c] = tonumber(earnings[c] or 0) end
@@ -242,6 +243,7 @@ for g, group in ipairs(request[2]) do
     replies[g] = {0, 0, 0, 0, '', {}}
   else
     replies[g] = pay_group(key_base, group, ARGV[g + 1])
+    if not replies[g] then return redis.error_reply('FENCED a partition takes no orders: lost, or in repair') end
   end
   key_base = key_base + GROUP_KEYS + #group[1] + math.min(#group[19], 1)
 end

@@ -38,8 +38,8 @@ OF_THE_SCRIPTS = [
         [
             Edit(
                 "ledger/gift_call.py",
-                "self._bucket_life_ms = 2 * config.id_bucket_ms + config.id_window_ms",
-                "self._bucket_life_ms = config.id_window_ms",
+                "return 2 * config.id_bucket_ms + config.id_window_ms",
+                "return config.id_window_ms",
             )
         ],
     ),

@@ -22,7 +22,8 @@ OURS = {
                 *("service", "model", "errors", "config", "ids", "commission", "redis_client"),
                 *("office", "directory", "grants", "guards", "plans", "terms"),
                 *("purchases", "purchase_states", "payouts", "payout_states"),
-                *("statements", "account_history", "accounts", "rails", "audit", "invariants", "reconcile", "migrate"),
+                *("statements", "account_history", "accounts", "rails", "audit", "invariants", "migrate"),
+                *("reconcile", "repair"),
             )
         ),
     ),

@@ -15,6 +15,7 @@ from ledger.reconcile import RECORDS_NAMED_MAX, LedgersDiffer, reconcile, requir
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all
+from tests.integration.ledger_postgres.repairing import let_in
 
 
 async def test_empty_system_agrees(ledger: Ledger, config: LedgerConfig) -> None:
@@ -74,10 +75,11 @@ async def test_other_records_in_their_places_are_named(
     await ledger.credit(grant("ann", 100))
     await flush_all(pool, redis, config)
     await redis.flushall()
+    await let_in(config)
     for _ in range(3):
         await ledger.credit(grant("ann", 1))
     with pytest.raises(
-        LedgersDiffer, match=r"record 1 of the journal is grant .* in the books it is grant .* of 1 compared 1 differ"
+        LedgersDiffer, match=r"record 1 of the journal is grant .* in the books it is grant .* .*of 1 compared 1 differ"
     ):
         await require_agreement(config)
 

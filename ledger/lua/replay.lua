@@ -1,0 +1,59 @@
+-- Brings records that the books have back into a partition that lost them: what they did to wallets, stripes, totals, ids
+-- and combos, and the records themselves into the journal. Only the very next ones, into a partition that takes no orders.
+--
+-- KEYS    wallets, earnings, totals, combos, credits, journal of one partition, then its id buckets
+-- ARGV[1] msgpack {first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes}
+--         wallets = {viewers, coins before, coins after}   stripes = {creators, diamonds}
+--         sums    = for each total that rises: its name, by how much   expiries = in ms, of each id bucket
+--         sizes   = how many words follow for: combos, credits, journal, each id bucket
+-- ARGV[2] and on: field and value of each combo and each credit id; id, t, d, r of each journal entry; field and value of
+--         each gift id, bucket by bucket
+-- returns {status, seq of the partition, viewer, coins}: status 0 done; 1 the next record is another; 2 the partition takes
+--         orders; 3 the viewer holds these coins and not those before
+
+local DONE, OTHER_RECORD, OPEN, OTHER_WALLET = 0, 1, 2, 3
+local FIXED_KEYS = 6
+local call = redis.call
+local wallets_key, earnings_key, totals_key, combos_key, credits_key, journal_key = unpack(KEYS, 1, FIXED_KEYS)
+local first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes = unpack(cmsgpack.unpack(ARGV[1]))
+local viewers, before, after = unpack(wallets)
+
+local totals = call('HMGET', totals_key, 'epoch', 'seq', 'clock')
+local seq = tonumber(totals[2] or 0)
+if totals[1] ~= '0' then return {OPEN, seq, '', 0} end
+if seq + 1 ~= first_seq then return {OTHER_RECORD, seq, '', 0} end
+local held = call('HMGET', wallets_key, unpack(viewers))
+for v = 1, #viewers do
+  local coins = tonumber(held[v] or 0)
+  if coins ~= before[v] then return {OTHER_WALLET, seq, viewers[v], coins} end
+end
+
+-- From here on everything is written, and nothing may fail.
+local next_word = 2
+local function take(size)
+  local words = {unpack(ARGV, next_word, next_word + size - 1)}
+  next_word = next_word + size
+  return words
+end
+local function put(key, size)
+  if size > 0 then call('HSET', key, unpack(take(size))) end
+end
+
+local changed = {}
+for v = 1, #viewers do changed[2 * v - 1], changed[2 * v] = viewers[v], after[v] end
+call('HSET', wallets_key, unpack(changed))
+for c = 1, #stripes[1] do call('HINCRBY', earnings_key, stripes[1][c], string.format('%.0f', stripes[2][c])) end
+for s = 1, #sums, 2 do call('HINCRBY', totals_key, sums[s], string.format('%.0f', sums[s + 1])) end
+call('HSET', totals_key, 'seq', last_seq, 'flushed', last_seq, 'clock', math.max(clock_ms, tonumber(totals[3] or 0)))
+put(combos_key, sizes[1])
+put(credits_key, sizes[2])
+local entries = take(sizes[3])
+for e = 1, #entries, 4 do
+  call('XADD', journal_key, entries[e], 't', entries[e + 1], 'd', entries[e + 2], 'r', entries[e + 3])
+end
+for b = 1, #expiries do
+  local key = KEYS[FIXED_KEYS + b]
+  put(key, sizes[3 + b])
+  call('PEXPIREAT', key, expiries[b])
+end
+return {DONE, last_seq, '', 0}
