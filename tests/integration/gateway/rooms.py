@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from gateway.broker import Broker, open_broker
 from gateway.relay import Relay
@@ -13,6 +13,7 @@ from ledger.config import LedgerConfig
 from ledger.ids import id_time_ms, new_id
 from ledger.model import CreatorId, GiftOrder, ViewerId
 from ledger.service import Ledger, open_ledger
+from tests import waiting
 from tests.integration.ledger.orders import now_ms
 from tests.unit.gateway.room.room_facts import gift
 
@@ -69,9 +70,12 @@ async def history(broker: Broker, room: str = "demo") -> list[GiftFact]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that other tasks bring about."""
-    async with asyncio.timeout(WAIT_S_MAX):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in another process
-            await asyncio.sleep(0.002)
+    await waiting.until(condition, WAIT_S_MAX)
+
+
+async def until_true(ask: Callable[[], Awaitable[bool]]) -> None:
+    """The same for something that has to be asked for."""
+    await waiting.until_true(ask, WAIT_S_MAX)
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ from gateway.broker import Broker, BrokerUnavailable
 from gateway.room.config import RoomConfig
 from gateway.room.facts import RoomBatch, WalletChange
 from gateway.room.room import Hearing, Room
-from tests.integration.gateway.rooms import opened_broker, telling, told, until
+from tests.integration.gateway.rooms import opened_broker, telling, told, until, until_true
 from tests.servers import Valkey, running_valkey
 
 
@@ -121,9 +121,11 @@ async def test_quiet_connection_is_pinged_and_kept(valkey_url: str) -> None:
         await shell.start()
         redis = Redis.from_url(valkey_url)
         pings = await _pings(redis)
-        async with asyncio.timeout(20):
-            while await _pings(redis) < pings + 2:  # noqa: ASYNC110 - the server counts
-                await asyncio.sleep(0.01)
+
+        async def pinged_twice() -> bool:
+            return await _pings(redis) >= pings + 2
+
+        await until_true(pinged_twice)
         assert shell.losses == 0
         await redis.aclose()
 
