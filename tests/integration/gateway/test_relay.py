@@ -72,7 +72,7 @@ async def open_combos(ledger: Ledger) -> int:
 
 async def let_combos_run_out(ledger: Ledger, partition: Partition) -> None:
     """As if time had gone on: the deadlines that the ledger remembers have passed."""
-    name, redis = ledger.keys.of(partition).combos, cast(Any, ledger.redis)
+    name, redis = ledger.keys.of(partition).combos, cast("Any", ledger.redis)
     for field, stored in (await redis.hgetall(name)).items():
         await redis.hset(name, field, stored[:-8] + struct.pack(">d", 1))
 
