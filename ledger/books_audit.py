@@ -9,6 +9,7 @@ from ledger.accounts import MAY_OWE
 from ledger.invariants import VIOLATIONS_MAX, Findings, Invariant
 from ledger.payout_states import HOLDING, PayoutState
 from ledger.postgres import Connection
+from ledger.seals import FORM, RECORD_HASH
 
 STATEMENT_S_MAX: Final = 3_600.0
 """An audit of very large books may take long; it reads only."""
@@ -157,6 +158,19 @@ FULL JOIN (
 ) r USING (owner, partition)
 WHERE a.diamonds IS DISTINCT FROM r.diamonds ORDER BY owner, partition
 """
+_SEALS: Final = f"""
+SELECT format('books, partition %s: records %s to %s are not those that were sealed at %s', s.partition, s.from_seq + 1,
+    s.seq, s.made_at)
+FROM (
+    SELECT *, lag(hash, 1, ''::bytea) OVER w AS before, lag(seq, 1, 0::bigint) OVER w AS from_seq
+    FROM seals WINDOW w AS (PARTITION BY partition ORDER BY number)
+) s
+LEFT JOIN LATERAL (
+    SELECT string_agg({RECORD_HASH}, ''::bytea ORDER BY r.seq) AS hashes FROM journal_records r
+    WHERE r.partition = s.partition AND r.seq > s.from_seq AND r.seq <= s.seq
+) c ON true
+WHERE s.form <> {FORM} OR s.hash <> sha256(s.before || coalesce(c.hashes, ''::bytea)) ORDER BY s.partition, s.number
+"""  # noqa: S608
 _HOLDS: Final = f"""
 SELECT format('payout hold of %s: %s diamonds, and withdrawals on their way hold %s', owner,
     coalesce(a.balance, 0), coalesce(w.diamonds, 0))
@@ -211,6 +225,7 @@ CHECKS: Final = (
     BookCheck(Invariant.I9, "", _WALLET_ENTRIES, "wallets by records"),
     BookCheck(Invariant.I9, "", _EARNINGS_ENTRIES, "earnings by records"),
     BookCheck(Invariant.I9, "", _AGENCIES, "parts of agencies"),
+    BookCheck(Invariant.I9, "", _SEALS, "sealed records"),
     BookCheck(Invariant.I9, "", _NO_RECORD, "records of entries"),
     BookCheck(Invariant.I10, "SELECT count(*) FROM withdrawals", _HOLDS, "payout holds"),
     BookCheck(Invariant.I10, "", _PAID, "payouts"),

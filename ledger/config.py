@@ -85,6 +85,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         purchases_pending_max: purchases of one viewer that may wait for their payment.
         purchase_expires_ms: a purchase that is not paid by then is asked after at its rail, then given up.
         webhook_bytes_max: size of a payment provider's webhook.
+        seal_interval_ms: pause between two rounds in which records of the books are sealed against later changes.
+        seal_records_max: records that one seal covers.
         settle_rows_max: rows that a duty (coins owed, purchases given up, earnings maturing) takes at a time.
         list_rows_max: rows of one answer of a list.
     """
@@ -127,6 +129,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     audit_pause_ms: _Millis = 10_000
     maturing_days: _Days = 7
     maturing_interval_ms: _Millis = 30_000
+    seal_interval_ms: _Millis = 10_000
+    seal_records_max: Annotated[int, Meta(ge=1, le=100_000)] = 1_000
     commission_bp: _BasisPoints = 5_000
     payout_min_minor: _MinorUnits = 1_000
     payout_day_max_minor: _MinorUnits = 100_000

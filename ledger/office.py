@@ -18,6 +18,7 @@ from ledger.postgres import Pool, connected, open_pool
 from ledger.purchases import Purchases
 from ledger.rails.interface import PaymentRail
 from ledger.rails.manual import ManualRail
+from ledger.seals import Seals
 from ledger.service import Ledger
 from ledger.statements import Statements
 
@@ -26,7 +27,7 @@ class Office:
     """The parts, each with its own contract.
 
     Attributes:
-        maturing: for the worker, whose duties are `maturing.run`, `purchases.run` and `guards.run`.
+        maturing, seals: for the worker, whose duties are their `run`, and those of `purchases` and `guards`.
     """
 
     def __init__(self, pool: Pool, ledger: Ledger, rails: Iterable[PaymentRail], config: LedgerConfig) -> None:
@@ -39,6 +40,7 @@ class Office:
         self.purchases = Purchases(pool, self._crediting, rails, config)
         self.payouts = Payouts(pool, ManualRail(), config)
         self.maturing = Maturing(pool, config)
+        self.seals = Seals(pool, config)
         self.statements = Statements(pool, ledger, config)
         self.accounts = AccountHistory(pool, config)
         self.lots = LotStatements(pool)

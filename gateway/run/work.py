@@ -61,6 +61,7 @@ async def open_work(config: Config) -> AsyncIterator[Work]:
                 Duty("flusher", flusher.run, flusher.stats),
                 Duty("credits", office.purchases.run, office.settle_stats),
                 Duty("maturing", office.maturing.run, office.maturing.stats),
+                Duty("seals", office.seals.run, office.seals.stats),
                 Duty("guards", office.guards.run, office.guards.stats),
                 Duty(AUDIT_DUTY, rolling.run, rolling.stats),
             ),
