@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from ledger.config import LedgerConfig
+from ledger.guard_state import GuardSettings, LiveGuard
 from ledger.ids import digest_of
 from ledger.keys import Keys
 from ledger.model import (
@@ -34,6 +35,7 @@ from ledger.model import (
     Refusal,
 )
 from ledger.service import OpenCombo
+from ledger.twin_guards import TwinGuard, TwinGuards
 
 COMBO_COUNT_MAX: Final = 2**31 - 1
 """What the books hold; one more begins another combo."""
@@ -59,6 +61,7 @@ class TwinPartition(Struct):
     """What one partition holds, in the words of `ledger/keys.py`. A test may look at it, and may move `clock_ms`.
 
     Attributes:
+        guards: what forbids gifts.
         clock_ms: the latest time that any commit saw.
         flushed: the last record that is said to be in PostgreSQL.
         ids: by gift id and viewer.
@@ -66,6 +69,7 @@ class TwinPartition(Struct):
         records: those that were not trimmed, in order.
     """
 
+    guards: TwinGuards
     epoch: int = 1
     seq: int = 0
     clock_ms: int = 0
@@ -98,7 +102,7 @@ class LedgerTwin:
 
     def __init__(self, config: LedgerConfig, clock: Callable[[], int] = _wall_ms) -> None:
         self.keys = Keys(config.partitions)
-        self.partitions = [TwinPartition() for _ in range(config.partitions)]
+        self.partitions = [TwinPartition(TwinGuards(config)) for _ in range(config.partitions)]
         self._config = config
         self._clock = clock
         self._stopped = False
@@ -142,6 +146,15 @@ class LedgerTwin:
     async def balance(self, viewer: str) -> int:
         """Coins in a viewer's wallet; 0 for a viewer never heard of."""
         return self._of(viewer).wallets.get(viewer, 0)
+
+    async def guard(self, viewer: str) -> LiveGuard:
+        """A viewer's freeze, own caps and counted coins."""
+        return self._of(viewer).guards.viewers.get(viewer, TwinGuard()).live()
+
+    async def set_guards(self, settings: Sequence[tuple[str, GuardSettings]]) -> None:
+        """From now on gifts of these viewers are judged by these settings, unless newer ones are there already."""
+        for viewer, one in settings:
+            self._of(viewer).guards.set(viewer, one)
 
     async def live_earnings(self, creator: str) -> int:
         """Diamonds that a creator has earned by gifts so far."""
@@ -195,17 +208,24 @@ class LedgerTwin:
             if paid.content != order.content:
                 return GiftRefused(Refusal.ID_CONFLICT, wallet)
             return GiftAccepted(paid.coins, wallet, 0, 0, 0, None, replay=True)
-        refusal = self._why_not(state, order, wallet, now_ms)
-        if refusal is not None:
-            return GiftRefused(refusal, wallet)
+        refused = self._why_not(state, order, wallet, now_ms)
+        if refused is not None:
+            return refused
+        state.guards.count(order, now_ms)
         return self._pay(state, order, wallet - order.coins, now_ms)
 
-    def _why_not(self, state: TwinPartition, order: GiftOrder, wallet: int, now_ms: int) -> Refusal | None:
+    def _why_not(self, state: TwinPartition, order: GiftOrder, wallet: int, now_ms: int) -> GiftRefused | None:
         config = self._config
         if not now_ms - config.id_window_ms <= order.id_ms <= now_ms + config.id_ahead_ms:
-            return Refusal.ID_EXPIRED
+            return GiftRefused(Refusal.ID_EXPIRED, wallet)
+        forbidden = state.guards.forbid(order, wallet, now_ms)
+        if forbidden is not None:
+            return forbidden
         if wallet < order.coins:
-            return Refusal.INSUFFICIENT_COINS
+            return GiftRefused(Refusal.INSUFFICIENT_COINS, wallet)
+        wait_ms = state.guards.wait_ms(order.viewer, now_ms)
+        if wait_ms > 0:
+            return GiftRefused(Refusal.RATE_LIMITED, wallet, retry_after_ms=wait_ms)
         stripe = state.stripes.get(order.creator, 0)
         sums = (
             state.spent + order.coins,
@@ -213,9 +233,9 @@ class LedgerTwin:
             state.commission + order.commission_diamonds,
         )
         if max(stripe + order.creator_diamonds, *sums) > AMOUNT_MAX:
-            return Refusal.AMOUNT_OVERFLOW
+            return GiftRefused(Refusal.AMOUNT_OVERFLOW, wallet)
         if state.seq - state.flushed >= config.journal_records_max:
-            return Refusal.OVERLOADED
+            return GiftRefused(Refusal.OVERLOADED, wallet)
         return None
 
     def _pay(self, state: TwinPartition, order: GiftOrder, wallet: int, now_ms: int) -> GiftAccepted:

@@ -29,6 +29,7 @@ class Bug(Struct, frozen=True):
 
 
 GIFT, CREDIT, TRIM = "ledger/lua/gift.lua", "ledger/lua/credit.lua", "ledger/lua/trim.lua"
+GUARDS = "ledger/lua/parts/guards.lua"
 
 OF_THE_SCRIPTS = [
     Bug(
@@ -157,6 +158,24 @@ OF_THE_SCRIPTS = [
                 "                    gift.id_field = field[:17] + bytes([field[17] ^ 1]) + field[18:]\n",
             )
         ],
+    ),
+    Bug(
+        "cap_allows_one_coin_more",
+        "machine",
+        "told",
+        [Edit(GUARDS, "guard.spent[k] + coins > guard.caps[k]", "guard.spent[k] + coins > guard.caps[k] + 1")],
+    ),
+    Bug(
+        "freeze_forgotten_with_the_next_gift",
+        "machine",
+        "",
+        [Edit(GUARDS, "spent[4])\n    .. guard.settings\n", "spent[4])\n")],
+    ),
+    Bug(
+        "older_settings_take_the_place_of_newer_ones",
+        "machine",
+        "",
+        [Edit("ledger/lua/set_guards.lua", "COUNTS_BYTES + 1) <= struct.unpack", "COUNTS_BYTES + 1) ~= struct.unpack")],
     ),
     Bug(
         "outcome_names_another_record",

@@ -24,6 +24,7 @@ from redis import Redis
 
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
+from ledger.guard_state import GuardSettings, OwnCap
 from ledger.keys import Total
 from ledger.model import (
     AMOUNT_MAX,
@@ -40,6 +41,7 @@ from ledger.model import (
 )
 from ledger.service import Ledger, open_ledger
 from ledger.twin import LedgerTwin
+from ledger.twin_guards import TwinGuards
 from tests.integration.ledger.losing_proxy import LosingProxy
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger.stored import Stored, check, read_all
@@ -73,6 +75,7 @@ class Fresh(Struct, frozen=True):
     Attributes:
         creator_bp: the creator's part of the diamonds.
         combo_key: '' for none.
+        creator_day_coins_max: as in the order.
     """
 
     viewer: str
@@ -82,18 +85,30 @@ class Fresh(Struct, frozen=True):
     creator_bp: int
     combo_key: str
     age_ms: int
+    barred: bool = False
+    creator_day_coins_max: int | None = None
 
 
 FRESH = st.builds(
     Fresh,
     viewer=VIEWERS,
-    creator=st.sampled_from(["cora", "cleo"]),
+    creator=st.sampled_from(["cora"] * 6 + ["cleo"] * 4 + ["ann"]),
     coins=COINS,
     count=st.sampled_from([1, 1, 3, 2**31 - 1]),
     creator_bp=st.sampled_from([0, 5_000, 5_000, 10_000]),
     combo_key=st.sampled_from(["", COMBO_KEY]),
     age_ms=AGES_MS,
+    barred=st.sampled_from([False] * 11 + [True]),
+    creator_day_coins_max=st.sampled_from([None, None, 8]),
 )
+OwnCaps = tuple[OwnCap, OwnCap, OwnCap, OwnCap]
+OWN_CAPS = st.tuples(*[st.builds(OwnCap, st.sampled_from([None, None, 0, 6, 15]))] * 4)
+LIMITS: list[dict[str, int]] = [
+    {},
+    {},
+    {"day_coins_max": 30, "gift_coins_max": 9},
+    {"gifts_per_minute": 7, "gifts_burst": 3},
+]
 TOLD = st.builds(Told, number=st.integers(0, 50), other_content=st.booleans())
 WISHES = st.one_of(FRESH, FRESH, TOLD)
 
@@ -146,8 +161,17 @@ class GiftMachine(RuleBasedStateMachine):
 
     # What happens.
 
-    @initialize(ahead_ms=st.sampled_from([120_000, 3_600_000]), coins=st.sampled_from([200, 20, AMOUNT_MAX // 4]))
-    def everybody_has_coins_and_the_clock_was_set_back(self, ahead_ms: int, coins: int) -> None:
+    @initialize(
+        limits=st.sampled_from(LIMITS),
+        ahead_ms=st.sampled_from([120_000, 3_600_000]),
+        coins=st.sampled_from([200, 20, AMOUNT_MAX // 4]),
+    )
+    def everybody_has_coins_and_the_clock_was_set_back(self, limits: dict[str, int], ahead_ms: int, coins: int) -> None:
+        if limits:
+            self.runner.run(self._close())
+            self.config = msgspec.structs.replace(self.config, **limits)
+            self.twin = LedgerTwin(self.config)
+            self.ledger = self.runner.run(self._open())
         self._set_clock(now_ms() + ahead_ms)
         for viewer in NAMES:
             self.credit(viewer, coins)
@@ -164,6 +188,13 @@ class GiftMachine(RuleBasedStateMachine):
     def give_together(self, wishes: list[Fresh | Told]) -> None:
         self._give_all([self._order(wish) for wish in wishes])
 
+    @rule(viewer=VIEWERS, number=st.integers(1, 5), again=st.booleans())
+    def give_a_coin_several_times(self, viewer: str, number: int, again: bool) -> None:
+        """In one commit, the last of them perhaps twice."""
+        wish = Fresh(viewer, "cora", 1, 1, 5_000, "", 0)
+        orders = [self._order(wish) for _ in range(number)]
+        self._give_all(orders + orders[-1:] if again else orders)
+
     @rule(viewer=VIEWERS, age_ms=EDGES_MS)
     def give_at_an_edge_of_the_window(self, viewer: str, age_ms: int) -> None:
         self._give_all([self._order(Fresh(viewer, "cora", 1, 1, 5_000, "", age_ms))])
@@ -179,7 +210,7 @@ class GiftMachine(RuleBasedStateMachine):
     @rule(wish=FRESH, by_ms=st.sampled_from([0, COMBO_MS, COMBO_MS + 1]))
     def carry_a_combo_on(self, wish: Fresh, by_ms: int) -> None:
         """Two gifts of one combo, unless the second comes too late or would count too far."""
-        wish = msgspec.structs.replace(wish, combo_key=COMBO_KEY, coins=1, age_ms=0)
+        wish = msgspec.structs.replace(wish, combo_key=COMBO_KEY, coins=1, age_ms=0, barred=False)
         self._give_all([self._order(wish)])
         self._set_clock(self.clock_ms + by_ms)
         self._give_all([self._order(wish)])
@@ -221,7 +252,7 @@ class GiftMachine(RuleBasedStateMachine):
         self.runner.run(self.twin.credit(order))
         self._credit(order, AMOUNT_MAX)
 
-    @rule(partition=st.integers(0, 1), part=st.sampled_from([0.3, 0.7, 1.0]), told_part=st.sampled_from([0.5, 1.0]))
+    @rule(partition=st.integers(0, 1), part=st.sampled_from([1.0, 1.0, 0.6]), told_part=st.sampled_from([0.5, 1.0]))
     def flush_and_trim(self, partition: int, part: float, told_part: float) -> None:
         """PostgreSQL holds a part of the records, the rooms were told of a part of those."""
         state = self.twin.partitions[partition]
@@ -237,6 +268,14 @@ class GiftMachine(RuleBasedStateMachine):
             told = (combo.partition, combo.viewer, combo.combo_key, combo.id if right else bytes(16))
             for ledger in (self.ledger, self.twin):
                 self.runner.run(ledger.forget_combos([told]))
+
+    @rule(viewer=VIEWERS, frozen=st.sampled_from([None, None, None, "Ask us."]), caps=OWN_CAPS, late=st.booleans())
+    def decide_about_a_viewer(self, viewer: str, frozen: str | None, caps: OwnCaps, late: bool) -> None:
+        """In a new version, or in an old one that comes too late."""
+        self.numbers += 1
+        settings = [(viewer, GuardSettings(1 if late else self.numbers, frozen, caps))]
+        self.runner.run(self.ledger.set_guards(settings))
+        self.runner.run(self.twin.set_guards(settings))
 
     @rule()
     def forget_the_scripts(self) -> None:
@@ -273,8 +312,19 @@ class GiftMachine(RuleBasedStateMachine):
             f"{viewer}\0{key}": (combo.id, combo.count, combo.coins, combo.deadline_ms)
             for (viewer, key), combo in state.combos.items()
         }
+        self._compare_guards(state.guards, stored)
         first = self.trimmed[partition] + 1
         assert [record for record in stored.records if record.seq >= first] == state.records
+
+    def _compare_guards(self, guards: TwinGuards, stored: Stored) -> None:
+        assert stored.guards == {
+            viewer: (guard.reached_ms, *(number for counted in guard.counted.values() for number in counted))
+            for viewer, guard in guards.viewers.items()
+        }
+        given = {f"{viewer}\0{creator}": coins for (viewer, creator), coins in guards.given_today.items()}
+        assert stored.given_today == (given and given | {"day": guards.given_day})
+        for viewer, guard in guards.viewers.items():
+            assert self.runner.run(self.ledger.guard(viewer)) == guard.live()
 
     # How it is done.
 
@@ -321,6 +371,8 @@ class GiftMachine(RuleBasedStateMachine):
             combo_key=wish.combo_key,
             combo_window_ms=COMBO_MS if wish.combo_key else 0,
             details=b"details",
+            barred=wish.barred,
+            creator_day_coins_max=wish.creator_day_coins_max,
         )
 
     def _id(self, id_ms: int) -> bytes:

@@ -13,6 +13,7 @@ from ledger.model import CreditBody, GiftBody, JournalRecord, Partition
 
 _REMEMBERED = struct.Struct(">8sd")
 _COMBO = struct.Struct(">16sddd")
+_COUNTS = struct.Struct(">7d")
 AMOUNT_MAX = 2**53 - 1
 
 
@@ -25,6 +26,8 @@ class Stored(Struct):
         ids: by gift id + viewer: coins paid.
         credits: by id: balance after.
         expiries: of each bucket of ids, by the time at which it begins.
+        guards: by viewer: the time that its rate has reached, then number and coins of day, week and month.
+        given_today: by viewer NUL creator; and the number of the day.
     """
 
     totals: dict[str, int]
@@ -35,6 +38,8 @@ class Stored(Struct):
     credits: dict[bytes, int]
     expiries: dict[int, int]
     records: list[JournalRecord]
+    guards: dict[str, tuple[float, ...]]
+    given_today: dict[str, int]
 
 
 def read_all(redis: "Redis", keys: Keys, config: LedgerConfig) -> list[Stored]:
@@ -49,6 +54,7 @@ def read_all(redis: "Redis", keys: Keys, config: LedgerConfig) -> list[Stored]:
     for partition, own in keys.all():
         buckets = sorted(name for name in names if name.startswith(own.ids(0)[:-1]))
         known |= {own.wallets, own.earnings, own.totals, own.combos, own.credits, own.journal, own.relay, *buckets}
+        known |= {own.guards, own.given_today}
         stored.append(_read(redis, partition, own, buckets, config))
     assert set(names) <= known
     return stored
@@ -107,13 +113,13 @@ def _read(
     redis: "Redis", partition: Partition, keys: PartitionKeys, buckets: list[bytes], config: LedgerConfig
 ) -> Stored:
     pipeline: Any = redis.pipeline(transaction=True)
-    for name in (keys.totals, keys.wallets, keys.earnings, keys.combos, keys.credits):
+    for name in (keys.totals, keys.wallets, keys.earnings, keys.combos, keys.credits, keys.guards, keys.given_today):
         pipeline.hgetall(name)
     pipeline.xrange(keys.journal)
     for name in buckets:
         pipeline.hgetall(name)
         pipeline.pexpiretime(name)
-    totals, wallets, stripes, combos, credits, entries, *ids = pipeline.execute()
+    totals, wallets, stripes, combos, credits, guards, given_today, entries, *ids = pipeline.execute()
     names = ("epoch", "seq", "clock", "coins_in", "spent", "earned", "commission", "flushed")
     return Stored(
         totals=dict.fromkeys(names, 0) | _amounts(totals),
@@ -124,6 +130,8 @@ def _read(
         credits={field: int(_REMEMBERED.unpack(value)[1]) for field, value in credits.items()},
         expiries={_begin_ms(name, config): expires_ms for name, expires_ms in zip(buckets, ids[1::2], strict=True)},
         records=[record for stream_id, entry in entries for record in decode_entry(partition, stream_id, entry)],
+        guards={viewer.decode(): _COUNTS.unpack_from(value) for viewer, value in guards.items()},
+        given_today=_amounts(given_today),
     )
 
 

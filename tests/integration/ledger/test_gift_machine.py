@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from tests.integration.ledger.gift_machine import run_machine
 from tests.servers import running_valkey
 
-EXAMPLES, STEPS = 50, 40
+EXAMPLES, STEPS = 40, 40
 
 
 def test_scripts_do_what_the_twin_does() -> None:

@@ -1,4 +1,4 @@
-"""What forbids a gift, judged by the money script on a real Valkey: every limit at its number and one past it."""
+"""What forbids a gift, judged by the money script and its twin: every limit at its number and one past it."""
 
 import contextlib
 import datetime
@@ -15,6 +15,7 @@ from ledger.scripts import Script
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.guard_tables import GuardTable, at_ms
 from tests.integration.ledger.orders import gift_order, grant
+from tests.integration.ledger.subjects import SUBJECTS, RealSubject, make_subject
 
 CAPS: dict[str, Any] = {"gift_coins_max": 50, "day_coins_max": 100, "week_coins_max": 150, "month_coins_max": 200}
 
@@ -257,12 +258,15 @@ TABLES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.parametrize("kind", SUBJECTS)
 @pytest.mark.parametrize("name", TABLES)
-async def test_table_of_guards(valkey_url: str, name: str) -> None:
+async def test_table_of_guards(valkey_url: str, name: str, kind: str) -> None:
     """Each line of the table has the outcome behind its bar."""
     settings, table = TABLES[name]
-    async with running(valkey_url, **settings) as ledger:
-        await GuardTable(ledger).run(table)
+    subject = make_subject(kind, valkey_url, **{"partitions": 1, **settings})
+    await subject.ledger.start()
+    await GuardTable(subject).run(table)
+    await subject.ledger.stop()
 
 
 async def test_gift_without_any_guard_leaves_nothing_behind(valkey_url: str) -> None:
@@ -317,7 +321,7 @@ async def test_guards_of_several_partitions_in_one_call(valkey_url: str) -> None
         viewers = [f"viewer{n}" for n in range(12)]
         for viewer in viewers:
             await ledger.credit(grant(viewer, 20))
-        table = GuardTable(ledger)
+        table = GuardTable(RealSubject(ledger))
         for viewer in viewers[::3]:
             await table.set(viewer, frozen="No.")
         for viewer in viewers:
@@ -335,7 +339,7 @@ async def test_hash_of_a_day_holds_one_day(valkey_url: str) -> None:
     async with running(valkey_url) as ledger:
         (_, keys), *_ = ledger.keys.all()
         name = keys.given_today.decode()
-        table = GuardTable(ledger)
+        table = GuardTable(RealSubject(ledger))
         await table.run("""
             at 2030-09-20T12:00:00
             coins ann 100

@@ -1,0 +1,126 @@
+"""The part of the ledger's twin that says what forbids a gift although the wallet could pay for it. Pure, and plain.
+
+A viewer has a guard where something was decided about it, or where the operator's caps and rate are for everybody; only
+gifts of those are counted.
+"""
+
+import math
+
+from msgspec import Struct, field
+
+from ledger.config import LedgerConfig
+from ledger.guard_state import NO_SETTINGS, VIEWER_LIMITS, GuardSettings, LiveGuard
+from ledger.model import CapPassed, GiftOrder, GiftRefused, Limit, Refusal
+from ledger.periods import period_number, resets_at_ms
+
+_COUNTED = (Limit.DAY, Limit.WEEK, Limit.MONTH)
+
+
+class TwinGuard(Struct):
+    """What is held of one viewer.
+
+    Attributes:
+        counted: for day, week and month: the period's number, and the coins given in it.
+        reached_ms: the time that the viewer's rate has reached.
+    """
+
+    settings: GuardSettings = NO_SETTINGS
+    counted: dict[Limit, tuple[int, int]] = field(default_factory=lambda: dict.fromkeys(_COUNTED, (0, 0)))
+    reached_ms: float = 0
+
+    def live(self) -> LiveGuard:
+        """As the real ledger tells it."""
+        day, week, month = (self.counted[limit] for limit in _COUNTED)
+        return LiveGuard(self.settings, (day, week, month))
+
+    def spent(self, limit: Limit, now_ms: int) -> int:
+        """Coins of the present period; none for the cap of a gift."""
+        number, coins = self.counted.get(limit, (0, 0))
+        return coins if number == period_number(limit, now_ms) else 0
+
+
+class TwinGuards:
+    """The guards of one partition."""
+
+    def __init__(self, config: LedgerConfig) -> None:
+        self.viewers: dict[str, TwinGuard] = {}
+        self.given_today: dict[tuple[str, str], int] = {}
+        self.given_day = 0
+        self._own_gifts = config.own_gifts
+        self._caps = dict(
+            zip(
+                VIEWER_LIMITS,
+                (config.gift_coins_max, config.day_coins_max, config.week_coins_max, config.month_coins_max),
+                strict=True,
+            )
+        )
+        self._rate_ms = 60_000 / config.gifts_per_minute if config.gifts_per_minute else 0
+        self._burst_ms = self._rate_ms * config.gifts_burst
+
+    def set(self, viewer: str, settings: GuardSettings) -> None:
+        """From now on these hold, unless newer ones are there."""
+        guard = self.viewers.setdefault(viewer, TwinGuard())
+        if guard.settings.version <= settings.version:
+            guard.settings = settings
+
+    def forbid(self, order: GiftOrder, wallet: int, now_ms: int) -> GiftRefused | None:
+        """Why a new gift may not be given, whatever is in the wallet: freeze, bar, the viewer's caps, the creator's."""
+        guard = self._of(order.viewer)
+        if guard is not None and guard.settings.frozen is not None:
+            return GiftRefused(Refusal.FROZEN, wallet, reason=guard.settings.frozen)
+        if str(order.viewer) == order.creator and not self._own_gifts:
+            return GiftRefused(Refusal.OWN_GIFT, wallet)
+        if order.barred:
+            return GiftRefused(Refusal.BARRED, wallet)
+        passed = None if guard is None else self._cap_passed(guard, order.coins, now_ms)
+        passed = passed or self._creators_cap_passed(order, now_ms)
+        return None if passed is None else GiftRefused(Refusal.LIMIT_EXCEEDED, wallet, cap=passed)
+
+    def wait_ms(self, viewer: str, now_ms: int) -> int:
+        """How long the viewer has to wait for its next gift; 0 or less for not at all."""
+        guard = self._of(viewer)
+        if guard is None or not self._rate_ms:
+            return 0
+        return math.ceil(self._reached_ms(guard, now_ms) + self._rate_ms - self._burst_ms - now_ms)
+
+    def count(self, order: GiftOrder, now_ms: int) -> None:
+        """The gift is paid."""
+        guard = self._of(order.viewer)
+        if guard is not None:
+            self.viewers[order.viewer] = guard
+            for limit in _COUNTED:
+                coins = guard.spent(limit, now_ms) + order.coins
+                guard.counted[limit] = (period_number(limit, now_ms), coins)
+            if self._rate_ms:
+                guard.reached_ms = self._reached_ms(guard, now_ms) + self._rate_ms
+        if order.creator_day_coins_max is not None:
+            self.given_today = {**self._given(now_ms), (order.viewer, order.creator): self._given_to(order, now_ms)}
+            self.given_today[order.viewer, order.creator] += order.coins
+            self.given_day = period_number(Limit.CREATOR_DAY, now_ms)
+
+    def _of(self, viewer: str) -> TwinGuard | None:
+        everybody = self._rate_ms or any(self._caps.values())
+        return self.viewers.get(viewer, TwinGuard() if everybody else None)
+
+    def _cap_passed(self, guard: TwinGuard, coins: int, now_ms: int) -> CapPassed | None:
+        for limit, own in zip(VIEWER_LIMITS, guard.settings.caps, strict=True):
+            caps = [cap for cap in (self._caps[limit] or None, own.at(now_ms).coins) if cap is not None]
+            spent = guard.spent(limit, now_ms)
+            if caps and spent + coins > min(caps):
+                return CapPassed(limit, min(caps), spent, resets_at_ms(limit, now_ms))
+        return None
+
+    def _creators_cap_passed(self, order: GiftOrder, now_ms: int) -> CapPassed | None:
+        cap, given = order.creator_day_coins_max, self._given_to(order, now_ms)
+        if cap is None or given + order.coins <= cap:
+            return None
+        return CapPassed(Limit.CREATOR_DAY, cap, given, resets_at_ms(Limit.CREATOR_DAY, now_ms))
+
+    def _given(self, now_ms: int) -> dict[tuple[str, str], int]:
+        return self.given_today if self.given_day == period_number(Limit.CREATOR_DAY, now_ms) else {}
+
+    def _given_to(self, order: GiftOrder, now_ms: int) -> int:
+        return self._given(now_ms).get((order.viewer, order.creator), 0)
+
+    def _reached_ms(self, guard: TwinGuard, now_ms: int) -> float:
+        return max(min(guard.reached_ms, now_ms + self._burst_ms), now_ms)
