@@ -20,7 +20,8 @@ from gateway.run.options import Unusable, folder_options, loaded
 from gateway.run.own_servers import servers_of
 from gateway.run.valkey import ServerMissing
 from ledger.errors import InvariantBroken, LedgerError
-from ledger.reconcile import LedgersDiffer, Reconciliation, Standing
+from ledger.former import lost_with_former
+from ledger.reconcile import LedgersDiffer, NamedRecord, Reconciliation, Standing
 from ledger.reconcile import reconcile as compare
 from ledger.repair import Repair
 
@@ -36,6 +37,7 @@ class Report(Struct, frozen=True):
         repairable: whether `--repair` can bring back what was found lost.
         repair: what a repair did; None when none was asked for, or it was refused.
         refused: why a repair was not made, or not ended.
+        nowhere: what only the former server has, after the repair if one was made; None when none was named.
     """
 
     agree: bool
@@ -45,13 +47,15 @@ class Report(Struct, frozen=True):
     standings: list[Standing]
     repair: Repair | None = None
     refused: str | None = None
+    nowhere: list[NamedRecord] | None = None
 
 
 @click.command()
 @folder_options
 @click.option("--repair", is_flag=True, help="Bring back into Redis what the books have and it has lost.")
+@click.option("--former-redis-url", help="After a failover: the server before; names what only it has.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON, and nothing else.")
-def reconcile(file: Path | None, as_json: bool, repair: bool, **flags: Any) -> None:
+def reconcile(file: Path | None, as_json: bool, repair: bool, former_redis_url: str | None, **flags: Any) -> None:
     """Compare the live ledger with the books, name records that one has lost, and bring them back if asked to.
 
     Exit status 0 when they agree (or do now), 1 when not, 2 when it could not look. Starts the servers of the data
@@ -60,7 +64,7 @@ def reconcile(file: Path | None, as_json: bool, repair: bool, **flags: Any) -> N
     config = loaded(file, flags).config
     set_up_logs(config.log_level, "reconcile")
     try:
-        report = asyncio.run(_reconcile(config, repair=repair))
+        report = asyncio.run(_reconcile(config, former_redis_url, repair=repair))
     except _COULD_NOT as exc:
         words = exc.args[0] if isinstance(exc, LookupError) else exc
         raise Unusable(f"could not look: {words}") from exc
@@ -68,19 +72,26 @@ def reconcile(file: Path | None, as_json: bool, repair: bool, **flags: Any) -> N
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     else:
         show(report)
-    sys.exit(0 if report.agree else DIFFERENT)
+    sys.exit(0 if report.agree and not report.nowhere else DIFFERENT)
 
 
-async def _reconcile(config: Config, *, repair: bool) -> Report:
+async def _reconcile(config: Config, former_url: str | None, *, repair: bool) -> Report:
     async with servers_of(config) as placed:
-        found = await compare(placed.ledger, whole=repair)
-        if not repair or not found.all_differences:
-            return _report(found, not found.all_differences)
-        try:
-            done = await repair_all(placed.ledger, placed.rooms, _say)
-        except (LedgersDiffer, InvariantBroken) as exc:
-            return msgspec.structs.replace(_report(found, agree=False), refused=str(exc))
-        return msgspec.structs.replace(_report(found, agree=not done.violations), repair=done)
+        report = await _compared(placed, repair=repair)
+        if former_url is None:
+            return report
+        return msgspec.structs.replace(report, nowhere=await lost_with_former(placed.ledger, former_url))
+
+
+async def _compared(placed: Config, *, repair: bool) -> Report:
+    found = await compare(placed.ledger, whole=repair)
+    if not repair or not found.all_differences:
+        return _report(found, not found.all_differences)
+    try:
+        done = await repair_all(placed.ledger, placed.rooms, _say)
+    except (LedgersDiffer, InvariantBroken) as exc:
+        return msgspec.structs.replace(_report(found, agree=False), refused=str(exc))
+    return msgspec.structs.replace(_report(found, agree=not done.violations), repair=done)
 
 
 def _report(found: Reconciliation, agree: bool) -> Report:
@@ -113,6 +124,10 @@ def show(report: Report) -> None:
         console.print("the live ledger and the books agree")
     elif report.repairable and report.refused is None:
         console.print("`giftwire reconcile --repair` brings back what the books have")
+    for lost in report.nowhere or ():
+        console.print(f"only the former server has {lost}", style="bold red", soft_wrap=True, markup=False)
+    if report.nowhere == []:
+        console.print("the former server has nothing that is not in the books or the live ledger")
 
 
 def _show_repair(console: Console, repair: Repair) -> None:

@@ -23,7 +23,7 @@ OURS = {
                 *("office", "directory", "grants", "guards", "plans", "terms"),
                 *("purchases", "purchase_states", "payouts", "payout_states"),
                 *("statements", "account_history", "accounts", "rails", "audit", "invariants", "migrate"),
-                *("reconcile", "repair"),
+                *("reconcile", "repair", "former"),
             )
         ),
     ),

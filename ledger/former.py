@@ -1,0 +1,89 @@
+"""Names what a former server of the live ledger had accepted and nobody has now, after a failover to one behind it.
+
+A record that the books have comes back by a repair; one that neither the books nor the present server have is known to
+the former server alone, and only a look at it can say whose coins they were.
+"""
+
+import uuid
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from ledger.config import LedgerConfig
+from ledger.errors import LedgerUnavailable
+from ledger.ids import id_time_ms
+from ledger.journal import decode_entry
+from ledger.keys import Keys, PartitionKeys
+from ledger.model import GiftBody, JournalRecord, Partition
+from ledger.postgres import Pool, connected, open_pool
+from ledger.reconcile import NamedRecord, named
+from ledger.redis_client import connect
+
+_ENTRIES_READ: Final = 256
+_KNOWN: Final = """
+SELECT r.id, r.viewer
+FROM unnest($1::uuid[], $2::text[]) AS wanted (id, viewer) JOIN journal_records r USING (id, viewer)
+WHERE r.partition = $3
+"""
+
+
+async def lost_with_former(config: LedgerConfig, former_url: str) -> list[NamedRecord]:
+    """Gifts and credits that the former server's journal has and that are neither in the books nor in the live ledger.
+
+    A sender may tell such a gift again with its id: then it is paid as any other, and no longer lost.
+
+    Args:
+        former_url: of the server as it was left, without anybody writing to it.
+
+    Raises:
+        LedgerUnavailable: a server does not answer.
+        InvariantBroken: a journal entry is damaged.
+    """
+    pool, redis = await open_pool(config), connect(config)
+    former = connect(msgspec.structs.replace(config, redis_url=former_url))
+    try:
+        lost: list[NamedRecord] = []
+        for partition, keys in Keys(config.partitions).all():
+            start = "-"
+            while True:
+                journal: Any = keys.journal
+                page: Any = await former.xrange(journal, min=start, count=_ENTRIES_READ)
+                records = [one for stream_id, fields in page for one in decode_entry(partition, stream_id, fields)]
+                lost += map(named, await _missing(pool, redis, keys, partition, records, config))
+                if len(page) < _ENTRIES_READ:
+                    break
+                start = f"({page[-1][0].decode()}"
+        return lost
+    except (RedisError, OSError) as exc:
+        raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
+    finally:
+        await former.aclose()
+        await redis.aclose()
+        await pool.close()
+
+
+async def _missing(
+    pool: Pool,
+    redis: Redis,
+    keys: PartitionKeys,
+    partition: Partition,
+    records: list[JournalRecord],
+    config: LedgerConfig,
+) -> list[JournalRecord]:
+    # The live ledger is asked first: what leaves its memory is in the books by then.
+    unknown = [record for record in records if not await _remembered(redis, keys, record, config)]
+    ids = [uuid.UUID(bytes=record.body.id) for record in unknown]
+    async with connected(pool) as connection:
+        rows = await connection.fetch(_KNOWN, ids, [record.body.viewer for record in unknown], int(partition))
+    known = {(row["id"].bytes, row["viewer"]) for row in rows}
+    return [record for record in unknown if (record.body.id, record.body.viewer) not in known]
+
+
+async def _remembered(redis: Redis, keys: PartitionKeys, record: JournalRecord, config: LedgerConfig) -> bool:
+    body = record.body
+    is_gift = isinstance(body, GiftBody)
+    name: Any = keys.ids(id_time_ms(body.id) // config.id_bucket_ms) if is_gift else keys.credits
+    field: Any = body.id + body.viewer.encode() if is_gift else body.id
+    return bool(await redis.hexists(name, field))
