@@ -16,6 +16,7 @@ from ledger.office import Office
 from ledger.postgres import Pool
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant
+from tests.integration.ledger_postgres.repairing import let_in
 from tests.waiting import until
 
 DAY_MS = 86_400_000
@@ -159,6 +160,7 @@ async def test_everything_told_again_after_a_loss(
         await office.guards.set_caps(viewer, {Limit.GIFT: 3})
     await office.guards.freeze("ann", "Ask us.", by="olga")
     await ledger.redis.flushall()
+    await let_in(config)
     small = Guards(pool, ledger, msgspec.structs.replace(config, settle_rows_max=3))
     assert await small.tell_owed() == 0
     assert await small.tell_all() == 8
