@@ -65,7 +65,7 @@ class RelayStats(Struct):
 
 
 class Relay:
-    """Relays every partition. `run` is one duty; two relays at once do no harm, but all the work twice.
+    """Relays partitions. `run` is one duty; two relays of a partition at once do no harm, but the work twice.
 
     Args:
         ledger: its connections are used for reading; one is held while waiting for records.
@@ -83,15 +83,18 @@ class Relay:
         self._unsaved: dict[Partition, Position] = {}
         self._saved_s = 0.0
 
-    async def run(self) -> None:
-        """Relay until cancelled, from the noted positions on. May be run again after it failed.
+    async def run(self, partitions: Sequence[Partition] | None = None) -> None:
+        """Relay until cancelled, from the noted positions on. May be run again after it failed, or for others.
+
+        Args:
+            partitions: every one when None.
 
         Raises:
             LedgerUnavailable, redis.RedisError, OSError: the server did not answer.
             InvariantBroken: the journal is damaged or has a hole.
             RelayOvertaken: another relay is ahead, and the journal behind it is gone; to be run again.
         """
-        reader = await self._begin()
+        reader = await self._begin(partitions)
         try:
             await self._relay_on(reader)
         except InvariantBroken as exc:
@@ -133,11 +136,11 @@ class Relay:
             block_ms = self._wait_ms(batch.caught_up_to_ms) if idle else None
         raise asyncio.CancelledError
 
-    async def _begin(self) -> JournalReader:
+    async def _begin(self, partitions: Sequence[Partition] | None = None) -> JournalReader:
         positions = await self._ledger.relay_positions()
         self._deadlines = ComboDeadlines()
         self._unsaved = {}
-        reader = self._ledger.journal_reader(positions)
+        reader = self._ledger.journal_reader(positions, partitions)
         for partition in reader.positions:
             for combo in await self._ledger.open_combos(partition):
                 self._deadlines.note(_open_end(combo))

@@ -69,6 +69,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         database_connections_max: PostgreSQL connections of one process.
         database_timeout_ms: how long PostgreSQL may take to connect or to answer one statement.
         accounts_cached_max: accounts whose number and balance the flusher remembers.
+        lease_ms: the partitions of a worker that died pass to others after so long, and a third of it.
         audit_share_permille: what the rolling audit may use of one processor, its work in the servers included, in
             thousandths; with 0 there is none.
         audit_rows: entries, records or wallets that the rolling audit looks at in one go.
@@ -124,6 +125,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     database_connections_max: Annotated[int, Meta(ge=2, le=500)] = 8
     database_timeout_ms: _Millis = 30_000
     accounts_cached_max: _Count = 500_000
+    lease_ms: Annotated[int, Meta(ge=100, le=600_000)] = 6_000
     audit_share_permille: Annotated[int, Meta(ge=0, le=1_000)] = 10
     audit_rows: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
     audit_pause_ms: _Millis = 10_000

@@ -76,12 +76,19 @@ class Flusher:
     Args:
         redis: a connection pool of its own is not needed, but a read may block on it for half a second.
         partitions: which; two flushers of one partition do no harm, but get in each other's way.
+        stats: where to count on, for one that takes the place of another.
     """
 
     def __init__(
-        self, pool: Pool, redis: Redis, keys: Keys, partitions: Sequence[Partition], config: LedgerConfig
+        self,
+        pool: Pool,
+        redis: Redis,
+        keys: Keys,
+        partitions: Sequence[Partition],
+        config: LedgerConfig,
+        stats: FlusherStats | None = None,
     ) -> None:
-        self.stats = FlusherStats()
+        self.stats = stats or FlusherStats()
         self._redis = redis
         self._keys = keys
         self._partitions = list(partitions)
@@ -204,9 +211,24 @@ class Flusher:
                 )
 
 
+class FlusherOf:
+    """Makes flushers for whatever partitions are to be flushed, one after another, on the same connections."""
+
+    def __init__(self, pool: Pool, redis: Redis, config: LedgerConfig) -> None:
+        self.stats = FlusherStats()
+        self._pool = pool
+        self._redis = redis
+        self._config = config
+        self._keys = Keys(config.partitions)
+
+    async def run(self, partitions: Sequence[Partition]) -> None:
+        """As `Flusher.run`, for these partitions. They are read from the books' positions on."""
+        await Flusher(self._pool, self._redis, self._keys, partitions, self._config, self.stats).run()
+
+
 @contextlib.asynccontextmanager
-async def open_flusher(config: LedgerConfig) -> AsyncIterator[Flusher]:
-    """A flusher of all partitions, with connections of its own that end with the block.
+async def open_flusher(config: LedgerConfig) -> AsyncIterator[FlusherOf]:
+    """Flushers with connections of their own that end with the block.
 
     Raises:
         SchemaWrong: the database is not migrated to this code's schema.
@@ -214,9 +236,9 @@ async def open_flusher(config: LedgerConfig) -> AsyncIterator[Flusher]:
         LedgerUnavailable: PostgreSQL or Redis does not answer.
     """
     await require_agreement(config)
-    pool, redis, keys = await open_pool(config), connect(config), Keys(config.partitions)
+    pool, redis = await open_pool(config), connect(config)
     try:
-        yield Flusher(pool, redis, keys, [partition for partition, _ in keys.all()], config)
+        yield FlusherOf(pool, redis, config)
     finally:
         await redis.aclose()
         await pool.close()

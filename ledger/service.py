@@ -205,9 +205,16 @@ class Ledger:
         combos = [(partition, f"{viewer}\0{key}".encode(), combo_id) for partition, viewer, key, combo_id in ended]
         await self._read(self._scripts.forget_combos(combos))
 
-    def journal_reader(self, positions: Mapping[Partition, Position]) -> JournalReader:
-        """Reads the records of every partition, each from its position; a missing one begins at the first record."""
-        return JournalReader(self.redis, self.keys, [partition for partition, _ in self.keys.all()], positions)
+    def journal_reader(
+        self, positions: Mapping[Partition, Position], partitions: Sequence[Partition] | None = None
+    ) -> JournalReader:
+        """Reads the records of these partitions, each from its position; a missing one begins at the first record.
+
+        Args:
+            partitions: every one when None.
+        """
+        every = [partition for partition, _ in self.keys.all()]
+        return JournalReader(self.redis, self.keys, every if partitions is None else partitions, positions)
 
     async def relay_positions(self) -> dict[Partition, Position]:
         """How far the rooms were told of each partition, as `save_relay_positions` noted it."""

@@ -22,6 +22,7 @@ SHORT_PARENT_BYTES_MAX: Final = 60
 FREE_BYTES_MIN: Final = 256 * 2**20
 """What a start asks for: PostgreSQL's first folder and its first log segments."""
 KEY_BYTES: Final = 48
+WORKER_ID_BYTES: Final = 16
 
 
 class FolderUnusable(Exception):
@@ -167,6 +168,26 @@ class WorkerLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._handle)
+
+
+def worker_id(folder: DataFolder) -> bytes:
+    """The name of the folder's worker, 16 bytes, made when there is none. Only the holder of the worker's lock may ask.
+
+    One that died and was started again is the same worker, and goes on with what it had.
+
+    Raises:
+        FolderUnusable: it cannot be read or made.
+    """
+    path = folder.run / "worker.id"
+    try:
+        if not path.exists():
+            put_in_place(path, secrets.token_bytes(WORKER_ID_BYTES).hex().encode() + b"\n")
+        name = bytes.fromhex(path.read_text(encoding="ascii"))
+    except (OSError, ValueError) as exc:
+        raise FolderUnusable(f"the worker's name {path} cannot be used: {exc}") from exc
+    if len(name) != WORKER_ID_BYTES:
+        raise FolderUnusable(f"the worker's name {path} is damaged: remove it")
+    return name
 
 
 def signing_key(data_dir: Path) -> str:

@@ -12,6 +12,7 @@ from gateway.run.config import Config
 from gateway.run.duties import AUDIT_DUTY, Duty
 from ledger.errors import LedgerUnavailable
 from ledger.flusher import open_flusher
+from ledger.leases import open_leases
 from ledger.office import open_office
 from ledger.rails.sandbox import SandboxRail
 from ledger.reconcile import require_agreement
@@ -31,11 +32,12 @@ class Work(Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def open_work(config: Config) -> AsyncIterator[Work]:
+async def open_work(config: Config, worker: bytes) -> AsyncIterator[Work]:
     """The duties, with connections that end with the block.
 
     Args:
         config: with both servers and the signing key named.
+        worker: the name under which it holds its leases, 16 bytes; the same again after a restart.
 
     Raises:
         LedgerUnavailable: a server does not answer.
@@ -44,6 +46,7 @@ async def open_work(config: Config) -> AsyncIterator[Work]:
     """
     async with contextlib.AsyncExitStack() as stack:
         await require_agreement(config.ledger)
+        leases = await stack.enter_async_context(open_leases(config.ledger, worker))
         flusher = await stack.enter_async_context(open_flusher(config.ledger))
         ledger = open_ledger(config.ledger)
         stack.push_async_callback(ledger.stop)
@@ -57,13 +60,14 @@ async def open_work(config: Config) -> AsyncIterator[Work]:
         relay = Relay(ledger, broker, config.rooms)
         yield Work(
             (
-                Duty("relay", relay.run, relay.stats),
-                Duty("flusher", flusher.run, flusher.stats),
-                Duty("credits", office.purchases.run, office.settle_stats),
-                Duty("maturing", office.maturing.run, office.maturing.stats),
-                Duty("seals", office.seals.run, office.seals.stats),
+                Duty("leases", leases.run, leases.stats),
+                Duty("relay", lambda: leases.while_partitions(relay.run), relay.stats),
+                Duty("flusher", lambda: leases.while_partitions(flusher.run), flusher.stats),
+                Duty("credits", lambda: leases.while_books(office.purchases.run), office.settle_stats),
+                Duty("maturing", lambda: leases.while_books(office.maturing.run), office.maturing.stats),
+                Duty("seals", lambda: leases.while_books(office.seals.run), office.seals.stats),
                 Duty("guards", office.guards.run, office.guards.stats),
-                Duty(AUDIT_DUTY, rolling.run, rolling.stats),
+                Duty(AUDIT_DUTY, lambda: leases.while_books(rolling.run), rolling.stats),
             ),
             (LedgerUnavailable, RedisError, OSError),
         )

@@ -12,7 +12,7 @@ from gateway.run.child import tell_ready
 from gateway.run.collector import calm_collector
 from gateway.run.config import Config
 from gateway.run.duties import DutyState, do_duties, write_duties
-from gateway.run.folder import DataFolder, FolderUnusable, WorkerLock
+from gateway.run.folder import DataFolder, FolderUnusable, WorkerLock, worker_id
 from gateway.run.logs import set_up_logs
 from gateway.run.options import Unusable, folder_options, keyed, placed
 from gateway.run.signals import stop_asked
@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 @folder_options
 @click.option("--demo/--no-demo", default=None, help="The settings of the demo: earnings can be withdrawn at once.")
 def worker(file: Path | None, **flags: Any) -> None:
-    """Run one worker: the relay into the rooms, and the books. A second one on a data folder waits for its turn."""
+    """Run one worker: the relay into the rooms, and the books. Several share the work; a second on one folder waits."""
     config = keyed(placed(file, flags))
     set_up_logs(config.log_level, "worker")
     try:
@@ -59,7 +59,7 @@ async def _work(config: Config, stop: asyncio.Event, begun: asyncio.Event) -> No
     folder = DataFolder(config.data_dir)
     with WorkerLock(folder) as lock:
         await _until_ours(lock)
-        await _do_work(config, folder.run, stop, begun)
+        await _do_work(config, folder, stop, begun)
 
 
 async def _until_ours(lock: WorkerLock) -> None:
@@ -72,13 +72,14 @@ async def _until_ours(lock: WorkerLock) -> None:
         await asyncio.sleep(WAIT_S)
 
 
-async def _do_work(config: Config, run: Path, stop: asyncio.Event, begun: asyncio.Event) -> None:
+async def _do_work(config: Config, folder: DataFolder, stop: asyncio.Event, begun: asyncio.Event) -> None:
     def told(states: list[DutyState]) -> None:
-        write_duties(run, states)
+        write_duties(folder.run, states)
 
+    worker = worker_id(folder)
     while not begun.is_set():
         try:
-            async with open_work(config) as work:
+            async with open_work(config, worker) as work:
                 begun.set()
                 calm_collector()
                 tell_ready()

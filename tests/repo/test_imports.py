@@ -36,7 +36,7 @@ OURS = {
 MORE = {
     "gateway.relay": ("ledger.journal",),
     "gateway.told_audit": ("ledger.paid_gifts",),
-    "gateway.run.work": ("ledger.flusher", "ledger.maturing", "ledger.rolling_audit"),
+    "gateway.run.work": ("ledger.flusher", "ledger.maturing", "ledger.rolling_audit", "ledger.leases"),
 }
 """What single modules may import besides."""
 

@@ -236,8 +236,8 @@ async def test_relay_behind_a_trimmed_journal(ledger: Ledger, broker: Broker) ->
     overtaken = Relay(ledger, broker, CONFIG)
     begin = overtaken._begin
 
-    async def begin_and_be_overtaken() -> Any:
-        reader = await begin()
+    async def begin_and_be_overtaken(partitions: Sequence[Partition] | None = None) -> Any:
+        reader = await begin(partitions)
         await ledger.save_relay_positions({partition: Position(1, last.seq - 1)})
         return reader
 
