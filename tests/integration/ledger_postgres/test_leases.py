@@ -179,7 +179,7 @@ async def test_work_that_breaks_is_told(pool: Pool, config: LedgerConfig) -> Non
 
 
 async def test_trim_of_one_that_wakes_up_late_takes_nothing(ledger: Ledger, redis: Any) -> None:
-    """A worker that trims to where it once knew the books to be moves neither the journal nor what counts as flushed."""
+    """A trim to where the books once were moves neither the journal nor what counts as flushed."""
     for _ in range(10):
         await ledger.credit(grant("ann", 1))
     partition = ledger.keys.partition_of("ann")
