@@ -145,6 +145,12 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     settle_rows_max: Annotated[int, Meta(ge=1, le=10_000)] = 200
     list_rows_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
 
+    @property
+    def counts_spending(self) -> bool:
+        """Whether the spending of every viewer is counted, and not only of those with caps of their own."""
+        caps = (self.gift_coins_max, self.day_coins_max, self.week_coins_max, self.month_coins_max)
+        return any(caps) or self.gifts_per_minute > 0
+
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses of a system that serves from one data folder. Where things were last: no proof that they still run.

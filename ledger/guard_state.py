@@ -5,6 +5,7 @@ they meant to keep from themselves. The packed form is read by `lua/parts/guards
 """
 
 import struct
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from ledger.periods import period_number
 VIEWER_LIMITS: Final = (Limit.GIFT, Limit.DAY, Limit.WEEK, Limit.MONTH)
 """The caps that a viewer may have, in the order in which they are packed."""
 _COUNTS: Final = struct.Struct(">7d")
+_PERIOD_COUNTS: Final = struct.Struct(">6d")
 _SETTINGS: Final = struct.Struct(">dB12d")
 _NONE: Final = -1
 _REASON_PLACE: Final = _COUNTS.size + _SETTINGS.size
@@ -92,6 +94,11 @@ def pack_settings(settings: GuardSettings) -> bytes:
         numbers += (_packed(cap.coins), _packed(cap.pending_coins), cap.from_ms or 0)
     head = _SETTINGS.pack(settings.version, settings.frozen is not None, *numbers)
     return head + (settings.frozen or "").encode()
+
+
+def pack_counts(counted: Iterable[tuple[int, int]]) -> bytes:
+    """Number and coins of day, week and month as the live ledger holds them behind the gift rate."""
+    return _PERIOD_COUNTS.pack(*(number for period in counted for number in period))
 
 
 def read_guard(field: bytes | None) -> LiveGuard:

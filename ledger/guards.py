@@ -6,7 +6,6 @@ live ledger alone.
 """
 
 import asyncio
-import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from ledger.guard_state import NO_SETTINGS, VIEWER_LIMITS, GuardSettings, LiveGu
 from ledger.model import Limit
 from ledger.periods import resets_at_ms
 from ledger.postgres import Connection, Pool, connected, transaction
-from ledger.rows import ms_of, refused_values
+from ledger.rows import at_ms, ms_of, refused_values
 from ledger.service import Ledger
 
 _BEGIN: Final = "INSERT INTO guards (viewer, version) VALUES ($1, 0) ON CONFLICT DO NOTHING"
@@ -93,7 +92,6 @@ class Guards:
         self._config = config
         operator = (config.gift_coins_max, config.day_coins_max, config.week_coins_max, config.month_coins_max)
         self._operator = {limit: coins or None for limit, coins in zip(VIEWER_LIMITS, operator, strict=True)}
-        self._counts_all = any(operator) or config.gifts_per_minute > 0
 
     async def read(self, viewer: str) -> ViewerGuard:
         """How it stands with a viewer; one that was never heard of has what the operator set for all."""
@@ -145,7 +143,7 @@ class Guards:
     async def tell_all(self) -> int:
         """Tell the live ledger everything again, as after it was lost; how many viewers' settings that were.
 
-        Safe at any time. What viewers have spent is not told: it is counted from nought by a ledger that lost it.
+        Safe at any time. What viewers have spent is another matter: see `guard_counts`.
         """
         return await self._tell_rows(_ALL)
 
@@ -188,7 +186,7 @@ class Guards:
             await connection.execute(_TOLD, [viewer for viewer, _ in settings], [one.version for _, one in settings])
 
     def _seen(self, settings: GuardSettings, live: LiveGuard, now_ms: int) -> ViewerGuard:
-        counted = self._counts_all or settings.version > 0
+        counted = self._config.counts_spending or settings.version > 0
         caps = {}
         for limit, stored in zip(VIEWER_LIMITS, settings.caps, strict=True):
             own, operator = stored.at(now_ms), self._operator[limit]
@@ -201,7 +199,7 @@ class Guards:
 async def _store(connection: Connection, viewer: str, settings: GuardSettings) -> GuardSettings:
     values: list[Any] = []
     for cap in settings.caps:
-        values += (cap.coins, cap.pending_coins, None if cap.from_ms is None else _at(cap.from_ms))
+        values += (cap.coins, cap.pending_coins, None if cap.from_ms is None else at_ms(cap.from_ms))
     await connection.execute(_CHANGE, viewer, settings.frozen, *values)
     return msgspec.structs.replace(settings, version=settings.version + 1)
 
@@ -222,7 +220,3 @@ def _settings(row: asyncpg.Record) -> GuardSettings:
         for limit in VIEWER_LIMITS
     )
     return GuardSettings(row["version"], row["frozen"], (first, second, third, fourth))
-
-
-def _at(ms: int) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC)

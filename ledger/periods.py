@@ -30,6 +30,20 @@ def period_number(limit: Limit, now_ms: int) -> int:
             return date.year * _MONTHS + date.month - _MARCH
 
 
+def begins_at_ms(limit: Limit, now_ms: int) -> int:
+    """When the present period of a cap began; for the cap of a gift, now."""
+    match limit:
+        case Limit.GIFT:
+            return now_ms
+        case Limit.DAY | Limit.CREATOR_DAY:
+            return now_ms // DAY_MS * DAY_MS
+        case Limit.WEEK:
+            return (period_number(limit, now_ms) * _WEEK_DAYS - _MONDAY) * DAY_MS
+        case Limit.MONTH:
+            date = _EPOCH + datetime.timedelta(days=now_ms // DAY_MS)
+            return (date.replace(day=1) - _EPOCH).days * DAY_MS
+
+
 def resets_at_ms(limit: Limit, now_ms: int) -> int | None:
     """When the next period of a cap begins; None for the cap of a gift."""
     match limit:

@@ -24,6 +24,11 @@ def ms_of(at: datetime.datetime) -> int:
     return round(at.timestamp() * 1000)
 
 
+def at_ms(ms: int) -> datetime.datetime:
+    """The time of PostgreSQL that is so many ms since the Unix epoch."""
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC)
+
+
 def bounded(limit: int, rows_max: int) -> int:
     """How many rows a list may have that was asked for `limit`."""
     return max(0, min(limit, rows_max))

@@ -77,6 +77,7 @@ class Scripts:
         self._gift = Script("gift", parts=("clock", "guards"))
         self._credit = Script("credit")
         self._set_guards = Script("set_guards")
+        self._set_counts = Script("set_counts")
         self._trim = Script("trim")
         self._forget_combos = Script("forget_combos")
         self._note_relayed = Script("note_relayed")
@@ -150,6 +151,11 @@ class Scripts:
         keys = [self._keys.of(self._keys.partition_of(viewer)).guards for viewer, _ in settings]
         args = [arg for one in settings for arg in one]
         return int(await self._set_guards.call(self._ask, keys, args))
+
+    async def set_counts(self, partition: Partition, counts: Sequence[tuple[str, bytes]]) -> None:
+        """Set what viewers of a partition have spent: (viewer, counts as `guard_state` packs them) each."""
+        args = [arg for one in counts for arg in one]
+        await self._set_counts.call(self._ask, (self._keys.of(partition).guards,), args)
 
     async def note_relayed(self, positions: Mapping[Partition, Position]) -> int:
         """Note how far the rooms were told; returns how many positions rose."""

@@ -184,6 +184,15 @@ class Ledger:
         """From now on gifts of these viewers are judged by these settings, unless newer ones are there already."""
         await self._read(self._scripts.set_guards([(viewer, pack_settings(one)) for viewer, one in settings]))
 
+    async def set_counts(self, partition: Partition, counts: Sequence[tuple[str, bytes]]) -> None:
+        """Set what viewers of a partition have spent; see `guard_counts` for when that may be done."""
+        await self._read(self._scripts.set_counts(partition, counts))
+
+    async def partition_now_ms(self, partition: Partition) -> int:
+        """The time by which gifts of a partition are judged: the server's, which never goes back there."""
+        clock: Any = await self._read(self.redis.hget(self.keys.of(partition).totals, Total.CLOCK))
+        return max(await self.now_ms(), int(clock or 0))
+
     async def live_earnings(self, creator: str) -> int:
         """Diamonds that a creator has earned by gifts so far: the sum of its stripes, for display only."""
         pipeline = self.redis.pipeline(transaction=False)

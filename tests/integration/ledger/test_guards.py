@@ -282,6 +282,20 @@ async def test_gift_without_any_guard_leaves_nothing_behind(valkey_url: str) -> 
         assert not await ledger.redis.exists(keys.given_today)
 
 
+async def test_gift_without_any_guard_costs_one_read(valkey_url: str) -> None:
+    """Of the calls that the script makes one is about guards, and none is a write."""
+    async with running(valkey_url) as ledger:
+        await ledger.credit(grant("ann", 10))
+        assert isinstance(await ledger.give(gift_order("ann", 1)), GiftAccepted)
+        await ledger.redis.config_resetstat()
+        assert isinstance(await ledger.give(gift_order("ann", 1)), GiftAccepted)
+        stats = await ledger.redis.info("commandstats")
+        calls = {name.removeprefix("cmdstat_"): one["calls"] for name, one in stats.items()}
+        # Read: totals, wallets, stripes, ids, guards. Written: wallets, stripes, ids, totals, and the journal.
+        assert (calls["hmget"], calls["hset"], calls["xadd"]) == (5, 4, 1)
+        assert calls.keys() <= {"evalsha", "time", "hmget", "hset", "pttl", "xadd", "config|resetstat", "info"}
+
+
 async def test_refused_gift_counts_for_nothing(valkey_url: str) -> None:
     """A gift that is refused for want of coins, or after the caps, leaves the counters as they were."""
     async with running(valkey_url, day_coins_max=10, gifts_per_minute=1, gifts_burst=1) as ledger:

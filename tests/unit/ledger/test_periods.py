@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from ledger.model import Limit
-from ledger.periods import period_number, resets_at_ms
+from ledger.periods import begins_at_ms, period_number, resets_at_ms
 
 
 def at_ms(text: str) -> int:
@@ -37,10 +37,19 @@ def test_reset_of_a_cap(line: str) -> None:
     assert resets_at_ms(Limit(limit), at_ms(now)) == at_ms(resets)
 
 
+@pytest.mark.parametrize("line", RESETS.strip().splitlines()[1:])
+def test_beginning_of_a_period(line: str) -> None:
+    """Its first ms is of the same period as now, and the ms before it is not."""
+    now, _, name, _ = line.replace("|", " | ").split()
+    limit, begins = Limit(name), begins_at_ms(Limit(name), at_ms(now))
+    assert period_number(limit, begins) == period_number(limit, at_ms(now)) == period_number(limit, begins - 1) + 1
+
+
 def test_cap_of_a_gift_never_resets() -> None:
     """It counts nothing."""
     assert resets_at_ms(Limit.GIFT, at_ms("2026-11-24")) is None
     assert period_number(Limit.GIFT, at_ms("2026-11-24")) == 0
+    assert begins_at_ms(Limit.GIFT, at_ms("2026-11-24")) == at_ms("2026-11-24")
 
 
 def test_numbers_of_periods_rise_where_the_calendar_turns() -> None:

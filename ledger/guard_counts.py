@@ -1,0 +1,65 @@
+"""Counts again what viewers have spent, from the books: the live ledger counts alone, and a lost one begins at nought.
+
+Every gift of the present day, week and month counts, also those from before a viewer had a cap: it is not known any
+more when counting began, and too early a refusal does less harm than a cap that is passed.
+"""
+
+import datetime
+from collections.abc import AsyncIterator
+from typing import Final
+
+from ledger.config import LedgerConfig
+from ledger.guard_state import pack_counts
+from ledger.model import Limit, Partition
+from ledger.periods import begins_at_ms, period_number
+from ledger.postgres import Connection, Pool, snapshot
+from ledger.rows import at_ms
+from ledger.service import Ledger
+
+_PERIODS: Final = (Limit.DAY, Limit.WEEK, Limit.MONTH)
+_SPENT: Final = """
+SELECT viewer, coalesce(sum(coins) FILTER (WHERE at >= $2), 0)::bigint AS day,
+    coalesce(sum(coins) FILTER (WHERE at >= $3), 0)::bigint AS week,
+    coalesce(sum(coins) FILTER (WHERE at >= $4), 0)::bigint AS month
+FROM journal_records WHERE partition = $1 AND kind = 'gift' AND at >= least($3, $4)
+    AND ($5 OR viewer IN (SELECT viewer FROM guards WHERE version > 0))
+GROUP BY viewer
+"""
+
+
+async def recount(pool: Pool, ledger: Ledger, config: LedgerConfig) -> int:
+    """Set the counters of all whose spending is counted: of everybody where the operator has caps or a rate.
+
+    Only while the live ledger takes no gifts and the books have all that it has; needs no started ledger. A gift that
+    was refunded counts, as it did before. Coins given to creators with a cap of a day are not counted again.
+
+    Returns:
+        How many viewers' counters were set.
+
+    Raises:
+        LedgerUnavailable: one of the two does not answer; to be done again.
+    """
+    counted = 0
+    async with snapshot(pool) as connection:
+        for partition, _ in ledger.keys.all():
+            now_ms = await ledger.partition_now_ms(partition)
+            async for batch in _batches(connection, partition, now_ms, config):
+                await ledger.set_counts(partition, batch)
+                counted += len(batch)
+    return counted
+
+
+async def _batches(
+    connection: Connection, partition: Partition, now_ms: int, config: LedgerConfig
+) -> AsyncIterator[list[tuple[str, bytes]]]:
+    begins: list[datetime.datetime] = [at_ms(begins_at_ms(limit, now_ms)) for limit in _PERIODS]
+    numbers = [period_number(limit, now_ms) for limit in _PERIODS]
+    batch: list[tuple[str, bytes]] = []
+    async for row in connection.cursor(_SPENT, partition, *begins, config.counts_spending):
+        coins = (row["day"], row["week"], row["month"])
+        batch.append((row["viewer"], pack_counts(zip(numbers, coins, strict=True))))
+        if len(batch) == config.settle_rows_max:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
