@@ -16,6 +16,8 @@ from redis.exceptions import RedisError
 
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken, LedgerUnavailable
+from ledger.guard_counts import recount
+from ledger.guards import Guards
 from ledger.journal import Position
 from ledger.keys import DEPLOYMENT, FIRST_EPOCH, REPAIR_EPOCH, Keys, Total
 from ledger.model import GiftBody, JournalRecord, Partition
@@ -32,6 +34,7 @@ from ledger.reconcile import (
 from ledger.redis_client import connect
 from ledger.replay import RECORDS_REPLAYED_MAX, Replay, lives_in, next_slice
 from ledger.scripts import Scripts
+from ledger.service import Ledger
 
 REPAIRED_NAMED_MAX: Final = 1_000
 """So many records that were brought back are named; all are counted."""
@@ -174,7 +177,10 @@ class _Repairing:
         return int(epoch)
 
     async def _end(self, epoch: int) -> None:
-        """Let orders in again."""
+        """Let orders in again, judged by all that was decided about viewers and by what they have spent."""
+        ledger = Ledger(self._redis, self._config)
+        await Guards(self._pool, ledger, self._config).tell_all()
+        await recount(self._pool, ledger, self._config)
         await self._set_epochs(epoch)
         deployment: Any = DEPLOYMENT
         await self._redis.hdel(deployment, REPAIR_EPOCH)

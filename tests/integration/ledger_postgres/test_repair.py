@@ -11,9 +11,10 @@ from ledger.audit import audit
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken
 from ledger.flusher import open_flusher
+from ledger.guards import Guards
 from ledger.ids import format_id
 from ledger.keys import DEPLOYMENT, REPAIR_EPOCH, Total
-from ledger.model import CreditAccepted, GiftAccepted, GiftOrder, GiftRefused, Refusal
+from ledger.model import CreditAccepted, GiftAccepted, GiftOrder, GiftRefused, Limit, Refusal
 from ledger.postgres import Pool
 from ledger.reconcile import LedgersDiffer, reconcile, require_agreement
 from ledger.repair import repair
@@ -100,6 +101,28 @@ async def test_lost_valkey_comes_back(
             assert now[name] == was[name]
     assert (await audit(config)).ok
     assert (await reconcile(config)).all_differences == []
+
+
+async def test_caps_and_freezes_hold_after_a_repair(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig, rooms: NoRooms, after: list[Ledger]
+) -> None:
+    """The first gift after it is judged by the viewer's own cap, with what was spent before, and by freezes."""
+    for viewer in ("ann", "bob"):
+        await ledger.credit(grant(viewer, 100))
+    guards = Guards(pool, ledger, config)
+    await guards.set_caps("ann", {Limit.MONTH: 30})
+    await guards.freeze("bob", "Ask us.", by="olga")
+    assert isinstance(await ledger.give(gift_order("ann", 20)), GiftAccepted)
+    await flush_all(pool, redis, config)
+    await redis.flushall()
+    await repair(config, rooms)
+    again = await reopened(config)
+    after.append(again)
+    refused = await again.give(gift_order("ann", 11))
+    assert isinstance(refused, GiftRefused) and refused.cap is not None
+    assert (refused.cap.limit, refused.cap.coins, refused.cap.spent_coins) == (Limit.MONTH, 30, 20)
+    assert isinstance(await again.give(gift_order("ann", 10)), GiftAccepted)
+    assert await again.give(gift_order("bob", 1)) == GiftRefused(Refusal.FROZEN, 100, reason="Ask us.")
 
 
 async def test_ids_are_remembered_after_a_repair(
