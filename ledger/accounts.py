@@ -23,6 +23,8 @@ class AccountKind(enum.StrEnum):
     WALLET = "wallet"
     COINS_SOLD = "coins_sold"
     COINS_GRANTED = "coins_granted"
+    COINS_REVERSED = "coins_reversed"
+    """What refunds took from wallets."""
     SPENT = "spent"
     ISSUANCE = "issuance"
     COMMISSION = "commission"
@@ -33,15 +35,27 @@ class AccountKind(enum.StrEnum):
     PAYOUT_HOLD = "payout_hold"
     PAID_OUT = "paid_out"
     # One in all (in each currency).
+    COMMISSION_RETURNED = "commission_returned"
+    """Commission of gifts whose coins were refunded; issuance of this partition is what they had issued."""
     REDEEMED = "redeemed"
     RESIDUE = "residue"
     PAYOUT_FUNDS = "payout_funds"
 
 
 MAY_OWE: Final = frozenset(
-    {AccountKind.COINS_SOLD, AccountKind.COINS_GRANTED, AccountKind.ISSUANCE, AccountKind.PAYOUT_FUNDS}
+    {
+        AccountKind.COINS_SOLD,
+        AccountKind.COINS_GRANTED,
+        AccountKind.ISSUANCE,
+        AccountKind.COMMISSION_RETURNED,
+        AccountKind.PAYOUT_FUNDS,
+    }
 )
-"""Kinds whose balance may be below zero: where units come from."""
+"""Kinds whose balance may be below zero: where units come from. A wallet and what a creator has available may be, too,
+but only by a refund."""
+_COIN_KINDS: Final = frozenset(
+    {AccountKind.COINS_SOLD, AccountKind.COINS_GRANTED, AccountKind.COINS_REVERSED, AccountKind.SPENT}
+)
 
 
 class AccountKey(NamedTuple):
@@ -65,9 +79,8 @@ def wallet(viewer: str, partition: int) -> AccountKey:
 
 
 def platform(kind: AccountKind, partition: int) -> AccountKey:
-    """An account of the platform that one partition's journal moves."""
-    coins = kind in (AccountKind.COINS_SOLD, AccountKind.COINS_GRANTED, AccountKind.SPENT)
-    return AccountKey(kind, "", COINS if coins else DIAMONDS, partition)
+    """An account of the platform that one partition's journal moves, or with BOOKS_PARTITION the books."""
+    return AccountKey(kind, "", COINS if kind in _COIN_KINDS else DIAMONDS, partition)
 
 
 def agency(name: str, partition: int) -> AccountKey:

@@ -144,6 +144,7 @@ async def _read_books(connection: Connection, live: LivePartition) -> BookPartit
         stripes=stripes,
         coins_in=-platform.get(AccountKind.COINS_GRANTED, 0) - platform.get(AccountKind.COINS_SOLD, 0),
         spent=platform.get(AccountKind.SPENT, 0),
+        reversed=platform.get(AccountKind.COINS_REVERSED, 0),
         earned=-platform.get(AccountKind.ISSUANCE, 0) - commission,
         commission=commission,
         records=missing + later,

@@ -7,8 +7,18 @@ from typing import Final, NamedTuple
 
 from ledger.accounts import MAY_OWE
 from ledger.invariants import VIOLATIONS_MAX, Findings, Invariant
+from ledger.model import RefundKind
 from ledger.payout_states import HOLDING, PayoutState
 from ledger.postgres import Connection
+from ledger.refund_audit import (
+    DAYS_TAKEN,
+    RECORDS_OF_REFUNDS,
+    REFUNDS_OF_RECORDS,
+    REVERSED_TOO_MUCH,
+    SHARES,
+    TAKEN_TOO_MUCH,
+)
+from ledger.refund_states import CLAWED_BACK
 from ledger.seals import FORM, RECORD_HASH
 
 STATEMENT_S_MAX: Final = 3_600.0
@@ -33,8 +43,11 @@ class BookCheck(NamedTuple):
 _ACCOUNT: Final = "a.kind || ' of ' || coalesce(nullif(a.owner, ''), 'the platform') || ' (' || a.unit || ')'"
 _OWING: Final = ", ".join(f"'{kind.value}'" for kind in sorted(MAY_OWE))
 _HOLDING: Final = ", ".join(f"'{state.value}'" for state in sorted(HOLDING))
+_REVERSALS: Final = ", ".join(f"'{kind.value}'" for kind in RefundKind)
+DEBT_MAKERS: Final = f"{_REVERSALS}, '{CLAWED_BACK}'"
+"""Kinds of records that may bring a wallet, or what a creator has available, below zero; as SQL."""
 _RECORD: Final = "r.partition || '/' || r.seq"
-MOVED: Final = "CASE kind WHEN 'gift' THEN -coins ELSE coins END"
+MOVED: Final = f"CASE WHEN kind = 'gift' THEN -coins WHEN kind IN ({_REVERSALS}) THEN -taken_coins ELSE coins END"
 """What a journal record moves in its viewer's wallet, from columns of `journal_records`."""
 
 # Entries of one batch of a partition: those up to, and including, one of the platform's. Each batch sums to zero.
@@ -84,15 +97,21 @@ FULL JOIN (
 WHERE (d.earned, d.gifts) IS DISTINCT FROM (r.earned, r.gifts)
 """
 _UNRIPE: Final = """
-SELECT format('pending of %s: %s diamonds, and %s were earned and have not matured', owner, a.balance, d.unripe)
+SELECT format('pending of %s: %s diamonds, and %s were earned, have not matured and were not taken back', owner,
+    a.balance, d.unripe)
 FROM (SELECT owner, b.balance FROM accounts JOIN balances b ON b.account_id = id WHERE kind = 'pending') a
-FULL JOIN (SELECT creator AS owner, sum(earned - matured) AS unripe FROM creator_days GROUP BY creator) d USING (owner)
+FULL JOIN (
+    SELECT creator AS owner, sum(earned - matured - taken_back) AS unripe FROM creator_days GROUP BY creator
+) d USING (owner)
 WHERE coalesce(a.balance, 0) <> coalesce(d.unripe, 0)
 """
 _BELOW_ZERO: Final = f"""
 SELECT format('%s: entry %s (record %s/%s) leaves %s', {_ACCOUNT}, e.number, e.partition, e.seq, e.balance_after)
 FROM entries e JOIN accounts a ON a.id = e.account_id
-WHERE e.balance_after < 0 AND a.kind NOT IN ({_OWING}) ORDER BY a.id, e.number
+LEFT JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
+WHERE e.balance_after < 0 AND a.kind NOT IN ({_OWING})
+    AND NOT (a.kind IN ('wallet', 'available') AND (e.amount > 0 OR coalesce(r.kind, '') IN ({DEBT_MAKERS})))
+ORDER BY a.id, e.number
 """  # noqa: S608
 _IDS: Final = """
 SELECT format('%s %s of %s has %s records: %s', kind, id, coalesce(viewer, creator), count(*),
@@ -125,6 +144,7 @@ LEFT JOIN (
     SELECT e.*, a.owner FROM entries e JOIN accounts a ON a.id = e.account_id WHERE a.kind = 'wallet'
 ) e ON e.partition = r.partition AND e.seq = r.seq AND e.owner = r.viewer
 WHERE r.partition >= 0 AND (e.amount, e.balance_after) IS DISTINCT FROM (r.moved, r.wallet_after)
+    AND (r.moved <> 0 OR e.amount IS NOT NULL)
 ORDER BY r.partition, r.seq
 """  # noqa: S608
 _EARNINGS_ENTRIES: Final = f"""
@@ -217,6 +237,10 @@ CHECKS: Final = (
     BookCheck(Invariant.I1, "", _NO_ACCOUNT, "accounts of entries"),
     BookCheck(Invariant.I1, "", _SPLITS, "splits of gifts"),
     BookCheck(Invariant.I1, "SELECT count(*) FROM creator_days", _DAYS, "days of creators"),
+    BookCheck(Invariant.I1, "SELECT count(*) FROM refunds", TAKEN_TOO_MUCH, "refunds of purchases"),
+    BookCheck(Invariant.I1, "", REVERSED_TOO_MUCH, "reversals of purchases"),
+    BookCheck(Invariant.I1, "SELECT count(*) FROM refund_shares", SHARES, "shares of refunds"),
+    BookCheck(Invariant.I1, "", DAYS_TAKEN, "days of refunds"),
     BookCheck(Invariant.I2, "SELECT count(*) FROM accounts", _BELOW_ZERO, "debts"),
     BookCheck(Invariant.I3, "SELECT count(*) FROM journal_records", _IDS, "ids"),
     BookCheck(Invariant.I3, "", _UNIQUE, "index of ids"),
@@ -227,6 +251,8 @@ CHECKS: Final = (
     BookCheck(Invariant.I9, "", _AGENCIES, "parts of agencies"),
     BookCheck(Invariant.I9, "", _SEALS, "sealed records"),
     BookCheck(Invariant.I9, "", _NO_RECORD, "records of entries"),
+    BookCheck(Invariant.I9, "", REFUNDS_OF_RECORDS, "refunds of records"),
+    BookCheck(Invariant.I9, "", RECORDS_OF_REFUNDS, "records of refunds"),
     BookCheck(Invariant.I10, "SELECT count(*) FROM withdrawals", _HOLDS, "payout holds"),
     BookCheck(Invariant.I10, "", _PAID, "payouts"),
     BookCheck(Invariant.I10, "", _REDEEMED, "redeemed diamonds"),

@@ -8,7 +8,7 @@ else; only its owner may read it, since a URL may hold a password.
 import enum
 import os
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -21,6 +21,8 @@ _Coins = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 _Days = Annotated[int, Meta(ge=0, le=365)]
 _BasisPoints = Annotated[int, Meta(ge=0, le=10_000)]
 _MinorUnits = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+_ViewerPolicy = Literal["debt", "floor", "absorb"]
+_CreatorPolicy = Literal["absorb", "pending", "earned", "owe"]
 _Url = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
@@ -85,6 +87,10 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         payout_methods_max: ways to be paid that one creator may keep.
         purchases_pending_max: purchases of one viewer that may wait for their payment.
         purchase_expires_ms: a purchase that is not paid by then is asked after at its rail, then given up.
+        refund_viewer: what the wallet gives for refunded coins that were spent: `debt`, `floor` or `absorb`.
+        refund_creator: what creators give back of gifts that refunded coins had paid for: `absorb`, `pending`, `earned`
+            or `owe`.
+        chargeback_viewer, chargeback_creator: the same for charge-backs.
         webhook_bytes_max: size of a payment provider's webhook.
         seal_interval_ms: pause between two rounds in which records of the books are sealed against later changes.
         seal_records_max: records that one seal covers.
@@ -141,6 +147,10 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     payout_methods_max: _Count = 10
     purchases_pending_max: _Count = 20
     purchase_expires_ms: _Millis = 86_400_000
+    refund_viewer: _ViewerPolicy = "floor"
+    refund_creator: _CreatorPolicy = "absorb"
+    chargeback_viewer: _ViewerPolicy = "debt"
+    chargeback_creator: _CreatorPolicy = "pending"
     webhook_bytes_max: _Count = 65_536
     settle_rows_max: Annotated[int, Meta(ge=1, le=10_000)] = 200
     list_rows_max: Annotated[int, Meta(ge=1, le=10_000)] = 500

@@ -7,10 +7,12 @@ The format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Forma
 
 import functools
 import struct
+import uuid
 from typing import Final
 
 import asyncpg
 
+from ledger.ids import format_id
 from ledger.model import (
     Body,
     Cause,
@@ -20,18 +22,21 @@ from ledger.model import (
     GiftBody,
     JournalRecord,
     Partition,
+    RefundKind,
+    ReversalBody,
     ViewerId,
 )
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER: Final = b"\xff\xff"
 GIFT: Final = "gift"
+REVERSALS: Final = frozenset(kind.value for kind in RefundKind)
 ENTRY_COLUMNS: Final = ("account_id", "number", "partition", "seq", "amount", "balance_after")
 RECORD_COLUMNS: Final = (
     *("partition", "seq", "epoch", "at", "coins", "wallet_after", "creator_diamonds", "commission_diamonds", "id"),
     *("kind", "unit_coins", "count", "combo_window_ms", "combo_count", "combo_coins", "combo_id"),
     *("viewer", "creator", "place", "item", "combo_key", "reference", "details"),
-    *("plan", "agency", "agency_diamonds", "digest"),
+    *("plan", "agency", "agency_diamonds", "digest", "taken_coins"),
 )
 
 _EPOCH_2000_MS: Final = 946_684_800_000
@@ -43,7 +48,7 @@ _FIRST: Final = struct.Struct(">h" + "ih" + "iq" + "ii" + "iq" + "iq" + "iq" + "
 _GIFT: Final = struct.Struct(">i4s" + "iq" + "ii" + "ii")
 _COMBO: Final = struct.Struct(">ii" + "iq" + "i16s")
 _LENGTH: Final = struct.Struct(">i")
-_AGENCY_DIAMONDS: Final = struct.Struct(">iq")
+_AMOUNT: Final = struct.Struct(">iq")
 _NULL: Final = _LENGTH.pack(-1)
 _NO_TERMS: Final = _NULL * 3
 
@@ -71,6 +76,7 @@ def pack_gift(record: JournalRecord, body: GiftBody) -> bytes:
             body.details,
             _pack_terms(body) if body.plan or body.agency_diamonds else _NO_TERMS,
             _LENGTH.pack(len(body.digest)) + body.digest if body.digest else _NULL,
+            _NULL,
         )
     )
 
@@ -78,8 +84,15 @@ def pack_gift(record: JournalRecord, body: GiftBody) -> bytes:
 def pack_credit(record: JournalRecord, body: CreditBody) -> bytes:
     """One row of `journal_records` for a grant or a purchase."""
     first = _pack_first(record, body.id, body.coins, 0, 0)
-    texts = _pack_text(body.viewer) + _NULL * 4 + _pack_text.__wrapped__(body.reference) + _NULL + _NO_TERMS + _NULL
+    texts = _pack_text(body.viewer) + _NULL * 4 + _pack_text.__wrapped__(body.reference) + _NULL + _NO_TERMS + _NULL * 2
     return first + _pack_text(body.cause) + _NULL * 6 + texts
+
+
+def pack_reversal(record: JournalRecord, body: ReversalBody) -> bytes:
+    """One row of `journal_records` for a refund or charge-back; its reference is the purchase."""
+    first = _pack_first(record, body.id, body.coins, 0, 0)
+    texts = _pack_text(body.viewer) + _NULL * 4 + _pack_text.__wrapped__(format_id(body.purchase)) + _NULL
+    return first + _pack_text(body.cause) + _NULL * 6 + texts + _NO_TERMS + _NULL + _AMOUNT.pack(8, body.taken_coins)
 
 
 def read_record(row: asyncpg.Record) -> JournalRecord:
@@ -100,6 +113,9 @@ def read_record(row: asyncpg.Record) -> JournalRecord:
 
 def _read_body(row: asyncpg.Record) -> Body:
     viewer = ViewerId(row["viewer"])
+    if row["kind"] in REVERSALS:
+        purchase, kind = uuid.UUID(row["reference"]).bytes, RefundKind(row["kind"])
+        return ReversalBody(row["id"].bytes, viewer, purchase, row["coins"], kind, row["taken_coins"])
     if row["kind"] != GIFT:
         return CreditBody(row["id"].bytes, viewer, row["coins"], Cause(row["kind"]), row["reference"])
     return GiftBody(
@@ -127,7 +143,7 @@ def _pack_terms(body: GiftBody) -> bytes:
     plan = _pack_text(body.plan) if body.plan else _NULL
     if not body.agency_diamonds:
         return plan + _NULL * 2
-    return plan + _pack_text(body.agency) + _AGENCY_DIAMONDS.pack(8, body.agency_diamonds)
+    return plan + _pack_text(body.agency) + _AMOUNT.pack(8, body.agency_diamonds)
 
 
 def _pack_first(record: JournalRecord, id_bytes: bytes, coins: int, creator: int, commission: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Lets the ids of grants and purchases leave Redis once their records have been in PostgreSQL for long enough.
+"""Lets the ids of grants, purchases and refunds leave Redis once their records have been in PostgreSQL for long enough.
 
 Callers ask PostgreSQL before they credit, so an id that PostgreSQL has known for an hour needs no second memory. The
 ids are walked through a few at a time; how long a record has been flushed is known from positions that were noted then,
@@ -15,14 +15,17 @@ from redis.asyncio import Redis
 from ledger.config import LedgerConfig
 from ledger.journal import Position
 from ledger.keys import Keys
-from ledger.model import Cause, Partition
+from ledger.model import Cause, Partition, RefundKind
 from ledger.postgres import Pool, connected
 
 _FLUSHED: Final = """
 SELECT id FROM journal_records
 WHERE id = ANY ($1::uuid[]) AND kind = ANY ($2::text[]) AND partition = $3 AND seq <= $4
 """
-_KINDS: Final = [cause.value for cause in Cause]
+_CREDITS: Final = [cause.value for cause in Cause]
+_REVERSALS: Final = [kind.value for kind in RefundKind]
+_HASHES: Final = 2
+"""Of each partition: ids of credits, and of reversals."""
 
 
 class CreditIds:
@@ -38,7 +41,12 @@ class CreditIds:
         self._pool = pool
         self._redis = redis
         self._keys = keys
-        self._turns = itertools.cycle(partitions)
+        hashes = [
+            (partition, name, kinds)
+            for partition in partitions
+            for name, kinds in ((keys.of(partition).credits, _CREDITS), (keys.of(partition).reversals, _REVERSALS))
+        ]
+        self._turns = itertools.cycle(hashes)
         self._turn = next(self._turns)
         self._cursor = 0
         self._kept_s = config.credit_ids_kept_ms / 1000
@@ -48,7 +56,7 @@ class CreditIds:
         self._old: Mapping[Partition, Position] = {}
 
     async def forget_some(self, now_s: float, committed: Mapping[Partition, Position]) -> int:
-        """Look at some ids of the partition whose turn it is, and forget those that were flushed long ago.
+        """Look at some ids of the hash whose turn it is, and forget those that were flushed long ago.
 
         Args:
             now_s: of a clock that never goes back.
@@ -62,18 +70,27 @@ class CreditIds:
         """
         if self._noted_s is None or now_s - self._noted_s >= self._kept_s:
             self._old, self._noted, self._noted_s = self._noted, dict(committed), now_s
-        old = self._old.get(self._turn)
+        for _ in range(_HASHES):
+            # A hash without any id, as that of reversals is most of the time, does not cost a turn.
+            went = await self._forget_of_turn()
+            if went is not None:
+                return went
+        return 0
+
+    async def _forget_of_turn(self) -> int | None:
+        """How many ids went; None when there was none to look at."""
+        partition, key, kinds = self._turn
+        old = self._old.get(partition)
         if old is None:
             return 0
-        partition = self._turn
-        name: Any = self._keys.of(partition).credits
+        name: Any = key
         found: dict[bytes, bytes]
         self._cursor, found = await self._redis.hscan(name, self._cursor, count=self._read)  # type: ignore[assignment]
         if self._cursor == 0:
             self._turn = next(self._turns)
         if not found:
-            return 0
+            return None
         ids = [uuid.UUID(bytes=credit_id) for credit_id in found]
         async with connected(self._pool) as connection:
-            rows = await connection.fetch(_FLUSHED, ids, _KINDS, partition, old.seq)
+            rows = await connection.fetch(_FLUSHED, ids, kinds, partition, old.seq)
         return int(await self._redis.hdel(name, *(row["id"].bytes for row in rows))) if rows else 0

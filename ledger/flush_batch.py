@@ -11,9 +11,9 @@ from typing import Final
 from msgspec import Struct
 
 from ledger.accounts import Account, AccountKey, AccountKind, agency, earnings, platform, wallet
-from ledger.copy_rows import HEADER, TRAILER, pack_credit, pack_entry, pack_gift
+from ledger.copy_rows import HEADER, TRAILER, pack_credit, pack_entry, pack_gift, pack_reversal
 from ledger.errors import InvariantBroken
-from ledger.model import Body, Cause, CreditBody, GiftBody, JournalRecord, Partition
+from ledger.model import Body, Cause, CreditBody, GiftBody, JournalRecord, Partition, ReversalBody
 
 _DAY_MS: Final = 86_400_000
 _EPOCH_DAY: Final = datetime.date(1970, 1, 1).toordinal()
@@ -36,7 +36,7 @@ class FlushBatch(Struct):
         lasts: the last record of each partition.
         days: by creator and day (days since 1970-01-01).
         agencies: diamonds by agency and partition.
-        gifts, credits: how many records of each.
+        gifts, credits, reversals: how many records of each.
     """
 
     records: bytearray
@@ -46,6 +46,7 @@ class FlushBatch(Struct):
     agencies: dict[tuple[str, Partition], int]
     gifts: int = 0
     credits: int = 0
+    reversals: int = 0
 
 
 class OpenBook:
@@ -93,6 +94,8 @@ class OpenBook:
                     missing.add(agency(body.agency, partition))
             elif type(body) is CreditBody and (_SOURCE_OF[body.cause], partition) not in self.platform:
                 missing.add(platform(_SOURCE_OF[body.cause], partition))
+            elif type(body) is ReversalBody and (AccountKind.COINS_REVERSED, partition) not in self.platform:
+                missing.add(platform(AccountKind.COINS_REVERSED, partition))
         return missing
 
 
@@ -109,7 +112,7 @@ class Composer:
 
         Raises:
             InvariantBroken: a wallet would not hold what the journal says that it held (I9), a gift does not split
-                into its two parts (I1), or a wallet falls below zero (I2).
+                into its two parts (I1), or what is no refund brings a wallet below zero (I2).
         """
         batch, sums, book = self._batch, self._sums, self._book
         for record in records:
@@ -118,6 +121,8 @@ class Composer:
                 _post_gift(batch, sums, record, body, book)
             elif type(body) is CreditBody:
                 _post_credit(batch, sums, record, body, book)
+            elif type(body) is ReversalBody:
+                _post_reversal(batch, sums, record, body, book)
             batch.lasts[record.partition] = record
 
     def finish(self) -> FlushBatch:
@@ -193,6 +198,20 @@ def _post_credit(
     batch.credits += 1
 
 
+def _post_reversal(
+    batch: FlushBatch,
+    sums: dict[tuple[AccountKind, Partition], int],
+    record: JournalRecord,
+    body: ReversalBody,
+    book: OpenBook,
+) -> None:
+    _move_wallet(batch, record, body, -body.taken_coins, book)
+    sink = (AccountKind.COINS_REVERSED, record.partition)
+    sums[sink] = sums.get(sink, 0) + body.taken_coins
+    batch.records += pack_reversal(record, body)
+    batch.reversals += 1
+
+
 def _move_wallet(batch: FlushBatch, record: JournalRecord, body: Body, amount: int, book: OpenBook) -> None:
     account = book.wallets[body.viewer]
     if account.balance + amount != record.wallet_after:
@@ -201,7 +220,8 @@ def _move_wallet(batch: FlushBatch, record: JournalRecord, body: Body, amount: i
             f"{_name(record)}: {body.viewer} had {account.balance} coins, moved {amount}, and the journal says"
             f" {record.wallet_after}",
         )
-    if record.wallet_after < 0:
+    if record.wallet_after < 0 and type(body) is GiftBody:
+        # Coins that come in may leave a debt, and a refund may make one: no gift is paid on credit.
         raise InvariantBroken("I2", f"{_name(record)}: {body.viewer} would hold {record.wallet_after} coins")
     _enter(batch, account, record.partition, record.seq, amount)
 

@@ -61,6 +61,7 @@ class FlusherStats(Struct):
     transactions: int = 0
     gifts: int = 0
     credits: int = 0
+    reversals: int = 0
     passed_over: int = 0
     retries: int = 0
     moved: int = 0
@@ -163,7 +164,8 @@ class Flusher:
             self.stats.transactions += 1
             self.stats.gifts += written.gifts
             self.stats.credits += written.credits
-            self.stats.passed_over += len(part) - written.gifts - written.credits
+            self.stats.reversals += written.reversals
+            self.stats.passed_over += len(part) - written.gifts - written.credits - written.reversals
             self.stats.last_at_ms = max(self.stats.last_at_ms, *(last.at_ms for last in written.lasts.values()))
             self.stats.lag_records -= len(part)
 

@@ -30,7 +30,7 @@ class Invariant(enum.StrEnum):
 
 TITLES: Final = {
     Invariant.I1: "In each unit all accounts sum to zero, in every partition and in the books",
-    Invariant.I2: "No wallet is below zero",
+    Invariant.I2: "No wallet is below zero, unless a refund or charge-back made a debt",
     Invariant.I3: "One id charges or credits at most once",
     Invariant.I4: "What was accepted is still there: the journal has no gap and no end before the books",
     Invariant.I5: "Every accepted gift appears in its room's history exactly once",

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from ledger.errors import InvariantBroken
 from ledger.keys import Keys
-from ledger.model import Body, ComboTotals, JournalRecord, Partition
+from ledger.model import Body, ComboTotals, JournalRecord, Partition, ReversalBody
 
 _AFTER: Final = struct.Struct(">ddd16s")
 _NO_ID: Final = bytes(16)
@@ -55,6 +55,11 @@ class Batch(msgspec.Struct, frozen=True):
 def encode_body(body: Body) -> bytes:
     """The caller's part of a record, as the script copies it into the journal."""
     return _body_encoder.encode(body)
+
+
+def encode_reversal(body: ReversalBody) -> bytes:
+    """As `encode_body`, without the last value: the script puts there what it took."""
+    return _body_encoder.encode(msgspec.structs.replace(body, taken_coins=0))[:-1]
 
 
 def decode_entry(partition: Partition, stream_id: bytes, fields: Mapping[bytes, bytes]) -> list[JournalRecord]:

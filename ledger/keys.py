@@ -6,11 +6,12 @@ A partition's keys share one hash tag, so that a script that is given them runs 
 |---|---|---|
 | wallets | hash | viewer → coins |
 | earnings | hash | creator → diamonds of this stripe |
-| totals | hash | epoch, seq, clock, coins_in, spent, earned, commission, flushed (see `Total`) |
+| totals | hash | epoch, seq, clock, coins_in, spent, reversed, earned, commission, flushed (see `Total`) |
 | combos | hash | viewer NUL combo key → id, count, coins, deadline |
 | guards | hash | viewer → gift rate, coins counted in day, week and month, freeze, caps (`lua/parts/guards.lua`) |
 | given_today | hash | `day` → number of the day (UTC) that it is of; viewer NUL creator → coins |
 | credits | hash | id of a grant or purchase → digest, balance after |
+| reversals | hash | id of a refund → digest, balance after, coins taken |
 | ids | hash, one a time bucket, expires | gift id + viewer → digest, coins |
 | journal | stream | the records, in order; entry id = epoch-seq of its last record |
 | relay | string | how far the relay has told the rooms: epoch-seq |
@@ -29,9 +30,10 @@ _PREFIX: Final = "gw"
 class Total(enum.StrEnum):
     """Fields of a partition's totals; all integers.
 
-    In coins: the wallets sum to coins_in - spent. In diamonds: the stripes sum to earned; earned + commission is
-    100 for each coin of spent. `seq` is that of the last record, `flushed` that of the last one known to be in
-    PostgreSQL, `clock` the latest time any commit saw. A partition without an epoch, or with epoch 0, takes no orders.
+    In coins: the wallets sum to coins_in - spent - reversed. In diamonds: the stripes sum to earned; earned +
+    commission is 100 for each coin of spent. `seq` is that of the last record, `flushed` that of the last one
+    known to be in PostgreSQL, `clock` the latest time any commit saw. A partition without an epoch, or with epoch 0,
+    takes no orders.
     """
 
     EPOCH = "epoch"
@@ -39,6 +41,8 @@ class Total(enum.StrEnum):
     CLOCK = "clock"
     COINS_IN = "coins_in"
     SPENT = "spent"
+    REVERSED = "reversed"
+    """What refunds and charge-backs took from wallets."""
     EARNED = "earned"
     COMMISSION = "commission"
     FLUSHED = "flushed"
@@ -48,7 +52,8 @@ class PartitionKeys:
     """The keys of one partition, as bytes ready to be sent."""
 
     __slots__ = (
-        *("_base", "combos", "credits", "earnings", "given_today", "guards", "journal", "relay", "totals", "wallets"),
+        *("_base", "combos", "credits", "earnings", "given_today", "guards", "journal", "relay", "reversals"),
+        *("totals", "wallets"),
     )
 
     def __init__(self, tag: str) -> None:
@@ -61,6 +66,7 @@ class PartitionKeys:
         self.guards = f"{base}guards".encode()
         self.given_today = f"{base}given_today".encode()
         self.credits = f"{base}credits".encode()
+        self.reversals = f"{base}reversals".encode()
         self.journal = f"{base}journal".encode()
         self.relay = f"{base}relay".encode()
 

@@ -16,7 +16,7 @@ from ledger.config import LedgerConfig
 from ledger.ids import id_time_ms
 from ledger.journal import Position, decode_entry
 from ledger.keys import PartitionKeys, Total
-from ledger.model import CreditBody, GiftBody, JournalRecord, Partition
+from ledger.model import CreditBody, GiftBody, JournalRecord, Partition, ReversalBody
 
 _FIELDS_READ: Final = 1_000
 _ENTRIES_READ: Final = 256
@@ -36,6 +36,7 @@ class LiveTotals(Struct, frozen=True):
     seq: int
     coins_in: int
     spent: int
+    reversed: int
     earned: int
     commission: int
     flushed: int
@@ -114,7 +115,10 @@ async def read_seq(redis: Redis, keys: PartitionKeys) -> int:
 async def read_totals(redis: Redis, keys: PartitionKeys, damaged: list[str]) -> LiveTotals:
     """The totals as they are now; a field that holds no amount is named in `damaged`."""
     name: Any = keys.totals
-    fields = (Total.EPOCH, Total.SEQ, Total.COINS_IN, Total.SPENT, Total.EARNED, Total.COMMISSION, Total.FLUSHED)
+    fields = (
+        *(Total.EPOCH, Total.SEQ, Total.COINS_IN, Total.SPENT, Total.REVERSED),
+        *(Total.EARNED, Total.COMMISSION, Total.FLUSHED),
+    )
     values: Any = await redis.hmget(name, list(fields))
     return LiveTotals(*(_amount(value or b"0", field, damaged) for value, field in zip(values, fields, strict=True)))
 
@@ -220,7 +224,7 @@ async def real_holes(redis: Redis, keys: PartitionKeys, gaps: list[tuple[int, in
 async def find_forgotten(
     redis: Redis, keys: PartitionKeys, records: list[JournalRecord], config: LedgerConfig
 ) -> tuple[list[JournalRecord], int]:
-    """Gifts and credits of the journal whose id is not remembered with the coins paid."""
+    """Gifts, credits and reversals of the journal whose id is not remembered with the coins paid."""
     by_key: defaultdict[bytes, list[tuple[bytes, JournalRecord]]] = defaultdict(list)
     (seconds, _), totals = await redis.time(), await read_totals(redis, keys, [])
     # The clock may pass the expiry while we look: a bucket that is about to go is left alone.
@@ -232,6 +236,8 @@ async def find_forgotten(
             by_key[keys.ids(bucket)].append((body.id + body.viewer.encode(), record))
         elif isinstance(body, CreditBody) and record.seq > totals.flushed:
             by_key[keys.credits].append((body.id, record))
+        elif isinstance(body, ReversalBody) and record.seq > totals.flushed:
+            by_key[keys.reversals].append((body.id, record))
     forgotten = []
     for key, wanted in by_key.items():
         for start in range(0, len(wanted), _FIELDS_READ):

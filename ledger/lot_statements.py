@@ -4,6 +4,8 @@ The entries of the wallet are the whole truth; they are read in slices, in one s
 Time and memory are linear in that viewer's entries.
 """
 
+import uuid
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -12,7 +14,7 @@ from msgspec import Struct
 
 from ledger.errors import NotFound
 from ledger.ids import format_id
-from ledger.lots import CoinsCame, GiftPaid, Lot, LotKind, Lots, Movement
+from ledger.lots import CoinsCame, CoinsReversed, GiftPaid, Lot, LotKind, Lots, Movement
 from ledger.model import Cause, CreatorId, ViewerId
 from ledger.postgres import Connection, Pool, snapshot
 from ledger.rows import ms_of, uuid_of
@@ -25,8 +27,13 @@ FROM accounts a
 JOIN entries e ON e.account_id = a.id
 JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
 LEFT JOIN purchases p ON r.kind = 'purchase' AND p.id = r.id
-WHERE a.owner = $1 AND a.kind = 'wallet' AND a.unit = 'coins' AND r.seq <= $2
+WHERE a.owner = $1 AND a.kind = 'wallet' AND a.unit = 'coins' AND r.seq <= $2 AND r.kind NOT IN ('refund', 'chargeback')
 ORDER BY e.number
+"""
+# Apart from the entries: a reversal that took nothing has none.
+_REVERSALS: Final = """
+SELECT seq, id, reference, coins, taken_coins FROM journal_records
+WHERE viewer = $1 AND kind IN ('refund', 'chargeback') AND seq <= $2 ORDER BY seq
 """
 _OWNER: Final = "SELECT viewer FROM credits WHERE id = $1"
 _AFTER_ALL: Final = 2**63 - 1
@@ -114,8 +121,13 @@ async def read_lots(connection: Connection, viewer: str, *, until_seq: int = _AF
 
 
 async def _movements(connection: Connection, viewer: str, until_seq: int) -> AsyncIterator[Movement]:
+    reversals = deque(await connection.fetch(_REVERSALS, viewer, until_seq))
     async for row in connection.cursor(_ENTRIES, viewer, until_seq, prefetch=SLICE_ROWS):
+        while reversals and reversals[0]["seq"] < row["seq"]:
+            yield _reversal(reversals.popleft())
         yield _movement(row)
+    for row in reversals:
+        yield _reversal(row)
 
 
 def _movement(row: asyncpg.Record) -> Movement:
@@ -123,6 +135,10 @@ def _movement(row: asyncpg.Record) -> Movement:
     if kind == "gift":
         return GiftPaid(movement_id, row["creator"], row["place"], row["coins"], row["creator_diamonds"], at_ms)
     return CoinsCame(movement_id, Cause(kind), row["coins"], row["bonus_coins"] or 0, at_ms)
+
+
+def _reversal(row: asyncpg.Record) -> CoinsReversed:
+    return CoinsReversed(row["id"].bytes, uuid.UUID(row["reference"]).bytes, row["coins"], row["taken_coins"])
 
 
 def _row(lot: Lot) -> LotRow:

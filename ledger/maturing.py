@@ -25,12 +25,12 @@ from ledger.posting import BookRecord, Posting, open_posting
 MATURED: Final = "matured"
 _log = structlog.get_logger()
 _RIPE_CREATORS: Final = """
-SELECT DISTINCT creator FROM creator_days WHERE day <= $1 AND matured < earned AND creator > $2
+SELECT DISTINCT creator FROM creator_days WHERE day <= $1 AND matured + taken_back < earned AND creator > $2
 ORDER BY creator LIMIT $3
 """
 _RIPE_DAYS: Final = """
-SELECT creator, day, earned - matured AS diamonds FROM creator_days
-WHERE day <= $1 AND matured < earned AND creator = ANY ($2::text[]) ORDER BY creator, day FOR UPDATE
+SELECT creator, day, earned - matured - taken_back AS diamonds FROM creator_days
+WHERE day <= $1 AND matured + taken_back < earned AND creator = ANY ($2::text[]) ORDER BY creator, day FOR UPDATE
 """
 _RIPENED: Final = """
 UPDATE creator_days SET matured = matured + moved.diamonds

@@ -63,6 +63,14 @@ class Cause(enum.StrEnum):
     PURCHASE = "purchase"
 
 
+class RefundKind(enum.StrEnum):
+    """Why coins that were bought leave a wallet again."""
+
+    REFUND = "refund"
+    CHARGEBACK = "chargeback"
+    """The buyer's bank took the money back."""
+
+
 class GiftOrder(Struct, frozen=True):
     """A gift to be paid.
 
@@ -199,6 +207,33 @@ class CreditRefused(Struct, frozen=True):
 CreditOutcome = CreditAccepted | CreditRefused
 
 
+class ReversalOrder(Struct, frozen=True):
+    """Coins of a purchase to be taken from the wallet that they came into, once for this id.
+
+    Attributes:
+        id: of the refund, 16 bytes.
+        purchase: whose coins; it must have come into the wallet before.
+        coins: how many are refunded, whatever the wallet can give of them.
+    """
+
+    id: bytes
+    viewer: ViewerId
+    purchase: bytes
+    coins: int
+    kind: RefundKind
+
+
+class Reversed(Struct, frozen=True):
+    """The wallet gave what it had to and that is on disk; `balance_coins` as it was right after."""
+
+    balance_coins: int
+    taken_coins: int
+    replay: bool
+
+
+ReversalOutcome = Reversed | CreditRefused
+
+
 # Records, as the journal holds them. The first part is written by the caller, the second by the script.
 
 
@@ -235,7 +270,18 @@ class CreditBody(Struct, frozen=True, array_like=True, tag="c"):
     reference: str
 
 
-Body = GiftBody | CreditBody
+class ReversalBody(Struct, frozen=True, array_like=True, tag="r"):
+    """A reversal's record; the script writes `taken_coins`, what the wallet gave, as its last value."""
+
+    id: bytes
+    viewer: ViewerId
+    purchase: bytes
+    coins: int
+    cause: RefundKind
+    taken_coins: int
+
+
+Body = GiftBody | CreditBody | ReversalBody
 
 
 class JournalRecord(Struct, frozen=True):

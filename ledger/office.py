@@ -18,6 +18,7 @@ from ledger.postgres import Pool, connected, open_pool
 from ledger.purchases import Purchases
 from ledger.rails.interface import PaymentRail
 from ledger.rails.manual import ManualRail
+from ledger.refunds import Refunds
 from ledger.seals import Seals
 from ledger.service import Ledger
 from ledger.statements import Statements
@@ -27,7 +28,8 @@ class Office:
     """The parts, each with its own contract.
 
     Attributes:
-        maturing, seals: for the worker, whose duties are their `run`, and those of `purchases` and `guards`.
+        maturing, seals: for the worker, whose duties are their `run`, and those of `purchases`, `refunds`
+            and `guards`.
     """
 
     def __init__(self, pool: Pool, ledger: Ledger, rails: Iterable[PaymentRail], config: LedgerConfig) -> None:
@@ -37,7 +39,8 @@ class Office:
         self.plans = Plans(pool, config)
         self.grants = Grants(pool, self._crediting)
         self.guards = Guards(pool, ledger, config)
-        self.purchases = Purchases(pool, self._crediting, rails, config)
+        self.refunds = Refunds(pool, ledger, config)
+        self.purchases = Purchases(pool, self._crediting, self.refunds, rails, config)
         self.payouts = Payouts(pool, ManualRail(), config)
         self.maturing = Maturing(pool, config)
         self.seals = Seals(pool, config)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ledger.invariants import Findings, Invariant
 from ledger.live_audit import LivePartition, Seen
-from ledger.model import AMOUNT_MAX, DIAMONDS_PER_COIN, CreditBody, GiftBody, JournalRecord
+from ledger.model import AMOUNT_MAX, DIAMONDS_PER_COIN, CreditBody, GiftBody, JournalRecord, ReversalBody
 
 
 class BookPartition(Struct, frozen=True):
@@ -19,7 +19,7 @@ class BookPartition(Struct, frozen=True):
     Attributes:
         end_seq: the live ledger's last record, read after the books were.
         wallets, stripes: coins of each viewer, diamonds of each creator from viewers of this partition.
-        coins_in, spent, earned, commission: what the platform's accounts say.
+        coins_in, spent, reversed, earned, commission: what the platform's accounts say.
         records: those that the comparison needs: between the first look at the balances and the journal, and those
             that were flushed after the live totals were read.
         stored: records of the books that the journal still has, by seq.
@@ -31,6 +31,7 @@ class BookPartition(Struct, frozen=True):
     stripes: dict[str, int]
     coins_in: int
     spent: int
+    reversed: int
     earned: int
     commission: int
     records: list[JournalRecord]
@@ -44,6 +45,7 @@ class Sums(Struct):
     stripes: defaultdict[str, int]
     coins_in: int = 0
     spent: int = 0
+    reversed: int = 0
     earned: int = 0
     commission: int = 0
 
@@ -95,8 +97,11 @@ def carried(
 
 def wallet_moved(record: JournalRecord) -> tuple[str, int] | None:
     """Which wallet a record moves, and by how much."""
-    body = record.body
-    return body.viewer, body.coins if isinstance(body, CreditBody) else -body.coins
+    match record.body:
+        case CreditBody(viewer=viewer, coins=coins):
+            return viewer, coins
+        case ReversalBody(viewer=viewer, taken_coins=coins) | GiftBody(viewer=viewer, coins=coins):
+            return viewer, -coins
 
 
 def stripe_moved(record: JournalRecord) -> tuple[str, int] | None:
@@ -141,10 +146,15 @@ def _check_totals(
 ) -> None:
     totals = live.totals
     for viewer, coins in wallets.items():
-        if not 0 <= coins <= AMOUNT_MAX:
+        # A wallet may owe what refunds took, which is less than this; the books say of each debt where it comes from.
+        if not -totals.reversed <= coins <= AMOUNT_MAX:
             findings.violate(Invariant.I2, f"{name}: wallet of {viewer} holds {coins} at record {totals.seq}")
     for what, found, expected in (
-        ("wallets hold {} coins, coins in - spent is {}", sum(wallets.values()), totals.coins_in - totals.spent),
+        (
+            "wallets hold {} coins, coins in - spent - reversed is {}",
+            sum(wallets.values()),
+            totals.coins_in - totals.spent - totals.reversed,
+        ),
         ("stripes hold {} diamonds, earned is {}", sum(stripes.values()), totals.earned),
         (
             "earned + commission is {} diamonds, 100 for each coin spent is {}",
@@ -184,6 +194,7 @@ def _check_against_books(
     for what, total, booked in (
         ("coins in", totals.coins_in, books.coins_in + sign * moved.coins_in),
         ("spent", totals.spent, books.spent + sign * moved.spent),
+        ("reversed", totals.reversed, books.reversed + sign * moved.reversed),
         ("earned", totals.earned, books.earned + sign * moved.earned),
         ("commission", totals.commission, books.commission + sign * moved.commission),
     ):
@@ -210,6 +221,9 @@ def sum_of(records: Iterable[JournalRecord]) -> Sums:
         if isinstance(body, CreditBody):
             sums.wallets[body.viewer] += body.coins
             sums.coins_in += body.coins
+        elif isinstance(body, ReversalBody):
+            sums.wallets[body.viewer] -= body.taken_coins
+            sums.reversed += body.taken_coins
         else:
             sums.wallets[body.viewer] -= body.coins
             sums.stripes[body.creator] += body.creator_diamonds

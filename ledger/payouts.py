@@ -33,7 +33,10 @@ SELECT kind, balance FROM accounts JOIN balances ON account_id = id
 WHERE owner = $1 AND unit = 'diamonds' AND partition = -1
 """
 _PAID_OUT: Final = "SELECT coalesce(sum(diamonds), 0)::bigint FROM withdrawals WHERE creator = $1 AND state = 'paid'"
-_FIRST_UNRIPE: Final = "SELECT min(day) FROM creator_days WHERE creator = $1 AND matured < earned"
+_TAKEN_BACK: Final = """
+SELECT coalesce(sum(from_pending + from_available), 0)::bigint FROM refund_shares WHERE creator = $1
+"""
+_FIRST_UNRIPE: Final = "SELECT min(day) FROM creator_days WHERE creator = $1 AND matured + taken_back < earned"
 _ADD_METHOD: Final = """
 INSERT INTO payout_methods (id, creator, kind, label, details) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING RETURNING id
@@ -69,10 +72,11 @@ class Earnings(Struct, frozen=True):
 
     Attributes:
         pending_diamonds: earned, not ripe yet.
-        available_diamonds: can be withdrawn.
+        available_diamonds: can be withdrawn; below zero when more was taken back than there was.
         on_hold_diamonds: in withdrawals on their way.
         paid_out_diamonds: of withdrawals that were paid.
         next_matures_ms: when the oldest pending earnings become available; None when nothing is pending.
+        taken_back_diamonds: taken back for refunds and charge-backs, ever.
     """
 
     pending_diamonds: int
@@ -80,6 +84,7 @@ class Earnings(Struct, frozen=True):
     on_hold_diamonds: int
     paid_out_diamonds: int
     next_matures_ms: int | None
+    taken_back_diamonds: int = 0
 
 
 class PayoutMethod(Struct, frozen=True):
@@ -191,6 +196,7 @@ class Payouts:
         async with snapshot(self._pool) as connection:
             rows = await connection.fetch(_BALANCES, creator)
             paid_out = await connection.fetchval(_PAID_OUT, creator)
+            taken_back = await connection.fetchval(_TAKEN_BACK, creator)
             first_unripe = await connection.fetchval(_FIRST_UNRIPE, creator)
         balances = {row["kind"]: row["balance"] for row in rows}
         return Earnings(
@@ -199,6 +205,7 @@ class Payouts:
             on_hold_diamonds=balances.get(AccountKind.PAYOUT_HOLD, 0),
             paid_out_diamonds=paid_out,
             next_matures_ms=None if first_unripe is None else self._ripens_ms(first_unripe),
+            taken_back_diamonds=taken_back,
         )
 
     async def methods(self, creator: str) -> list[PayoutMethod]:

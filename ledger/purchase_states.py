@@ -1,7 +1,8 @@
 """What a purchase of coins is, and how what a rail says moves it: values and a table, without I/O.
 
 Money that was taken is owed, whenever we hear of it: a payment counts after a declined card and after we had given the
-purchase up. Nothing that is heard after a payment takes it back; a refund is another matter than a state.
+purchase up. Money that came back was taken before, also when the webhook of the payment is late or lost. A refund of
+what was credited is no state of the purchase: it has a row of its own (`refund_states`).
 """
 
 import enum
@@ -9,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from ledger.model import ViewerId
+from ledger.model import RefundKind, ViewerId
 
 
 class PurchaseState(enum.StrEnum):
@@ -21,6 +22,8 @@ class PurchaseState(enum.StrEnum):
     CREDITED = "credited"
     DECLINED = "declined"
     EXPIRED = "expired"
+    VOIDED = "voided"
+    """All of it was refunded before its coins were owed; they never come."""
 
 
 class RailOutcome(enum.StrEnum):
@@ -30,6 +33,10 @@ class RailOutcome(enum.StrEnum):
     DECLINED = "declined"
     EXPIRED = "expired"
     """It was not paid in time, or was given up, and cannot be paid any more."""
+    REFUNDED = "refunded"
+    """Some or all of the money went back to the buyer."""
+    CHARGED_BACK = "charged_back"
+    """The buyer's bank took some or all of the money back."""
 
 
 class PurchaseOrder(Struct, frozen=True):
@@ -64,6 +71,7 @@ class Purchase(Struct, frozen=True):
     Attributes:
         checkout: where the viewer pays, in the rail's words; empty until the rail has answered.
         balance_coins: the wallet right after the coins came in.
+        refunded_coins: how many of coins and bonus were refunded or charged back.
     """
 
     id: bytes
@@ -81,20 +89,27 @@ class Purchase(Struct, frozen=True):
     checkout: str
     created_ms: int
     balance_coins: int | None
+    refunded_coins: int = 0
 
 
+REFUND_KINDS: Final = {
+    RailOutcome.REFUNDED: RefundKind.REFUND,
+    RailOutcome.CHARGED_BACK: RefundKind.CHARGEBACK,
+}
+"""The outcomes that give money back."""
+_TAKEN: Final = dict.fromkeys((RailOutcome.PAID, *REFUND_KINDS), PurchaseState.PAID)
 _OPEN: Final = {
-    RailOutcome.PAID: PurchaseState.PAID,
+    **_TAKEN,
     RailOutcome.DECLINED: PurchaseState.DECLINED,
     RailOutcome.EXPIRED: PurchaseState.EXPIRED,
 }
-_GIVEN_UP: Final = {RailOutcome.PAID: PurchaseState.PAID}
 MOVES: Final[dict[PurchaseState, dict[RailOutcome, PurchaseState]]] = {
     PurchaseState.PENDING: _OPEN,
-    PurchaseState.DECLINED: _GIVEN_UP,
-    PurchaseState.EXPIRED: _GIVEN_UP,
+    PurchaseState.DECLINED: _TAKEN,
+    PurchaseState.EXPIRED: _TAKEN,
     PurchaseState.PAID: {},
     PurchaseState.CREDITED: {},
+    PurchaseState.VOIDED: {},
 }
 
 

@@ -14,14 +14,25 @@ import asyncpg
 import structlog
 from msgspec import Struct, structs
 
+from ledger.commission import coins_of_money
 from ledger.config import LedgerConfig
 from ledger.crediting import Crediting
 from ledger.errors import BadEvent, IdConflict, LimitReached, NotFound, RailUnavailable, UnknownRail, ValueRefused
 from ledger.ids import format_id
 from ledger.model import AMOUNT_MAX, Cause, ViewerId
 from ledger.postgres import Connection, Pool, connected, transaction
-from ledger.purchase_states import Purchase, PurchaseOrder, PurchaseState, RailOutcome, after_outcome
+from ledger.purchase_states import (
+    REFUND_KINDS,
+    Purchase,
+    PurchaseOrder,
+    PurchaseState,
+    RailOutcome,
+    after_outcome,
+)
 from ledger.rails.interface import PaymentRail, RailEvent
+from ledger.refund_rows import refund_id_of, store_refund, void_if_wholly_refunded
+from ledger.refund_states import RefundOrder, RefundRefused
+from ledger.refunds import Refunds
 from ledger.rows import bounded, ms_of, refused_values, uuid_of
 
 __all__ = [
@@ -54,6 +65,11 @@ VALUES ($1, $2, $3, $4, $5, $6, 'no_change') ON CONFLICT DO NOTHING RETURNING ev
 """
 _NOTE_EFFECT: Final = "UPDATE rail_events SET effect = $3 WHERE rail = $1 AND event = $2"
 _MOVE: Final = "UPDATE purchases SET state = $2, changed_at = now() WHERE id = $1"
+_LOCK: Final = """
+SELECT state, price_minor, currency, coins + bonus_coins AS bought, refunded_minor, refunded_coins
+FROM purchases WHERE id = $1 AND rail = $2 FOR UPDATE
+"""
+_COUNT_MONEY: Final = "UPDATE purchases SET refunded_minor = refunded_minor + $2 WHERE id = $1"
 _OWE: Final = "UPDATE credits SET due_at = now() WHERE id = $1 AND due_at IS NULL"
 _UNUSABLE: Final = """
 SELECT * FROM rail_events WHERE effect IN ('wrong_amount', 'unknown_purchase') ORDER BY heard_at DESC LIMIT $1
@@ -116,9 +132,17 @@ class UnusableEvent(Struct, frozen=True):
 class Purchases:
     """Purchases of all rails. Every method may raise `LedgerUnavailable`: then the same call again is safe."""
 
-    def __init__(self, pool: Pool, crediting: Crediting, rails: Iterable[PaymentRail], config: LedgerConfig) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        crediting: Crediting,
+        refunds: Refunds,
+        rails: Iterable[PaymentRail],
+        config: LedgerConfig,
+    ) -> None:
         self._pool = pool
         self._crediting = crediting
+        self._refunds = refunds
         self._rails = {rail.name: rail for rail in rails}
         self._config = config
 
@@ -178,10 +202,10 @@ class Purchases:
             )
 
     async def hear(self, rail: str, headers: Mapping[str, str], body: bytes) -> Heard:
-        """Take a webhook as it came: verify it, store its event once, move the purchase, credit the coins.
+        """Take a webhook as it came: verify it, store its event once, move the purchase, credit or refund the coins.
 
         Late, repeated and out-of-order events do no harm: see `purchase_states.MOVES`. When Valkey does not answer
-        the purchase stays `paid`, and the coins follow by `settle`.
+        the purchase stays `paid`, and the coins follow by `settle`; a refund is carried on by `Refunds.settle`.
 
         Args:
             body: the bytes that were signed.
@@ -285,6 +309,7 @@ class Purchases:
             _log.error("rail_event_unusable", rail=rail, rail_event=event.id, effect=effect.value)
             return Heard(effect, event.id)
         await self._credit_if_owed(purchase_id)
+        await self._refunds.take_owed(event.purchase)
         return Heard(effect, event.id, await self._of_rail(rail, event.purchase))
 
     async def _store_event(self, rail: str, event: RailEvent) -> EventEffect:
@@ -330,21 +355,51 @@ class Purchases:
 async def _move(connection: Connection, rail: str, event: RailEvent) -> EventEffect:
     """Let a fresh event move its purchase, inside the transaction that stores the event."""
     purchase_id = uuid_of(event.purchase)
-    row = await connection.fetchrow(
-        "SELECT state, price_minor, currency FROM purchases WHERE id = $1 AND rail = $2 FOR UPDATE", purchase_id, rail
-    )
+    row = await connection.fetchrow(_LOCK, purchase_id, rail)
     if row is None:
         # Also when another rail has it: a provider has no say over what was not bought there.
         return EventEffect.UNKNOWN_PURCHASE
-    if (event.amount_minor, event.currency) != (row["price_minor"], row["currency"]):
+    if event.outcome in REFUND_KINDS:
+        effect = await _refund(connection, rail, event, row)
+        if effect is EventEffect.WRONG_AMOUNT:
+            return effect
+    elif (event.amount_minor, event.currency) != (row["price_minor"], row["currency"]):
         return EventEffect.WRONG_AMOUNT
+    else:
+        effect = EventEffect.NO_CHANGE
     state = after_outcome(PurchaseState(row["state"]), event.outcome)
     if state is None:
-        return EventEffect.NO_CHANGE
-    await connection.execute(_MOVE, purchase_id, state.value)
+        return effect
     if state is PurchaseState.PAID:
+        if await void_if_wholly_refunded(connection, event.purchase):
+            return EventEffect.APPLIED
         await connection.execute(_OWE, purchase_id)
+    await connection.execute(_MOVE, purchase_id, state.value)
     return EventEffect.APPLIED
+
+
+async def _refund(connection: Connection, rail: str, event: RailEvent, purchase: asyncpg.Record) -> EventEffect:
+    """Store the refund that an event of a rail tells of, for the coins that its money stands for."""
+    price, before = purchase["price_minor"], purchase["refunded_minor"]
+    if event.currency != purchase["currency"] or not 0 < event.amount_minor <= price - before:
+        return EventEffect.WRONG_AMOUNT
+    await connection.execute(_COUNT_MONEY, uuid_of(event.purchase), event.amount_minor)
+    # The difference of two sums, so that parts of the money add up to all coins. An operator may have given back some.
+    coins = coins_of_money(before + event.amount_minor, price, purchase["bought"])
+    coins -= coins_of_money(before, price, purchase["bought"])
+    coins = min(coins, purchase["bought"] - purchase["refunded_coins"])
+    if not coins:
+        return EventEffect.NO_CHANGE
+    order = RefundOrder(
+        id=refund_id_of(rail, event.id),
+        purchase=event.purchase,
+        coins=coins,
+        kind=REFUND_KINDS[event.outcome],
+        reason=f"{rail} says {event.outcome}: {event.id}",
+        by=rail,
+    )
+    stored = await store_refund(connection, order)
+    return EventEffect.NO_CHANGE if isinstance(stored, RefundRefused) else EventEffect.APPLIED
 
 
 def _expiry(purchase: Purchase) -> RailEvent:
@@ -374,6 +429,7 @@ def _purchase(row: asyncpg.Record) -> Purchase:
         checkout=row["checkout"] or "",
         created_ms=ms_of(row["made_at"]),
         balance_coins=row["balance_coins"],
+        refunded_coins=row["refunded_coins"],
     )
 
 

@@ -14,9 +14,9 @@ from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken, LedgerError
 from ledger.gift_call import bucket_life_ms
 from ledger.ids import digest_of, id_time_ms
-from ledger.journal import encode_body
+from ledger.journal import encode_body, encode_reversal
 from ledger.keys import Keys, PartitionKeys, Total
-from ledger.model import CreditBody, GiftBody, JournalRecord, Partition
+from ledger.model import CreditBody, GiftBody, JournalRecord, Partition, ReversalBody
 from ledger.partition_audit import sum_of, wallet_moved
 from ledger.scripts import Ask, Script
 
@@ -85,9 +85,15 @@ def replay_words(
     sums = sum_of(records)
     totals = (
         *(Total.COINS_IN.value, sums.coins_in, Total.SPENT.value, sums.spent),
+        *((Total.REVERSED.value, sums.reversed) if sums.reversed else ()),
         *(Total.EARNED.value, sums.earned, Total.COMMISSION.value, sums.commission),
     )
-    combos, credit_ids = _combos(records), _credit_ids(records, now_ms - 2 * config.credit_ids_kept_ms)
+    since_ms = now_ms - 2 * config.credit_ids_kept_ms
+    combos, credit_ids, reversal_ids = (
+        _combos(records),
+        _credit_ids(records, since_ms),
+        _reversal_ids(records, since_ms),
+    )
     entries = [word for entry in journal_entries(records) for word in entry]
     buckets = _gift_ids(records, config, now_ms)
     life_ms = bucket_life_ms(config)
@@ -99,12 +105,12 @@ def replay_words(
         (list(sums.stripes), list(sums.stripes.values())),
         totals,
         [bucket * config.id_bucket_ms + life_ms for bucket in buckets],
-        [len(words) for words in (combos, credit_ids, entries, *buckets.values())],
+        [len(words) for words in (combos, credit_ids, reversal_ids, entries, *buckets.values())],
     )
-    names = [keys.wallets, keys.earnings, keys.totals, keys.combos, keys.credits, keys.journal]
+    names = [keys.wallets, keys.earnings, keys.totals, keys.combos, keys.credits, keys.reversals, keys.journal]
     names += [keys.ids(bucket) for bucket in buckets]
     ids = [word for words in buckets.values() for word in words]
-    return names, [_encoder.encode(head), *combos, *credit_ids, *entries, *ids]
+    return names, [_encoder.encode(head), *combos, *credit_ids, *reversal_ids, *entries, *ids]
 
 
 def journal_entries(records: Sequence[JournalRecord]) -> list[Entry]:
@@ -192,6 +198,16 @@ def _credit_ids(records: Sequence[JournalRecord], since_ms: int) -> list[bytes]:
         body = record.body
         if isinstance(body, CreditBody) and record.at_ms >= since_ms:
             words += (body.id, digest_of(encode_body(body)) + _AMOUNT.pack(record.wallet_after))
+    return words
+
+
+def _reversal_ids(records: Sequence[JournalRecord], since_ms: int) -> list[bytes]:
+    words: list[bytes] = []
+    for record in records:
+        body = record.body
+        if isinstance(body, ReversalBody) and record.at_ms >= since_ms:
+            taken = _AMOUNT.pack(record.wallet_after) + _AMOUNT.pack(body.taken_coins)
+            words += (body.id, digest_of(encode_reversal(body)) + taken)
     return words
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from ledger.accounts import MAY_OWE
-from ledger.books_audit import MOVED
+from ledger.books_audit import DEBT_MAKERS, MOVED
 from ledger.model import Partition
 from ledger.postgres import Connection
 
@@ -22,8 +22,8 @@ _NAME: Final = "coalesce(kind || ' of ' || coalesce(nullif(owner, ''), 'the plat
 # 6 and 7 partitions with the last record that counts.
 _ENTRIES: Final = f"""
 WITH page AS MATERIALIZED (
-    SELECT e.*, a.kind, a.owner, a.unit, r.seq AS record, r.viewer, r.creator, r.creator_diamonds, r.wallet_after,
-        r.moved,
+    SELECT e.*, a.kind, a.owner, a.unit, r.seq AS record, r.kind AS cause, r.viewer, r.creator, r.creator_diamonds,
+        r.wallet_after, r.moved,
         lag(account_id, 1, $1::bigint) OVER w = account_id AS follows,
         lag(number, 1, $2::bigint) OVER w AS number_before,
         lag(balance_after, 1, $3::bigint) OVER w AS balance_before,
@@ -46,6 +46,7 @@ WITH page AS MATERIALIZED (
     UNION ALL SELECT 'I1', name || ': it has no account' FROM entry WHERE kind IS NULL
     UNION ALL SELECT 'I2', format('%s: it leaves %s', name, balance_after)
     FROM entry WHERE balance_after < 0 AND kind NOT IN ({_OWING})
+        AND NOT (kind IN ('wallet', 'available') AND (amount > 0 OR coalesce(cause, '') IN ({DEBT_MAKERS})))
     UNION ALL SELECT 'I9', name || ': the record is not there' FROM entry WHERE record IS NULL
     UNION ALL SELECT 'I9', name || ': the entry before is of the same or a later record'
     FROM entry WHERE kind = 'wallet' AND follows AND seq <= seq_before
@@ -77,7 +78,7 @@ UNION ALL SELECT 'rows', '', '', count(*), 0, 0, 0 FROM page
 
 _RECORDS: Final = f"""
 WITH page AS MATERIALIZED (
-    SELECT r.seq, kind, coins, creator, creator_diamonds, commission_diamonds, {MOVED} AS moved,
+    SELECT r.seq, kind, coins, taken_coins, creator, creator_diamonds, commission_diamonds, {MOVED} AS moved,
         lag(r.seq, 1, $2::bigint) OVER (ORDER BY r.seq) AS seq_before
     FROM (
         SELECT * FROM journal_records WHERE partition = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4
@@ -89,8 +90,10 @@ FROM page WHERE seq <> seq_before + 1
 UNION ALL SELECT 'found', 'I1', format('record %s/%s: %s coins became %s and %s diamonds',
     $1, seq, coins, creator_diamonds, commission_diamonds), 0, 0, 0, 0
 FROM page WHERE kind = 'gift' AND creator_diamonds + commission_diamonds <> coins * 100
-UNION ALL SELECT 'moved', '', '', sum(greatest(moved, 0))::bigint, sum(greatest(-moved, 0))::bigint,
+UNION ALL SELECT 'moved', '', '', sum(greatest(moved, 0))::bigint,
+    sum(CASE kind WHEN 'gift' THEN coins ELSE 0 END)::bigint,
     sum(CASE kind WHEN 'gift' THEN creator_diamonds ELSE 0 END)::bigint, sum(commission_diamonds)::bigint FROM page
+UNION ALL SELECT 'reversed', '', '', sum(taken_coins)::bigint, 0, 0, 0 FROM page
 UNION ALL SELECT 'made', '', '', count(*) FILTER (WHERE moved <> 0),
     count(*) FILTER (WHERE kind = 'gift' AND creator_diamonds <> 0), 0, 0 FROM page
 UNION ALL SELECT 'creator', creator, '', sum(creator_diamonds)::bigint, count(*), 0, 0 FROM page
@@ -180,7 +183,7 @@ class RecordsPage(Struct):
 
     Attributes:
         last_seq: of its last record; 0 when there is none.
-        coins_in, spent, earned, commission: what they moved.
+        coins_in, spent, reversed, earned, commission: what they moved.
         moving, earning: how many moved a wallet, and how many earned a creator something.
         creators: diamonds earned and gifts, by creator.
     """
@@ -190,6 +193,7 @@ class RecordsPage(Struct):
     last_seq: int = 0
     coins_in: int = 0
     spent: int = 0
+    reversed: int = 0
     earned: int = 0
     commission: int = 0
     moving: int = 0
@@ -234,6 +238,8 @@ async def read_records(connection: Connection, partition: Partition, after: int,
                 page.found.append(Found(word, sentence))
             case "moved":
                 page.coins_in, page.spent, page.earned, page.commission = a or 0, b or 0, c or 0, d or 0
+            case "reversed":
+                page.reversed = a or 0
             case "made":
                 page.moving, page.earning = a, b
             case "creator":

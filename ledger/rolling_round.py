@@ -51,6 +51,7 @@ class _Walk(Struct):
     seq: int = 0
     coins_in: int = 0
     spent: int = 0
+    reversed: int = 0
     earned: int = 0
     commission: int = 0
     moving: int = 0
@@ -184,6 +185,7 @@ class Round:
     def _add(self, walk: _Walk, page: books.RecordsPage) -> None:
         walk.coins_in += page.coins_in
         walk.spent += page.spent
+        walk.reversed += page.reversed
         walk.earned += page.earned
         walk.commission += page.commission
         walk.moving += page.moving
@@ -246,6 +248,7 @@ class Round:
         for what, found, expected in (
             ("coins in", totals.coins_in, walk.coins_in),
             ("spent", totals.spent, walk.spent),
+            ("reversed", totals.reversed, walk.reversed),
             ("earned", totals.earned, walk.earned),
             ("commission", totals.commission, walk.commission),
         ):
@@ -314,8 +317,10 @@ class Round:
                 cursor, page = await scan_page(
                     self._redis, names, names.wallets, "wallet", cursor, damaged, self._config.audit_rows
                 )
+            # Read after the wallets, and it only rises: a wallet cannot owe more than refunds have taken.
+            owed_max = (await read_totals(self._redis, names, damaged)).reversed
             for viewer, (coins, seq) in page.items():
-                if not 0 <= coins <= AMOUNT_MAX:
+                if not -owed_max <= coins <= AMOUNT_MAX:
                     self._violate(
                         Invariant.I2, f"partition {partition}: wallet of {viewer} holds {coins} at record {seq}"
                     )

@@ -22,6 +22,8 @@ from ledger.model import (
     GiftOutcome,
     Partition,
     Refusal,
+    ReversalOutcome,
+    Reversed,
 )
 from ledger.redis_client import Direct
 
@@ -76,6 +78,7 @@ class Scripts:
         self._gift_call = GiftCall(keys, config)
         self._gift = Script("gift", parts=("clock", "guards"))
         self._credit = Script("credit")
+        self._reverse = Script("reverse")
         self._set_guards = Script("set_guards")
         self._set_counts = Script("set_counts")
         self._trim = Script("trim")
@@ -121,6 +124,28 @@ class Scripts:
         )
         if status in (_ACCEPTED, _REPLAY):
             return CreditAccepted(balance_coins=wallet, replay=status == _REPLAY)
+        return CreditRefused(_REFUSALS[status])
+
+    async def reverse(
+        self, viewer: str, reversal_id: bytes, digest: bytes, body: bytes, *, most: int, keep: int, until_ms: int
+    ) -> ReversalOutcome:
+        """Take coins of a refund from a wallet, once for the id; UNKNOWN after `until_ms` unless the id is known.
+
+        Args:
+            body: as `encode_reversal` makes it.
+            most: coins to take, if the wallet has them beside the `keep` that it must not fall below.
+
+        Raises:
+            redis.RedisError, OSError: not known whether it was done; asking again with the same id tells.
+        """
+        keys = self._keys.of(self._keys.partition_of(viewer))
+        status, wallet, taken = await self._reverse.call(
+            self._ask_for_credits,
+            (keys.wallets, keys.totals, keys.reversals, keys.journal),
+            (reversal_id, digest, viewer, most, keep, body, until_ms),
+        )
+        if status in (_ACCEPTED, _REPLAY):
+            return Reversed(wallet, taken, replay=status == _REPLAY)
         return CreditRefused(_REFUSALS[status])
 
     async def trim(self, partition: Partition, epoch: int, seq: int, flushed_seq: int) -> int:

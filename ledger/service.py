@@ -16,7 +16,7 @@ from ledger.durability import check_server
 from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.guard_state import GuardSettings, LiveGuard, pack_settings, read_guard
 from ledger.ids import digest_of
-from ledger.journal import JournalReader, Position, encode_body
+from ledger.journal import JournalReader, Position, encode_body, encode_reversal
 from ledger.keys import DEPLOYMENT, FIRST_EPOCH, REPAIR_EPOCH, Keys, Total
 from ledger.model import (
     AMOUNT_MAX,
@@ -29,6 +29,9 @@ from ledger.model import (
     GiftOutcome,
     Partition,
     Refusal,
+    ReversalBody,
+    ReversalOrder,
+    ReversalOutcome,
 )
 from ledger.redis_client import connect
 from ledger.scripts import PreparedGift, Scripts
@@ -70,8 +73,8 @@ class RepairUnfinished(LedgerError):
 class Ledger:
     """The live ledger on one Redis or Valkey server.
 
-    Every method may raise `LedgerUnavailable` when the server does not answer, except `give`, `submit` and `credit`,
-    which answer `Refusal.UNKNOWN`.
+    Every method may raise `LedgerUnavailable` when the server does not answer, except `give`, `submit`, `credit` and
+    `reverse`, which answer `Refusal.UNKNOWN`.
     """
 
     def __init__(self, redis: Redis, config: LedgerConfig) -> None:
@@ -159,6 +162,28 @@ class Ledger:
         except (RedisError, OSError) as exc:
             # Also a server that is full, or cannot write to its disk: it says so before it has done anything.
             _log.warning("credit_unknown", error=f"{type(exc).__name__}: {exc}")
+            return CreditRefused(Refusal.UNKNOWN)
+
+    async def reverse(
+        self, order: ReversalOrder, *, most: int, keep: int, until_ms: int = AMOUNT_MAX
+    ) -> ReversalOutcome:
+        """Take coins of a refund from the wallet, once for the order's id; remembered and asked for as in `credit`.
+
+        Args:
+            most: coins to take, 0 to the order's.
+            keep: what the wallet must not fall below; a negative number lets it owe so much.
+            until_ms: as in `credit`.
+        """
+        if not 0 <= most <= order.coins:
+            raise ValueError(f"of {order.coins} coins {most} are to be taken")
+        body = encode_reversal(ReversalBody(order.id, order.viewer, order.purchase, order.coins, order.kind, 0))
+        call = self._scripts.reverse(
+            order.viewer, order.id, digest_of(body), body, most=most, keep=keep, until_ms=until_ms
+        )
+        try:
+            return await asyncio.shield(call)
+        except (RedisError, OSError) as exc:
+            _log.warning("reversal_unknown", error=f"{type(exc).__name__}: {exc}")
             return CreditRefused(Refusal.UNKNOWN)
 
     async def ping(self) -> None:

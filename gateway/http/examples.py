@@ -36,6 +36,25 @@ ID: Final = "019a1b2c-0000-7000-8000-000000000001"
 OTHER_ID: Final = "019a1b2c-0000-7000-8000-000000000002"
 TOKEN: Final = "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"  # noqa: S105 - no token of anybody
 
+_REFUND: Final = admin.Refund(
+    id=OTHER_ID,
+    purchase=ID,
+    user="vera",
+    kind="chargeback",
+    coins=100,
+    reason="the bank took it back",
+    by="olga",
+    state="settled",
+    at_ms=AT_MS,
+    taken_coins=100,
+    balance_coins=-60,
+    returned_coins=60,
+    creator_diamonds=3_000,
+    commission_diamonds=3_000,
+    borne_diamonds=0,
+)
+_LOT: Final = admin.ViewerLot(ID, "paid", AT_MS, 100, 0, 60, 40, 60)
+_PAID_GIFT: Final = admin.PaidGift(OTHER_ID, "cleo", "room:demo", AT_MS, 60, 3_000, 3_000, bonus=False, refunded=True)
 _OFFER: Final = public.PackageOffer(
     package="coins_100",
     coins=100,
@@ -149,6 +168,10 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     admin.Account(
         *("wallet", "vera", "coins", 3, AT_MS, 995, [admin.AccountEntry(12, ID, AT_MS, "gift", -5, 995)], 12)
     ),
+    _REFUND,
+    admin.Refunds([_REFUND], None),
+    admin.ViewerLots("vera", 0, [_LOT], None),
+    admin.PaidGifts(ID, [_PAID_GIFT], None),
     admin.User("vera", 995, [_ENTRY], [_PURCHASE], None, True, "A payment was taken back.", _LIMITS),
     _CREATOR,
     admin.Creators([_CREATOR], None),
@@ -183,6 +206,7 @@ _BODIES: Final[tuple[Struct, ...]] = (
     creator.OwnRoomBody("The demo room", _FILTERS),
     creator.TrialGiftBody("rose", 5, "Test", "Does it work?"),
     admin.GrantBody(ID, "vera", 1_000, "Welcome."),
+    admin.RefundBody(OTHER_ID, ID, "refund", "Bought by a child.", 50),
     admin.CreatorBody("Ada", "GB", "standard", None),
     admin.RoomBody("ada", "The demo room"),
     admin.PlanBody(4_000, 1_000, {"diamond": 3_500}, [_PLAN_EVENT]),

@@ -1,20 +1,21 @@
 -- Brings records that the books have back into a partition that lost them: what they did to wallets, stripes, totals, ids
 -- and combos, and the records themselves into the journal. Only the very next ones, into a partition that takes no orders.
 --
--- KEYS    wallets, earnings, totals, combos, credits, journal of one partition, then its id buckets
+-- KEYS    wallets, earnings, totals, combos, credits, reversals, journal of one partition, then its id buckets
 -- ARGV[1] msgpack {first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes}
 --         wallets = {viewers, coins before, coins after}   stripes = {creators, diamonds}
 --         sums    = for each total that rises: its name, by how much   expiries = in ms, of each id bucket
---         sizes   = how many words follow for: combos, credits, journal, each id bucket
--- ARGV[2] and on: field and value of each combo and each credit id; id, t, d, r of each journal entry; field and value of
---         each gift id, bucket by bucket
+--         sizes   = how many words follow for: combos, credits, reversals, journal, each id bucket
+-- ARGV[2] and on: field and value of each combo, credit id and refund id; id, t, d, r of each journal entry; field and
+--         value of each gift id, bucket by bucket
 -- returns {status, seq of the partition, viewer, coins}: status 0 done; 1 the next record is another; 2 the partition takes
 --         orders; 3 the viewer holds these coins and not those before
 
 local DONE, OTHER_RECORD, OPEN, OTHER_WALLET = 0, 1, 2, 3
-local FIXED_KEYS = 6
+local FIXED_KEYS = 7
 local call = redis.call
-local wallets_key, earnings_key, totals_key, combos_key, credits_key, journal_key = unpack(KEYS, 1, FIXED_KEYS)
+local wallets_key, earnings_key, totals_key, combos_key, credits_key, reversals_key, journal_key =
+  unpack(KEYS, 1, FIXED_KEYS)
 local first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes = unpack(cmsgpack.unpack(ARGV[1]))
 local viewers, before, after = unpack(wallets)
 
@@ -47,13 +48,14 @@ for s = 1, #sums, 2 do call('HINCRBY', totals_key, sums[s], string.format('%.0f'
 call('HSET', totals_key, 'seq', last_seq, 'flushed', last_seq, 'clock', math.max(clock_ms, tonumber(totals[3] or 0)))
 put(combos_key, sizes[1])
 put(credits_key, sizes[2])
-local entries = take(sizes[3])
+put(reversals_key, sizes[3])
+local entries = take(sizes[4])
 for e = 1, #entries, 4 do
   call('XADD', journal_key, entries[e], 't', entries[e + 1], 'd', entries[e + 2], 'r', entries[e + 3])
 end
 for b = 1, #expiries do
   local key = KEYS[FIXED_KEYS + b]
-  put(key, sizes[3 + b])
+  put(key, sizes[4 + b])
   call('PEXPIREAT', key, expiries[b])
 end
 return {DONE, last_seq, '', 0}

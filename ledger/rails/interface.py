@@ -8,6 +8,8 @@ The contract of a payment rail, which `Purchases` relies on:
   not; it does not look into any table.
 - A provider may tell the same thing twice, late, or out of order, each under an event id of its own. It repeats until
   it is answered with success, so everything that was signed is answered so, once it is stored.
+- Money that goes back, by the provider's own doing or the buyer's bank, comes as an event for each part of it, with
+  the amount of that part alone. It may come before the event of the payment.
 - `status` says the provider's last word on a purchase, for when its webhook was lost.
 """
 
@@ -25,7 +27,7 @@ class RailEvent(Struct, frozen=True):
     Attributes:
         id: the provider's name of this event, unique at that rail; 1 to 200 characters.
         purchase: the id that we gave it, 16 bytes.
-        amount_minor, currency: the money it speaks of.
+        amount_minor, currency: the money it speaks of; of a refund or charge-back, what went back this time.
     """
 
     id: str

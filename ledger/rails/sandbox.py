@@ -94,7 +94,7 @@ class SandboxRail:
     async def cancel(self, purchase: Purchase) -> bool:
         """Always possible until it was paid."""
         event = self._events.get(purchase.id)
-        return event is None or event.outcome is not RailOutcome.PAID
+        return event is None or event.outcome in (RailOutcome.DECLINED, RailOutcome.EXPIRED)
 
     def pay(
         self,
@@ -105,7 +105,7 @@ class SandboxRail:
         amount_minor: int | None = None,
         at: datetime.datetime | None = None,
     ) -> tuple[dict[str, str], bytes]:
-        """The provider's side: let a payment end so.
+        """The provider's side: let a payment end so, or give back of its money what `amount_minor` says.
 
         Args:
             event_id, amount_minor, at: what to say in the place of a fresh id, the right amount and the time now.

@@ -21,7 +21,7 @@ OURS = {
             for name in (
                 *("service", "model", "errors", "config", "ids", "commission", "redis_client"),
                 *("office", "directory", "grants", "guards", "plans", "terms"),
-                *("purchases", "purchase_states", "payouts", "payout_states"),
+                *("purchases", "purchase_states", "refunds", "lot_statements", "payouts", "payout_states"),
                 *("statements", "account_history", "accounts", "rails", "audit", "invariants", "migrate"),
                 *("reconcile", "repair", "former"),
             )

@@ -45,6 +45,7 @@ async def read_earnings(services: Services, caller: Identity) -> Earnings:
         live_diamonds=await services.ledger.live_earnings(caller.user),
         pending_diamonds=booked.pending_diamonds,
         available_diamonds=booked.available_diamonds,
+        taken_back_diamonds=booked.taken_back_diamonds,
         on_hold_diamonds=booked.on_hold_diamonds,
         paid_out_diamonds=booked.paid_out_diamonds,
         next_matures_ms=booked.next_matures_ms,

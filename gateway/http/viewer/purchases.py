@@ -83,6 +83,7 @@ def purchase_answer(stored: Stored) -> Purchase:
         checkout=stored.checkout,
         created_ms=stored.created_ms,
         balance_coins=stored.balance_coins,
+        refunded_coins=stored.refunded_coins,
     )
 
 

@@ -207,6 +207,7 @@ export interface Purchase {
   checkout: string;
   created_ms: number;
   balance_coins: number | null;
+  refunded_coins?: number;
 }
 
 /** A viewer's purchases, the newest first. */
@@ -282,6 +283,7 @@ export interface Earnings {
   next_matures_ms: number | null;
   share: Share;
   example: ShareExample;
+  taken_back_diamonds?: number;
 }
 
 /** One movement of one of a creator's accounts. */
@@ -462,6 +464,80 @@ export interface Grant {
   coins: number;
   balance_coins: number;
   replay: boolean;
+}
+
+/** Give coins of a purchase back. */
+export interface RefundBody {
+  id: string;
+  purchase: string;
+  kind: "chargeback" | "refund";
+  reason: string;
+  coins?: number | null;
+}
+
+/** A refund or charge-back. */
+export interface Refund {
+  id: string;
+  purchase: string;
+  user: string;
+  kind: "chargeback" | "refund";
+  coins: number;
+  reason: string;
+  by: string;
+  state: "owed" | "settled" | "taken" | "voided";
+  at_ms: number;
+  taken_coins: number | null;
+  balance_coins: number | null;
+  returned_coins: number | null;
+  creator_diamonds: number | null;
+  commission_diamonds: number | null;
+  borne_diamonds: number | null;
+}
+
+/** Refunds by their ids, the greatest first. */
+export interface Refunds {
+  refunds: Refund[];
+  next: string | null;
+}
+
+/** Coins of one purchase (or its bonus) or grant; coins = left + spent + reversed. */
+export interface ViewerLot {
+  id: string;
+  kind: "bonus" | "granted" | "paid";
+  at_ms: number;
+  coins: number;
+  left_coins: number;
+  spent_coins: number;
+  reversed_coins: number;
+  returned_coins: number;
+}
+
+/** A user's coins by where they came from, in the order in which they are spent. */
+export interface ViewerLots {
+  user: string;
+  debt_coins: number;
+  lots: ViewerLot[];
+  next: number | null;
+}
+
+/** What coins of a purchase or grant paid of a gift. */
+export interface PaidGift {
+  gift: string;
+  creator: string;
+  place: string;
+  at_ms: number;
+  coins: number;
+  creator_diamonds: number;
+  commission_diamonds: number;
+  bonus: boolean;
+  refunded: boolean;
+}
+
+/** What the coins of a purchase or grant paid for, in the order of the gifts. */
+export interface PaidGifts {
+  id: string;
+  gifts: PaidGift[];
+  next: number | null;
 }
 
 /** Make a creator, or replace what is known of one. */

@@ -6,10 +6,12 @@ from msgspec import Meta, Struct
 
 from gateway.wire.http.public import Catalog
 from gateway.wire.http.viewer import Purchase, SpendLimits, WalletEntry
-from gateway.wire.http.words import BasisPoints, Country, SignedAmount, Title, Word
+from gateway.wire.http.words import BasisPoints, Coins, Country, SignedAmount, Title, Word
 from gateway.wire.messages import Amount, Id, Name, TimeMs
 
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
+RefundKind = Literal["refund", "chargeback"]
+RefundState = Literal["owed", "taken", "settled", "voided"]
 FREEZE_REASON_LENGTH_MAX: Final = 200
 FreezeReason = Annotated[str, Meta(min_length=1, max_length=FREEZE_REASON_LENGTH_MAX)]
 
@@ -45,6 +47,117 @@ class Grant(Struct, frozen=True):
     coins: Amount
     balance_coins: int
     replay: bool
+
+
+class RefundBody(Struct, frozen=True):
+    """Give coins of a purchase back.
+
+    Attributes:
+        coins: of those bought and their bonus; all that are left to refund when absent.
+        reason: why; kept with the refund.
+    """
+
+    id: Id
+    purchase: Id
+    kind: RefundKind
+    reason: Reason
+    coins: Coins | None = None
+
+
+class Refund(Struct, frozen=True):
+    """A refund or charge-back.
+
+    Attributes:
+        by: the operator, or the payment provider that told of it.
+        state: `owed` until the wallet gave what it has to give, then `taken`, then `settled` when the creators' part is
+            done; `voided` when the purchase was wholly refunded before it was paid.
+        taken_coins: from the wallet; `balance_coins` is the wallet right after.
+        returned_coins: those of `coins` that had paid for gifts.
+        creator_diamonds, commission_diamonds: taken back for them.
+        borne_diamonds: the creators' part that they keep, at the platform's cost.
+    """
+
+    id: str
+    purchase: str
+    user: str
+    kind: RefundKind
+    coins: Amount
+    reason: str
+    by: str
+    state: RefundState
+    at_ms: TimeMs
+    taken_coins: Amount | None
+    balance_coins: int | None
+    returned_coins: Amount | None
+    creator_diamonds: Amount | None
+    commission_diamonds: Amount | None
+    borne_diamonds: Amount | None
+
+
+class Refunds(Struct, frozen=True):
+    """Refunds by their ids, the greatest first."""
+
+    refunds: list[Refund]
+    next: str | None
+
+
+class ViewerLot(Struct, frozen=True):
+    """Coins of one purchase (or its bonus) or grant; coins = left + spent + reversed.
+
+    Attributes:
+        id: of the purchase or grant.
+        spent_coins: paid for gifts; `returned_coins` of them were refunded since.
+        reversed_coins: taken out of the wallet by refunds.
+    """
+
+    id: str
+    kind: Literal["paid", "bonus", "granted"]
+    at_ms: TimeMs
+    coins: Amount
+    left_coins: Amount
+    spent_coins: Amount
+    reversed_coins: Amount
+    returned_coins: Amount
+
+
+class ViewerLots(Struct, frozen=True):
+    """A user's coins by where they came from, in the order in which they are spent.
+
+    Attributes:
+        debt_coins: what refunds took beyond all lots.
+    """
+
+    user: str
+    debt_coins: Amount
+    lots: list[ViewerLot]
+    next: int | None
+
+
+class PaidGift(Struct, frozen=True):
+    """What coins of a purchase or grant paid of a gift.
+
+    Attributes:
+        bonus: paid with the bonus coins of the purchase.
+        refunded: these coins were refunded since.
+    """
+
+    gift: str
+    creator: str
+    place: str
+    at_ms: TimeMs
+    coins: Amount
+    creator_diamonds: Amount
+    commission_diamonds: Amount
+    bonus: bool
+    refunded: bool
+
+
+class PaidGifts(Struct, frozen=True):
+    """What the coins of a purchase or grant paid for, in the order of the gifts."""
+
+    id: str
+    gifts: list[PaidGift]
+    next: int | None
 
 
 class CreatorBody(Struct, frozen=True):

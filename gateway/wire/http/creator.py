@@ -53,23 +53,25 @@ class Earnings(Struct, frozen=True):
     """A creator's diamonds.
 
     Attributes:
-        live_diamonds: all that was ever earned, up to this moment; for display.
+        live_diamonds: all that was ever earned, up to this moment, before anything was taken back; for display.
         pending_diamonds: in the books, and not yet old enough to be withdrawn.
-        available_diamonds: can be withdrawn now.
+        available_diamonds: can be withdrawn now; below zero when more was taken back than there was.
         on_hold_diamonds: in withdrawals that are not yet paid.
         paid_out_diamonds: withdrawn and paid.
         next_matures_ms: when the next pending diamonds become available.
+        taken_back_diamonds: taken back for refunds and charge-backs, ever.
     """
 
     creator: str
     live_diamonds: Amount
     pending_diamonds: Amount
-    available_diamonds: Amount
+    available_diamonds: SignedAmount
     on_hold_diamonds: Amount
     paid_out_diamonds: Amount
     next_matures_ms: TimeMs | None
     share: Share
     example: ShareExample
+    taken_back_diamonds: Amount = 0
 
 
 class StatementEntry(Struct, frozen=True):

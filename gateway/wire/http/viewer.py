@@ -120,6 +120,7 @@ class Purchase(Struct, frozen=True):
     Attributes:
         checkout: what the provider needs to let the buyer pay, such as an address.
         balance_coins: the wallet right after the coins came in; null before.
+        refunded_coins: how many of coins and bonus were refunded or charged back.
     """
 
     id: str
@@ -136,6 +137,7 @@ class Purchase(Struct, frozen=True):
     checkout: str
     created_ms: TimeMs
     balance_coins: int | None
+    refunded_coins: Amount = 0
 
 
 class Purchases(Struct, frozen=True):

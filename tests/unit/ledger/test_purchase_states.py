@@ -1,16 +1,17 @@
-"""What a rail's word does to a purchase: a payment always counts, and nothing takes it back."""
+"""What a rail's word does to a purchase: money that was taken always counts, also when it came back already."""
 
 import pytest
 
 from ledger.purchase_states import PurchaseState, RailOutcome, after_outcome
 
 TABLE = """
-# state    | paid  declined  expired
-  pending  | paid  declined  expired
-  paid     | .     .         .
-  credited | .     .         .
-  declined | paid  .         .
-  expired  | paid  .         .
+# state    | paid  declined  expired  refunded  charged_back
+  pending  | paid  declined  expired  paid      paid
+  paid     | .     .         .        .         .
+  credited | .     .         .        .         .
+  declined | paid  .         .        paid      paid
+  expired  | paid  .         .        paid      paid
+  voided   | .     .         .        .         .
 """
 
 

@@ -63,6 +63,7 @@ def test_routes_of_the_protocol_are_there() -> None:
         ("PUT", "/v1/admin/creators/{creator}"),
         ("PUT", "/v1/admin/rooms/{room}"),
         ("POST", "/v1/admin/grants"),
+        ("POST", "/v1/admin/refunds"),
         ("GET", "/v1/admin/audit"),
         ("GET", "/openapi.json"),
         ("GET", "/asyncapi.json"),
@@ -93,6 +94,7 @@ def test_answers_of_a_post_that_moves_money_need_an_id() -> None:
     """The Structs of these bodies have an `id` without a default."""
     for kind in (
         admin.GrantBody,
+        admin.RefundBody,
         viewer.PurchaseBody,
         viewer.GiftBody,
         creator.WithdrawalBody,

@@ -1,0 +1,149 @@
+"""Refunds and charge-backs: ordered here or told by a rail, taken from the wallet once, settled in the books once.
+
+A row is stored before anything is taken, whatever has become of its purchase: a refund of a purchase that is not
+credited waits for it. What dies in between is finished by the duty, or by the same id told again.
+"""
+
+import asyncio
+import datetime
+import uuid
+from typing import Final
+
+import asyncpg
+from msgspec import Struct
+
+from ledger.claw_back import ClawBack
+from ledger.config import LedgerConfig
+from ledger.errors import NotFound
+from ledger.ids import format_id
+from ledger.model import RefundKind
+from ledger.postgres import Pool, connected, transaction
+from ledger.refund_rows import read_refund, store_refund
+from ledger.refund_states import Refund, RefundOrder, RefundRefused, RefundState
+from ledger.reversing import Reversing
+from ledger.rows import bounded, refused_values, uuid_of
+from ledger.service import Ledger
+
+__all__ = ["Refund", "RefundKind", "RefundOrder", "RefundRefused", "RefundState", "RefundStats", "Refunds"]
+
+_OPEN: Final = """
+SELECT r.* FROM refunds r JOIN credits c ON c.id = r.purchase
+WHERE r.state IN ('owed', 'taken') AND c.credited_at IS NOT NULL AND (r.made_at, r.id) > ($1, $2)
+ORDER BY r.made_at, r.id LIMIT $3
+"""
+_OWED_OF: Final = """
+SELECT r.* FROM refunds r JOIN credits c ON c.id = r.purchase
+WHERE r.purchase = $1 AND r.state = 'owed' AND c.credited_at IS NOT NULL ORDER BY r.made_at, r.id
+"""
+_LIST: Final = """
+SELECT * FROM refunds WHERE ($1::uuid IS NULL OR purchase = $1) AND id < $2 ORDER BY id DESC LIMIT $3
+"""
+_BEFORE_ALL: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+class RefundStats(Struct):
+    """What the duty did since the start.
+
+    Attributes:
+        waiting: refunds of credited purchases that are not settled after the last round.
+    """
+
+    rounds: int = 0
+    taken: int = 0
+    settled: int = 0
+    waiting: int = 0
+
+
+class Refunds:
+    """Refunds of all purchases. Every method may raise `LedgerUnavailable`: then the same call again is safe."""
+
+    def __init__(self, pool: Pool, ledger: Ledger, config: LedgerConfig) -> None:
+        self.stats = RefundStats()
+        self._pool = pool
+        self._config = config
+        self._reversing = Reversing(pool, ledger, config)
+        self._claw_back = ClawBack(pool, config)
+
+    async def refund(self, order: RefundOrder) -> Refund | RefundRefused:
+        """Order a refund and take its coins if they can be taken now; the same id again answers as it stands.
+
+        Raises:
+            NotFound: there is no such purchase.
+            IdConflict: the id was used with other content.
+            ValueRefused: a value is outside of its bounds.
+        """
+        with refused_values():
+            async with transaction(self._pool) as connection:
+                row = await store_refund(connection, order)
+        if isinstance(row, RefundRefused):
+            return row
+        await self.take_owed(order.purchase)
+        found = await self.get(order.id)
+        if found is None:
+            raise NotFound(f"no refund {format_id(order.id)}")
+        return found
+
+    async def get(self, refund_id: bytes) -> Refund | None:
+        """One refund."""
+        async with connected(self._pool) as connection:
+            row = await connection.fetchrow("SELECT * FROM refunds WHERE id = $1", uuid_of(refund_id))
+        return None if row is None else read_refund(row)
+
+    async def refunds(
+        self, *, purchase: bytes | None = None, after: bytes | None = None, limit: int = 100
+    ) -> list[Refund]:
+        """Refunds of all purchases or of one, greatest id first, from the one behind `after` on."""
+        last = uuid.UUID(int=2**128 - 1) if after is None else uuid_of(after)
+        of = None if purchase is None else uuid_of(purchase)
+        async with connected(self._pool) as connection:
+            rows = await connection.fetch(_LIST, of, last, bounded(limit, self._config.list_rows_max))
+        return [read_refund(row) for row in rows]
+
+    async def take_owed(self, purchase: bytes) -> None:
+        """Take the coins of refunds of a purchase that were owed until it was credited."""
+        async with connected(self._pool) as connection:
+            rows = await connection.fetch(_OWED_OF, uuid_of(purchase))
+        for row in rows:
+            if not await self._reversing.take(row):
+                return
+
+    async def settle(self) -> int:
+        """Carry every refund of a credited purchase as far as it goes, oldest first.
+
+        Returns:
+            How many were settled.
+        """
+        stats = self.stats
+        settled, waiting, after = stats.settled, 0, (_BEFORE_ALL, uuid.UUID(int=0))
+        while rows := await self._open(after):
+            for row in rows:
+                waiting += not await self._carry_on(row)
+            after = (rows[-1]["made_at"], rows[-1]["id"])
+        stats.rounds += 1
+        stats.waiting = waiting
+        return stats.settled - settled
+
+    async def run(self) -> None:
+        """The worker's duty: settle, again and again until cancelled.
+
+        Raises:
+            LedgerUnavailable: PostgreSQL does not answer; begin again after a while.
+            InvariantBroken: see `Reversing.take` and `ClawBack.settle`.
+        """
+        while True:
+            await self.settle()
+            await asyncio.sleep(self._config.credit_retry_ms / 1000)
+
+    async def _carry_on(self, row: asyncpg.Record) -> bool:
+        if row["state"] == RefundState.OWED or not await self._claw_back.settle(row):
+            if not await self._reversing.take(row):
+                return False
+            self.stats.taken += row["state"] == RefundState.OWED
+            if not await self._claw_back.settle(row):
+                return False
+        self.stats.settled += 1
+        return True
+
+    async def _open(self, after: tuple[datetime.datetime, uuid.UUID]) -> list[asyncpg.Record]:
+        async with connected(self._pool) as connection:
+            return await connection.fetch(_OPEN, *after, self._config.settle_rows_max)

@@ -1,0 +1,39 @@
+"""Bodies of journal records: what the scripts copy, what the script of reversals puts at the end, and old ones."""
+
+import struct
+
+import pytest
+
+from ledger.errors import InvariantBroken
+from ledger.journal import decode_entry, encode_body, encode_reversal
+from ledger.model import Cause, CreditBody, Partition, RefundKind, ReversalBody, ViewerId
+
+REVERSAL = ReversalBody(b"r" * 16, ViewerId("ann"), b"p" * 16, 70, RefundKind.CHARGEBACK, 40)
+CREDIT = CreditBody(b"c" * 16, ViewerId("ann"), 100, Cause.PURCHASE, "p")
+_AFTER = struct.Struct(">ddd16s")
+
+
+def _entry(*afters: int, bodies: bytes) -> dict[bytes, bytes]:
+    packed = b"".join(_AFTER.pack(wallet, 0, 0, bytes(16)) for wallet in afters)
+    return {b"t": b"5", b"d": packed, b"r": bytes((0x90 + len(afters),)) + bodies}
+
+
+@pytest.mark.parametrize(("taken", "packed"), [(40, b"\x28"), (0, b"\x00"), (300, b"\xcd\x01\x2c")])
+def test_reversal_is_read_with_what_was_taken(taken: int, packed: bytes) -> None:
+    """The body without its last value, and then that value as the script packs it."""
+    body = ReversalBody(REVERSAL.id, REVERSAL.viewer, REVERSAL.purchase, 700, REVERSAL.cause, taken)
+    (record,) = decode_entry(Partition(0), b"1-9", _entry(-20, bodies=encode_reversal(body) + packed))
+    assert (record.body, record.seq, record.wallet_after, record.combo) == (body, 9, -20, None)
+
+
+def test_bodies_of_all_kinds_in_one_entry() -> None:
+    """Records from before there were reversals are read as ever, also beside one."""
+    bodies = encode_body(CREDIT) + encode_body(REVERSAL)
+    first, second = decode_entry(Partition(0), b"1-2", _entry(100, 60, bodies=bodies))
+    assert (first.body, second.body) == (CREDIT, REVERSAL)
+
+
+def test_reversal_without_its_last_value() -> None:
+    """An entry that the script did not finish is no record."""
+    with pytest.raises(InvariantBroken, match="I4"):
+        decode_entry(Partition(0), b"1-1", _entry(0, bodies=encode_reversal(REVERSAL)))
