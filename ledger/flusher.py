@@ -194,7 +194,7 @@ class Flusher:
         self.stats.forgotten_ids += await self._credit_ids.forget_some(now_s, committed_of)
 
     async def _check_not_behind(self) -> None:
-        """See that Redis still has every record that PostgreSQL has.
+        """See that Redis still has every record that PostgreSQL has; a partition that lacks some takes no orders any more.
 
         Raises:
             InvariantBroken: Redis went back in time (I4).
@@ -206,6 +206,10 @@ class Flusher:
         for partition, seq in zip(self._partitions, seqs, strict=True):
             written = self._books.positions[partition].seq
             if int(seq or 0) < written:
+                # Epoch 0 shuts out orders: gateways may run on over a Redis that was exchanged under them, and what
+                # they took now would stand in the places of the lost records.
+                totals: Any = self._keys.of(partition).totals
+                await self._redis.hset(totals, Total.EPOCH, "0")
                 raise InvariantBroken(
                     "I4",
                     f"partition {partition}: Redis ends at record {int(seq or 0)}, PostgreSQL has {written};"

@@ -16,9 +16,9 @@ from ledger.errors import InvariantBroken
 from ledger.flusher import Flusher, FlusherCondition
 from ledger.journal import JournalReader, Position
 from ledger.keys import Keys, Total
-from ledger.model import CreditAccepted, GiftAccepted, Partition
+from ledger.model import CreditAccepted, CreditRefused, GiftAccepted, GiftRefused, Partition, Refusal
 from ledger.postgres import Pool
-from ledger.service import Ledger
+from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all, flushing, unit_sums, until
 
@@ -142,6 +142,27 @@ async def test_redis_that_lost_records_stops_the_flusher(
         await flusher.run()
     assert flusher.stats.condition is FlusherCondition.STOPPED
     assert "I4" in flusher.stats.broken
+
+
+async def test_partition_that_went_back_takes_no_gifts(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """A gateway that runs on over an older copy of Redis takes nothing once the flusher has seen it."""
+    config = msgspec.structs.replace(config, partitions=1)
+    await redis.flushall()
+    one = open_ledger(config)
+    await one.start()
+    await one.credit(grant("ann", 10))
+    assert isinstance(await one.give(gift_order("ann", 1)), GiftAccepted)
+    await flush_all(pool, redis, config)
+    ((partition, keys),) = one.keys.all()
+    await redis.hset(keys.totals, Total.SEQ, "1")
+    with pytest.raises(InvariantBroken, match="reconcile"):
+        await Flusher(pool, redis, one.keys, [partition], config).run()
+    assert await one.give(gift_order("ann", 1)) == GiftRefused(Refusal.UNKNOWN)
+    assert isinstance(await one.credit(grant("ann", 1)), CreditRefused)
+    assert await one.balance("ann") == 9
+    await one.stop()
 
 
 async def test_trimmed_too_far_stops_the_flusher(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
