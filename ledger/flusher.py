@@ -194,7 +194,7 @@ class Flusher:
         self.stats.forgotten_ids += await self._credit_ids.forget_some(now_s, committed_of)
 
     async def _check_not_behind(self) -> None:
-        """See that Redis still has every record that PostgreSQL has; a partition that lacks some takes no orders any more.
+        """See that Redis still has every record that PostgreSQL has; a partition that lacks some takes no orders.
 
         Raises:
             InvariantBroken: Redis went back in time (I4).
