@@ -50,7 +50,8 @@ def test_disk_that_runs_full(small_disk: Path) -> None:
             paid.append(give(guest))
             filler = fill(small_disk)
             wait_until(lambda: not _answers(guest, paid), ENDS_S_MAX, lambda: "gifts are still taken")
-            wait_until(lambda: "the disk of" in serve.output, ENDS_S_MAX, lambda: serve.output)
+            # Viewers go on trying: a Valkey that nobody writes to could live on in the rest of its file's last block.
+            wait_until(lambda: _gave_up(serve, guest, paid), ENDS_S_MAX, lambda: serve.output)
             assert "valkey died" in serve.output
             serve.stop()
             filler.unlink()
@@ -69,3 +70,10 @@ def _answers(guest: httpx.Client, paid: list[dict[str, object]]) -> bool:
     except (AssertionError, httpx.HTTPError):
         return False
     return True
+
+
+def _gave_up(serve: Serve, guest: httpx.Client, paid: list[dict[str, object]]) -> bool:
+    if "the disk of" in serve.output:
+        return True
+    _answers(guest, paid)
+    return False

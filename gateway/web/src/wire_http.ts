@@ -721,7 +721,7 @@ export interface AccountEntry {
 
 /** An account at a time. */
 export interface Account {
-  kind: "agency" | "available" | "coins_granted" | "coins_sold" | "commission" | "issuance" | "paid_out" | "payout_funds" | "payout_hold" | "pending" | "redeemed" | "residue" | "spent" | "wallet";
+  kind: "agency" | "available" | "coins_granted" | "coins_reversed" | "coins_sold" | "commission" | "commission_returned" | "issuance" | "paid_out" | "payout_funds" | "payout_hold" | "pending" | "redeemed" | "residue" | "spent" | "wallet";
   owner: string;
   unit: string;
   partition: number;
