@@ -139,7 +139,8 @@ class Flusher:
             await self._write(batch.records)
             await self._trim_when_due()
             entries_max = self._next_entries_max(entries_max, len(batch.records))
-            if len(batch.records) < self._config.flush_records_max // 2:
+            more_waits = block_ms is None and batch.caught_up_to_ms is None
+            if not more_waits and len(batch.records) < self._config.flush_records_max // 2:
                 # Caught up: let some gather, since a transaction costs the same for one record as for many.
                 block_ms = None if batch.records else _IDLE_BLOCK_MS
                 await asyncio.sleep(self._config.flush_interval_ms / 1000)

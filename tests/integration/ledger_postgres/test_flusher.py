@@ -129,6 +129,15 @@ async def test_flusher_waits_for_postgres(ledger: Ledger, pool: Pool, redis: Any
     assert await unit_sums(pool) == {"coins": 0}
 
 
+async def test_backlog_is_flushed_without_a_rest(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
+    """While more waits than one read takes the flusher does not rest, however few records the read had."""
+    for n in range(60):
+        await ledger.credit(grant(f"viewer-{n}", 1))
+    an_hour = msgspec.structs.replace(config, flush_entries_max=4, flush_interval_ms=3_600_000)
+    await flush_all(pool, redis, an_hour)
+    assert await pool.fetchval("SELECT count(*) FROM journal_records") == 60
+
+
 async def test_redis_that_lost_records_stops_the_flusher(
     ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
 ) -> None:
