@@ -12,8 +12,9 @@ import msgspec
 from redis.asyncio import Redis
 
 from ledger.errors import InvariantBroken
+from ledger.ids import digest_of
 from ledger.keys import Keys
-from ledger.model import Body, ComboTotals, JournalRecord, Partition, ReversalBody
+from ledger.model import Body, ComboTotals, GiftBody, GiftOrder, JournalRecord, Partition, ReversalBody
 
 _AFTER: Final = struct.Struct(">ddd16s")
 _NO_ID: Final = bytes(16)
@@ -50,6 +51,29 @@ class Batch(msgspec.Struct, frozen=True):
     records: list[JournalRecord]
     positions: Mapping[Partition, Position]
     caught_up_to_ms: int | None
+
+
+def gift_body(order: GiftOrder) -> GiftBody:
+    """The part of a gift's record that its order fixes."""
+    return GiftBody(
+        order.id,
+        order.viewer,
+        order.creator,
+        order.place,
+        order.item,
+        order.unit_coins,
+        order.count,
+        order.coins,
+        order.creator_diamonds,
+        order.commission_diamonds,
+        order.combo_key,
+        order.combo_window_ms,
+        order.details,
+        order.plan,
+        order.agency,
+        order.agency_diamonds,
+        digest_of(order.content),
+    )
 
 
 def encode_body(body: Body) -> bytes:

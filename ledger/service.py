@@ -16,7 +16,7 @@ from ledger.durability import check_server
 from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.guard_state import GuardSettings, LiveGuard, pack_settings, read_guard
 from ledger.ids import digest_of
-from ledger.journal import JournalReader, Position, encode_body, encode_reversal
+from ledger.journal import JournalReader, Position, encode_body, encode_reversal, gift_body
 from ledger.keys import DEPLOYMENT, FIRST_EPOCH, REPAIR_EPOCH, Keys, Total
 from ledger.model import (
     AMOUNT_MAX,
@@ -24,7 +24,6 @@ from ledger.model import (
     CreditOrder,
     CreditOutcome,
     CreditRefused,
-    GiftBody,
     GiftOrder,
     GiftOutcome,
     Partition,
@@ -265,31 +264,12 @@ class Ledger:
         return int(await self._read(self._scripts.trim(partition, epoch, seq, flushed_seq)))
 
     def _prepare(self, order: GiftOrder) -> PreparedGift:
-        digest = digest_of(order.content)
-        body = GiftBody(
-            order.id,
-            order.viewer,
-            order.creator,
-            order.place,
-            order.item,
-            order.unit_coins,
-            order.count,
-            order.coins,
-            order.creator_diamonds,
-            order.commission_diamonds,
-            order.combo_key,
-            order.combo_window_ms,
-            order.details,
-            order.plan,
-            order.agency,
-            order.agency_diamonds,
-            digest,
-        )
+        body = gift_body(order)
         return PreparedGift(
             order,
             self.keys.partition_of(order.viewer),
             self._scripts.bucket_of(order.id_ms),
-            order.id + digest,
+            order.id + body.digest,
             encode_body(body),
             self._own_gifts,
         )

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from ledger.config import LedgerConfig
 from ledger.guard_state import GuardSettings, LiveGuard
-from ledger.ids import digest_of
+from ledger.journal import gift_body
 from ledger.keys import Keys
 from ledger.model import (
     AMOUNT_MAX,
@@ -26,7 +26,6 @@ from ledger.model import (
     CreditOutcome,
     CreditRefused,
     GiftAccepted,
-    GiftBody,
     GiftOrder,
     GiftOutcome,
     GiftRefused,
@@ -248,7 +247,7 @@ class LedgerTwin:
         expires_ms = order.id_ms // width_ms * width_ms + 2 * width_ms + self._config.id_window_ms
         state.ids[order.id, order.viewer] = PaidId(order.content, order.coins, expires_ms)
         combo = self._count_combo(state, order, now_ms) if order.combo_key else None
-        self._record(state, order.viewer, now_ms, combo, _gift_body(order))
+        self._record(state, order.viewer, now_ms, combo, gift_body(order))
         return GiftAccepted(order.coins, wallet, state.epoch, state.seq, now_ms, combo, replay=False)
 
     def _count_combo(self, state: TwinPartition, order: GiftOrder, now_ms: int) -> ComboTotals:
@@ -293,25 +292,3 @@ class LedgerTwin:
         state.records.append(
             JournalRecord(partition, state.epoch, state.seq, now_ms, state.wallets[viewer], combo, body)
         )
-
-
-def _gift_body(order: GiftOrder) -> GiftBody:
-    return GiftBody(
-        order.id,
-        order.viewer,
-        order.creator,
-        order.place,
-        order.item,
-        order.unit_coins,
-        order.count,
-        order.coins,
-        order.creator_diamonds,
-        order.commission_diamonds,
-        order.combo_key,
-        order.combo_window_ms,
-        order.details,
-        order.plan,
-        order.agency,
-        order.agency_diamonds,
-        digest_of(order.content),
-    )

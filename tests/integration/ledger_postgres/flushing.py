@@ -10,6 +10,7 @@ from ledger.config import LedgerConfig
 from ledger.flusher import Flusher
 from ledger.keys import Keys, Total
 from ledger.postgres import Pool
+from tests.waiting import back_off
 
 DEADLINE_S = 20.0
 _AT = "SELECT seq FROM positions WHERE partition = $1"
@@ -51,7 +52,7 @@ async def until(condition: Callable[[], object]) -> None:
                 found = await found
             if found:
                 return
-            await asyncio.sleep(0.005)
+            await back_off()
 
 
 async def unit_sums(pool: Pool) -> dict[str, int]:
