@@ -46,12 +46,14 @@ class BatcherStats(Struct):
         gifts: whose outcome was told after a commit.
         overlapped: commits begun while another was in flight.
         not_judged: gifts that a commit left for the next one.
+        not_told: outcomes whose hearer failed; the gift is what it is all the same.
     """
 
     commits: int = 0
     gifts: int = 0
     overlapped: int = 0
     not_judged: int = 0
+    not_told: int = 0
     overloaded: int = 0
     retries: int = 0
     unknown: int = 0
@@ -155,6 +157,7 @@ class Batcher:
                     tell(outcome)
                 except Exception:  # noqa: BLE001
                     # The task's top for what others gave us to call: one who fails must not silence all the others.
+                    self.stats.not_told += 1
                     _log.exception("outcome_not_told", gift=gift.order.id.hex())
         self.stats.commits += 1
         self.stats.gifts += told

@@ -118,6 +118,7 @@ async def test_callback_that_fails_silences_nobody_else(valkey_url: str) -> None
         ledger.submit(gift_order(f"viewer{n}", 1), fails)
     told = await give_all(ledger, [gift_order(f"viewer{n}", 1) for n in range(VIEWERS)])
     assert all(isinstance(outcome, GiftAccepted) for _, outcome in told)
+    assert ledger.batcher.stats.not_told == 4
     await ledger.stop()
 
 
