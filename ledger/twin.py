@@ -7,13 +7,14 @@ time, by the words of docs/ledger.md, without batches, packing or keys. It is no
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct, field
 
 from ledger.config import LedgerConfig
 from ledger.guard_state import GuardSettings, LiveGuard
+from ledger.ids import digest_of, id_time_ms
 from ledger.journal import gift_body
 from ledger.keys import Keys
 from ledger.model import (
@@ -26,12 +27,17 @@ from ledger.model import (
     CreditOutcome,
     CreditRefused,
     GiftAccepted,
+    GiftBody,
     GiftOrder,
     GiftOutcome,
     GiftRefused,
     JournalRecord,
     Partition,
     Refusal,
+    ReversalBody,
+    ReversalOrder,
+    ReversalOutcome,
+    Reversed,
 )
 from ledger.service import OpenCombo
 from ledger.twin_guards import TwinGuard, TwinGuards
@@ -44,7 +50,7 @@ _UNKNOWN: Final = GiftRefused(Refusal.UNKNOWN)
 class PaidId(Struct, frozen=True):
     """What is remembered of the id of a gift, until `expires_ms` of the server's clock."""
 
-    content: bytes
+    digest: bytes
     coins: int
     expires_ms: int
 
@@ -56,11 +62,20 @@ class PaidCredit(Struct, frozen=True):
     balance_coins: int
 
 
+class DoneReversal(Struct, frozen=True):
+    """What is remembered of the id of a refund or charge-back."""
+
+    order: ReversalOrder
+    balance_coins: int
+    taken_coins: int
+
+
 class TwinPartition(Struct):
     """What one partition holds, in the words of `ledger/keys.py`. A test may look at it, and may move `clock_ms`.
 
     Attributes:
         guards: what forbids gifts.
+        epoch: 0 while it takes no orders.
         clock_ms: the latest time that any commit saw.
         flushed: the last record that is said to be in PostgreSQL.
         ids: by gift id and viewer.
@@ -75,12 +90,14 @@ class TwinPartition(Struct):
     flushed: int = 0
     coins_in: int = 0
     spent: int = 0
+    reversed: int = 0
     earned: int = 0
     commission: int = 0
     wallets: dict[str, int] = field(default_factory=dict)
     stripes: dict[str, int] = field(default_factory=dict)
     ids: dict[tuple[bytes, str], PaidId] = field(default_factory=dict)
     credits: dict[bytes, PaidCredit] = field(default_factory=dict)
+    reversals: dict[bytes, DoneReversal] = field(default_factory=dict)
     combos: dict[tuple[str, str], OpenCombo] = field(default_factory=dict)
     records: list[JournalRecord] = field(default_factory=list)
 
@@ -134,6 +151,43 @@ class LedgerTwin:
         lost = self._lost.pop(0) if self._lost else None
         outcome = CreditRefused(Refusal.UNKNOWN) if lost is False else self._credit(order, until_ms)
         return outcome if lost is None else CreditRefused(Refusal.UNKNOWN)
+
+    async def reverse(
+        self, order: ReversalOrder, *, most: int, keep: int, until_ms: int = AMOUNT_MAX
+    ) -> ReversalOutcome:
+        """Take coins of a refund from a wallet, once for the order's id; an unknown id after `until_ms` is UNKNOWN."""
+        if not 0 <= most <= order.coins:
+            raise ValueError(f"of {order.coins} coins {most} are to be taken")
+        lost = self._lost.pop(0) if self._lost else None
+        outcome = CreditRefused(Refusal.UNKNOWN) if lost is False else self._reverse(order, most, keep, until_ms)
+        return outcome if lost is None else CreditRefused(Refusal.UNKNOWN)
+
+    def shut(self, partition: Partition) -> None:
+        """A partition takes no orders: they hear UNKNOWN, except for a credit or reversal whose id is known."""
+        self.partitions[partition].epoch = 0
+
+    def let_in(self, epoch: int) -> None:
+        """Every partition takes orders, in this epoch."""
+        for partition in self.partitions:
+            partition.epoch = epoch
+
+    def lose(self) -> None:
+        """Everything is gone, as from an emptied server; no orders are taken."""
+        self.partitions = [TwinPartition(TwinGuards(self._config), epoch=0) for _ in self.partitions]
+
+    def bring_back(self, records: Iterable[JournalRecord]) -> None:
+        """Do what lost records did, each the next of a partition that takes no orders, and keep them as they were.
+
+        Ids are remembered again as far as their time lets them. Guards and what they counted are no part of it.
+        """
+        for record in records:
+            state = self.partitions[record.partition]
+            if state.epoch or record.seq != state.seq + 1:
+                raise ValueError(f"record {record.seq} cannot follow {state.seq}")
+            self._do_again(state, record)
+            state.seq = state.flushed = record.seq
+            state.clock_ms = max(state.clock_ms, record.at_ms)
+            state.records.append(record)
 
     async def ping(self) -> None:
         """It is always there."""
@@ -200,11 +254,13 @@ class LedgerTwin:
 
     def _give(self, order: GiftOrder) -> GiftOutcome:
         state, time_ms = self._of(order.viewer), self._clock()
+        if not state.epoch:
+            return _UNKNOWN
         now_ms = max(time_ms, state.clock_ms)
         wallet = state.wallets.get(order.viewer, 0)
         paid = state.ids.get((order.id, order.viewer))
         if paid is not None and time_ms <= paid.expires_ms:
-            if paid.content != order.content:
+            if paid.digest != digest_of(order.content):
                 return GiftRefused(Refusal.ID_CONFLICT, wallet)
             return GiftAccepted(paid.coins, wallet, 0, 0, 0, None, replay=True)
         refused = self._why_not(state, order, wallet, now_ms)
@@ -243,12 +299,15 @@ class LedgerTwin:
         state.spent += order.coins
         state.earned += order.creator_diamonds
         state.commission += order.commission_diamonds
-        width_ms = self._config.id_bucket_ms
-        expires_ms = order.id_ms // width_ms * width_ms + 2 * width_ms + self._config.id_window_ms
-        state.ids[order.id, order.viewer] = PaidId(order.content, order.coins, expires_ms)
+        paid = PaidId(digest_of(order.content), order.coins, self._expires_ms(order.id))
+        state.ids[order.id, order.viewer] = paid
         combo = self._count_combo(state, order, now_ms) if order.combo_key else None
         self._record(state, order.viewer, now_ms, combo, gift_body(order))
         return GiftAccepted(order.coins, wallet, state.epoch, state.seq, now_ms, combo, replay=False)
+
+    def _expires_ms(self, gift_id: bytes) -> int:
+        width_ms = self._config.id_bucket_ms
+        return id_time_ms(gift_id) // width_ms * width_ms + 2 * width_ms + self._config.id_window_ms
 
     def _count_combo(self, state: TwinPartition, order: GiftOrder, now_ms: int) -> ComboTotals:
         totals = ComboTotals(order.id, order.count, order.coins)
@@ -273,7 +332,7 @@ class LedgerTwin:
             if known.order == order:
                 return CreditAccepted(known.balance_coins, replay=True)
             return CreditRefused(Refusal.ID_CONFLICT)
-        if time_ms > until_ms:
+        if time_ms > until_ms or not state.epoch:
             return CreditRefused(Refusal.UNKNOWN)
         wallet = state.wallets.get(order.viewer, 0) + order.coins
         if max(wallet, state.coins_in + order.coins) > AMOUNT_MAX:
@@ -284,6 +343,54 @@ class LedgerTwin:
         body = CreditBody(order.id, order.viewer, order.coins, order.cause, order.reference)
         self._record(state, order.viewer, max(time_ms, state.clock_ms), None, body)
         return CreditAccepted(wallet, replay=False)
+
+    def _reverse(self, order: ReversalOrder, most: int, keep: int, until_ms: int) -> ReversalOutcome:
+        state, time_ms = self._of(order.viewer), self._clock()
+        known = state.reversals.get(order.id)
+        if known is not None:
+            if known.order == order:
+                return Reversed(known.balance_coins, known.taken_coins, replay=True)
+            return CreditRefused(Refusal.ID_CONFLICT)
+        if time_ms > until_ms or not state.epoch:
+            return CreditRefused(Refusal.UNKNOWN)
+        held = state.wallets.get(order.viewer, 0)
+        taken = max(0, min(most, held - keep))
+        state.wallets[order.viewer] = held - taken
+        state.reversed += taken
+        state.reversals[order.id] = DoneReversal(order, held - taken, taken)
+        body = ReversalBody(order.id, order.viewer, order.purchase, order.coins, order.kind, taken)
+        self._record(state, order.viewer, max(time_ms, state.clock_ms), None, body)
+        return Reversed(held - taken, taken, replay=False)
+
+    def _do_again(self, state: TwinPartition, record: JournalRecord) -> None:
+        body, wallet, now_ms = record.body, record.wallet_after, self._clock()
+        state.wallets[body.viewer] = wallet
+        remembered = record.at_ms >= now_ms - 2 * self._config.credit_ids_kept_ms
+        match body:
+            case GiftBody():
+                state.stripes[body.creator] = state.stripes.get(body.creator, 0) + body.creator_diamonds
+                state.spent += body.coins
+                state.earned += body.creator_diamonds
+                state.commission += body.commission_diamonds
+                expires_ms = self._expires_ms(body.id)
+                if expires_ms > now_ms:
+                    state.ids[body.id, body.viewer] = PaidId(body.digest, body.coins, expires_ms)
+                if record.combo is not None:
+                    combo, deadline_ms = record.combo, record.at_ms + body.combo_window_ms
+                    state.combos[body.viewer, body.combo_key] = OpenCombo(
+                        *(record.partition, body.viewer, body.combo_key, combo.id, combo.count, combo.coins),
+                        deadline_ms,
+                    )
+            case CreditBody():
+                state.coins_in += body.coins
+                if remembered:
+                    credit = CreditOrder(body.id, body.viewer, body.coins, body.cause, body.reference)
+                    state.credits[body.id] = PaidCredit(credit, wallet)
+            case ReversalBody():
+                state.reversed += body.taken_coins
+                if remembered:
+                    reversal = ReversalOrder(body.id, body.viewer, body.purchase, body.coins, body.cause)
+                    state.reversals[body.id] = DoneReversal(reversal, wallet, body.taken_coins)
 
     def _record(self, state: TwinPartition, viewer: str, now_ms: int, combo: ComboTotals | None, body: Body) -> None:
         state.seq += 1

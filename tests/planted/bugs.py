@@ -30,6 +30,7 @@ class Bug(Struct, frozen=True):
 
 GIFT, CREDIT, TRIM = "ledger/lua/gift.lua", "ledger/lua/credit.lua", "ledger/lua/trim.lua"
 GUARDS = "ledger/lua/parts/guards.lua"
+REVERSE = "ledger/lua/reverse.lua"
 
 OF_THE_SCRIPTS = [
     Bug(
@@ -176,6 +177,42 @@ OF_THE_SCRIPTS = [
         "machine",
         "",
         [Edit("ledger/lua/set_guards.lua", "COUNTS_BYTES + 1) <= struct.unpack", "COUNTS_BYTES + 1) ~= struct.unpack")],
+    ),
+    Bug(
+        "refund_taken_twice",
+        "machine",
+        "",
+        [
+            Edit(
+                REVERSE,
+                "redis.call('HSET', reversals_key, id, digest .. struct.pack('>dd', wallet, taken))\n",
+                "",
+            )
+        ],
+    ),
+    Bug(
+        "refund_takes_what_the_wallet_must_keep",
+        "machine",
+        "",
+        [Edit(REVERSE, "math.max(0, math.min(most, wallet - keep))", "most")],
+    ),
+    Bug(
+        "gifts_paid_while_orders_are_shut_out",
+        "machine",
+        "",
+        [Edit(GIFT, "  if epoch < 1 then return nil end\n", "")],
+    ),
+    Bug(
+        "coins_credited_while_orders_are_shut_out",
+        "machine",
+        "",
+        [Edit(CREDIT, "if epoch < 1 then", "if epoch < 0 then")],
+    ),
+    Bug(
+        "coins_taken_back_while_orders_are_shut_out",
+        "machine",
+        "",
+        [Edit(REVERSE, "if epoch < 1 then", "if epoch < 0 then")],
     ),
     Bug(
         "outcome_names_another_record",

@@ -36,7 +36,9 @@ from ledger.model import (
     GiftOutcome,
     JournalRecord,
     Partition,
+    RefundKind,
     Refusal,
+    ReversalOrder,
     ViewerId,
 )
 from ledger.service import Ledger, open_ledger
@@ -60,6 +62,10 @@ HUGE = st.sampled_from([AMOUNT_MAX // 100, AMOUNT_MAX // 100 + 1, AMOUNT_MAX // 
 SMALL = st.integers(1, 9)
 COINS = st.one_of(SMALL, SMALL, SMALL, HUGE)
 CREDITS = st.sampled_from([1, 10, 100, AMOUNT_MAX // 50, AMOUNT_MAX - 500, AMOUNT_MAX, AMOUNT_MAX + 1])
+
+
+KEPT = st.sampled_from([0, 0, 5, -AMOUNT_MAX])
+"""What a wallet keeps when coins of a refund are taken from it; below zero how far it may owe."""
 
 
 class Told(Struct, frozen=True):
@@ -141,8 +147,10 @@ class GiftMachine(RuleBasedStateMachine):
         self.numbers = 0
         self.told: list[GiftOrder] = []
         self.credited: list[CreditOrder] = []
+        self.reversed: list[ReversalOrder] = []
         self.history: list[list[JournalRecord]] = [[], []]
         self.trimmed = [0, 0]
+        self.epoch = 1
 
     async def _open(self) -> Ledger:
         await self.proxy.start()
@@ -252,6 +260,56 @@ class GiftMachine(RuleBasedStateMachine):
         self.runner.run(self.twin.credit(order))
         self._credit(order, AMOUNT_MAX)
 
+    @rule(viewer=VIEWERS, coins=st.sampled_from([1, 7, 50]), part=st.sampled_from([0.0, 0.5, 1.0, 1.0]), keep=KEPT)
+    def take_back(self, viewer: str, coins: int, part: float, keep: int) -> None:
+        """A refund: of its coins all or some are left in the purchase, and the wallet keeps so many."""
+        self._reverse(self._reversal(viewer, coins), int(coins * part), keep, AMOUNT_MAX)
+
+    @rule(viewer=VIEWERS)
+    def take_back_too_late(self, viewer: str) -> None:
+        self._reverse(self._reversal(viewer, 5), 5, 0, 1)
+
+    @precondition(lambda self: self.reversed)
+    @rule(
+        number=st.integers(0, 50),
+        changed=st.sampled_from([{}, {"coins": 51}, {"kind": RefundKind.CHARGEBACK}]),
+        keep=KEPT,
+        late=st.booleans(),
+    )
+    def take_back_again(self, number: int, changed: dict[str, Any], keep: int, late: bool) -> None:
+        """What was decided first stays, whatever the wallet may give now."""
+        order = self.reversed[number % len(self.reversed)]
+        self._reverse(msgspec.structs.replace(order, **changed), order.coins, keep, 1 if late else AMOUNT_MAX)
+
+    @rule(viewer=VIEWERS)
+    def lose_the_answer_to_a_reversal(self, viewer: str) -> None:
+        order = self._reversal(viewer, 7)
+        self.proxy.lose_next()
+        assert self.runner.run(self.ledger.reverse(order, most=7, keep=0)) == CreditRefused(Refusal.UNKNOWN)
+        self.runner.run(self.twin.reverse(order, most=7, keep=0))
+        self._reverse(order, 7, 0, AMOUNT_MAX)
+
+    @rule(viewer=VIEWERS, both=st.booleans())
+    def shut_orders_out_for_a_while(self, viewer: str, both: bool) -> None:
+        """As a repair does; then they are let in under a later epoch."""
+        own = self.ledger.keys.partition_of(viewer)
+        for partition, keys in self.ledger.keys.all():
+            if both or partition == own:
+                self._set_epoch(keys.totals, 0)
+                self.twin.shut(partition)
+        self._give_all([self._order(Fresh(viewer, "cora", 1, 1, 5_000, "", 0))])
+        self.credit(viewer, 10)
+        self.take_back(viewer, 7, 1.0, 0)
+        if self.credited:
+            self.credit_again(0, {}, False)
+        if self.reversed:
+            self.take_back_again(0, {}, 0, False)
+        self.both_hold_the_same()
+        self.epoch += 1
+        self.twin.let_in(self.epoch)
+        for _, keys in self.ledger.keys.all():
+            self._set_epoch(keys.totals, self.epoch)
+
     @rule(partition=st.integers(0, 1), part=st.sampled_from([1.0, 1.0, 0.6]), told_part=st.sampled_from([0.5, 1.0]))
     def flush_and_trim(self, partition: int, part: float, told_part: float) -> None:
         """PostgreSQL holds a part of the records, the rooms were told of a part of those."""
@@ -259,8 +317,9 @@ class GiftMachine(RuleBasedStateMachine):
         flushed = max(state.flushed, int(state.seq * part))
         upto = max(self.trimmed[partition], int(flushed * told_part))
         self.trimmed[partition] = upto
+        epoch = self.history[partition][upto - 1].epoch if upto else 0
         for ledger in (self.ledger, self.twin):
-            self.runner.run(ledger.trim(Partition(partition), 1, upto, flushed))
+            self.runner.run(ledger.trim(Partition(partition), epoch, upto, flushed))
 
     @rule(partition=st.integers(0, 1), right=st.booleans())
     def end_combos(self, partition: int, right: bool) -> None:
@@ -302,12 +361,24 @@ class GiftMachine(RuleBasedStateMachine):
     def _compare(self, partition: int, stored: Stored) -> None:
         state = self.twin.partitions[partition]
         clock_ms = max(state.clock_ms, self.clock_ms)
-        expected = (state.seq, clock_ms, state.coins_in, state.spent, state.earned, state.commission, state.flushed)
-        names = ("seq", "clock", "coins_in", "spent", "earned", "commission", "flushed")
-        assert tuple(stored.totals[name] for name in names) == expected
+        expected = {
+            "epoch": state.epoch,
+            "seq": state.seq,
+            "clock": clock_ms,
+            "coins_in": state.coins_in,
+            "spent": state.spent,
+            "reversed": state.reversed,
+            "earned": state.earned,
+            "commission": state.commission,
+            "flushed": state.flushed,
+        }
+        assert stored.totals == expected
         assert (stored.wallets, stored.stripes) == (state.wallets, state.stripes)
         assert stored.ids == {gift_id + viewer.encode(): paid.coins for (gift_id, viewer), paid in state.ids.items()}
         assert stored.credits == {credit_id: paid.balance_coins for credit_id, paid in state.credits.items()}
+        assert stored.reversals == {
+            reversal_id: (done.balance_coins, done.taken_coins) for reversal_id, done in state.reversals.items()
+        }
         assert stored.combos == {
             f"{viewer}\0{key}": (combo.id, combo.count, combo.coins, combo.deadline_ms)
             for (viewer, key), combo in state.combos.items()
@@ -341,6 +412,16 @@ class GiftMachine(RuleBasedStateMachine):
         told = self.runner.run(self.ledger.credit(order, until_ms=until_ms))
         assert told == expected, f"told {told}, expected {expected}"
         self.credited.append(order)
+
+    def _reverse(self, order: ReversalOrder, most: int, keep: int, until_ms: int) -> None:
+        expected = self.runner.run(self.twin.reverse(order, most=most, keep=keep, until_ms=until_ms))
+        told = self.runner.run(self.ledger.reverse(order, most=most, keep=keep, until_ms=until_ms))
+        assert told == expected, f"told {told}, expected {expected}"
+        self.reversed.append(order)
+
+    def _reversal(self, viewer: str, coins: int) -> ReversalOrder:
+        self.numbers += 1
+        return ReversalOrder(self._id(now_ms()), ViewerId(viewer), bytes(16), coins, RefundKind.REFUND)
 
     def _order(self, wish: Fresh | Told) -> GiftOrder:
         """What is wished, also for the eyes of later wishes of the same commit."""
@@ -384,6 +465,10 @@ class GiftMachine(RuleBasedStateMachine):
             name: Any = keys.totals
             self.redis.hset(name, Total.CLOCK, str(clock_ms))
             state.clock_ms = clock_ms
+
+    def _set_epoch(self, totals_key: bytes, epoch: int) -> None:
+        name: Any = totals_key
+        self.redis.hset(name, Total.EPOCH, str(epoch))
 
     async def _come_back(self) -> None:
         # A credit is told once and not again by the client: its first word after a kill would be lost.

@@ -9,9 +9,10 @@ from redis import Redis
 from ledger.config import LedgerConfig
 from ledger.journal import decode_entry
 from ledger.keys import DEPLOYMENT, Keys, PartitionKeys
-from ledger.model import CreditBody, GiftBody, JournalRecord, Partition
+from ledger.model import CreditBody, GiftBody, JournalRecord, Partition, ReversalBody
 
 _REMEMBERED = struct.Struct(">8sd")
+_REVERSED = struct.Struct(">8sdd")
 _COMBO = struct.Struct(">16sddd")
 _COUNTS = struct.Struct(">7d")
 AMOUNT_MAX = 2**53 - 1
@@ -25,6 +26,7 @@ class Stored(Struct):
         combos: by viewer NUL combo key: id, count, coins, deadline.
         ids: by gift id + viewer: coins paid.
         credits: by id: balance after.
+        reversals: by id: balance after, and coins taken.
         expiries: of each bucket of ids, by the time at which it begins.
         guards: by viewer: the time that its rate has reached, then number and coins of day, week and month.
         given_today: by viewer NUL creator; and the number of the day.
@@ -36,6 +38,7 @@ class Stored(Struct):
     combos: dict[str, tuple[bytes, int, int, int]]
     ids: dict[bytes, int]
     credits: dict[bytes, int]
+    reversals: dict[bytes, tuple[int, int]]
     expiries: dict[int, int]
     records: list[JournalRecord]
     guards: dict[str, tuple[float, ...]]
@@ -54,7 +57,7 @@ def read_all(redis: "Redis", keys: Keys, config: LedgerConfig) -> list[Stored]:
     for partition, own in keys.all():
         buckets = sorted(name for name in names if name.startswith(own.ids(0)[:-1]))
         known |= {own.wallets, own.earnings, own.totals, own.combos, own.credits, own.journal, own.relay, *buckets}
-        known |= {own.guards, own.given_today}
+        known |= {own.guards, own.given_today, own.reversals}
         stored.append(_read(redis, partition, own, buckets, config))
     assert set(names) <= known
     return stored
@@ -68,7 +71,7 @@ def check(stored: Stored, history: list[JournalRecord], config: LedgerConfig) ->
     assert stored.records == history[len(history) - len(stored.records) :], "I4: records changed"
     wallets: dict[str, int] = {}
     stripes: dict[str, int] = {}
-    coins_in = spent = commission = at_ms = 0
+    coins_in = spent = back = commission = at_ms = 0
     for record in history:
         body = record.body
         assert record.at_ms >= at_ms, "times fall"
@@ -82,28 +85,41 @@ def check(stored: Stored, history: list[JournalRecord], config: LedgerConfig) ->
         elif isinstance(body, CreditBody):
             wallets[body.viewer] = wallets.get(body.viewer, 0) + body.coins
             coins_in += body.coins
-        assert record.wallet_after == wallets[body.viewer] >= 0, "I2: a wallet is not what its records make it"
+        elif isinstance(body, ReversalBody):
+            assert 0 <= body.taken_coins <= body.coins, "I1: a reversal took more than it was of"
+            wallets[body.viewer] = wallets.get(body.viewer, 0) - body.taken_coins
+            back += body.taken_coins
+        assert record.wallet_after == wallets[body.viewer], "I2: a wallet is not what its records make it"
+        assert record.wallet_after >= 0 or not isinstance(body, GiftBody), "I2: a gift was paid on credit"
     assert (wallets, stripes) == (stored.wallets, stored.stripes), "I1: balances are not what the records make them"
-    assert (coins_in, spent, commission) == (totals["coins_in"], totals["spent"], totals["commission"])
+    sums = (coins_in, spent, back, commission)
+    assert sums == tuple(totals[name] for name in ("coins_in", "spent", "reversed", "commission"))
     _check_ids(stored, history, config)
 
 
 def check_sums(stored: Stored) -> None:
     """What must hold of the balances alone."""
     totals = stored.totals
-    assert sum(stored.wallets.values()) == totals["coins_in"] - totals["spent"], "I1: coins do not sum to zero"
+    left = totals["coins_in"] - totals["spent"] - totals["reversed"]
+    assert sum(stored.wallets.values()) == left, "I1: coins do not sum to zero"
     assert sum(stored.stripes.values()) == totals["earned"], "I1: stripes are not what was earned"
     assert totals["earned"] + totals["commission"] == 100 * totals["spent"], "I1: diamonds do not sum to zero"
-    amounts = [*stored.wallets.values(), *stored.stripes.values(), *totals.values()]
+    amounts = [*stored.stripes.values(), *totals.values()]
     assert all(0 <= amount <= AMOUNT_MAX for amount in amounts), "I2: an amount is out of its bounds"
+    assert all(-AMOUNT_MAX <= amount <= AMOUNT_MAX for amount in stored.wallets.values()), (
+        "I2: a wallet is out of bounds"
+    )
 
 
 def _check_ids(stored: Stored, history: list[JournalRecord], config: LedgerConfig) -> None:
     gifts = [(r.body.id + r.body.viewer.encode(), r.body.coins) for r in history if isinstance(r.body, GiftBody)]
     credits = [r.body.id for r in history if isinstance(r.body, CreditBody)]
+    reversals = [r.body.id for r in history if isinstance(r.body, ReversalBody)]
     assert len(dict(gifts)) == len(gifts) and len(set(credits)) == len(credits), "I3: an id was paid twice"
+    assert len(set(reversals)) == len(reversals), "I3: a refund was taken twice"
     assert stored.ids == dict(gifts), "I3: ids are not those that were paid"
     assert stored.credits.keys() == set(credits), "I3: ids of credits are not those that were credited"
+    assert stored.reversals.keys() == set(reversals), "I3: ids of refunds are not those that were taken"
     for begin_ms, expires_ms in stored.expiries.items():
         taken_until_ms = begin_ms + config.id_bucket_ms - 1 + config.id_window_ms
         assert expires_ms > taken_until_ms, "I3: an id is forgotten while it is still taken"
@@ -113,14 +129,16 @@ def _read(
     redis: "Redis", partition: Partition, keys: PartitionKeys, buckets: list[bytes], config: LedgerConfig
 ) -> Stored:
     pipeline: Any = redis.pipeline(transaction=True)
-    for name in (keys.totals, keys.wallets, keys.earnings, keys.combos, keys.credits, keys.guards, keys.given_today):
+    for name in (keys.totals, keys.wallets, keys.earnings, keys.combos, keys.credits, keys.reversals):
         pipeline.hgetall(name)
+    pipeline.hgetall(keys.guards)
+    pipeline.hgetall(keys.given_today)
     pipeline.xrange(keys.journal)
     for name in buckets:
         pipeline.hgetall(name)
         pipeline.pexpiretime(name)
-    totals, wallets, stripes, combos, credits, guards, given_today, entries, *ids = pipeline.execute()
-    names = ("epoch", "seq", "clock", "coins_in", "spent", "earned", "commission", "flushed")
+    totals, wallets, stripes, combos, credits, reversals, guards, given_today, entries, *ids = pipeline.execute()
+    names = ("epoch", "seq", "clock", "coins_in", "spent", "reversed", "earned", "commission", "flushed")
     return Stored(
         totals=dict.fromkeys(names, 0) | _amounts(totals),
         wallets=_amounts(wallets),
@@ -128,6 +146,7 @@ def _read(
         combos={field.decode(): _combo(value) for field, value in combos.items()},
         ids={field: int(_REMEMBERED.unpack(value)[1]) for found in ids[::2] for field, value in found.items()},
         credits={field: int(_REMEMBERED.unpack(value)[1]) for field, value in credits.items()},
+        reversals={field: _reversed(value) for field, value in reversals.items()},
         expiries={_begin_ms(name, config): expires_ms for name, expires_ms in zip(buckets, ids[1::2], strict=True)},
         records=[record for stream_id, entry in entries for record in decode_entry(partition, stream_id, entry)],
         guards={viewer.decode(): _COUNTS.unpack_from(value) for viewer, value in guards.items()},
@@ -142,6 +161,11 @@ def _amounts(found: dict[bytes, bytes]) -> dict[str, int]:
 def _combo(value: bytes) -> tuple[bytes, int, int, int]:
     combo_id, count, coins, deadline_ms = _COMBO.unpack(value)
     return combo_id, int(count), int(coins), int(deadline_ms)
+
+
+def _reversed(value: bytes) -> tuple[int, int]:
+    _, balance_coins, taken_coins = _REVERSED.unpack(value)
+    return int(balance_coins), int(taken_coins)
 
 
 def _begin_ms(name: bytes, config: LedgerConfig) -> int:
