@@ -9,12 +9,12 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from catalog.gifts import Barrier, Gift, barrier
+from catalog.gifts import Barrier, barrier
 from catalog.load import Catalog
 from gateway.auth import Identity
 from gateway.filters import read_settings
 from gateway.places import room_place, video_place
-from gateway.replies import refused, refused_by_ledger
+from gateway.replies import Bar, refused, refused_by_ledger
 from gateway.room.facts import GiftDetails, encode_details
 from gateway.shown import shown
 from gateway.wire.codes import Code
@@ -57,17 +57,11 @@ class GiftDesk:
             place: the one that the command names.
             told: hears an `Accepted` only once the record is on disk, when the ledger keeps to its durable mode.
         """
-        order = self._order(identity, command, place)
-        if isinstance(order, Refused):
-            told(order, None)
+        if identity.role != "viewer":
+            told(_refuse(command, Code.NOT_ALLOWED, "Only a viewer's token can send gifts."), None)
             return
-        ref, gift_id, in_combo, bar = command.ref, command.id, command.combo, None
-        if place.settings:
-            filters = read_settings(place.settings).filters
-            bar = filters.bar(order.viewer, order.coins)
-            order = msgspec.structs.replace(
-                order, barred=bar is not None, creator_day_coins_max=filters.viewer_day_coins_max
-            )
+        order, bar = self._order(identity, command, place)
+        ref, gift_id, in_combo = command.ref, command.id, command.combo
 
         def paid(outcome: GiftOutcome) -> None:
             if isinstance(outcome, GiftAccepted):
@@ -77,36 +71,39 @@ class GiftDesk:
 
         self._ledger.submit(order, paid)
 
-    def _order(self, identity: Identity, command: SendGift, place: Place) -> GiftOrder | Refused:
+    def _order(self, identity: Identity, command: SendGift, place: Place) -> tuple[GiftOrder, Bar | None]:
+        """The order, and why it is barred. It is handed in all the same: it may be the retry of a gift that was paid
+        before the catalogue, the room or the sender's level became what they are."""
         gift = self.catalog.gift(command.gift)
-        if gift is None:
-            return _refuse(command, Code.UNKNOWN_GIFT)
-        if command.to is not None and command.to != place.creator:
-            return _refuse(command, Code.UNKNOWN_RECEIVER)
-        hindrance = _hindrance(identity, command, gift)
-        if hindrance is not None:
-            return hindrance
-        coins = gift.price_coins * command.count
+        price_coins = 0 if gift is None else gift.price_coins
+        coins = price_coins * command.count
+        bar = self._bar(identity, command, place)
+        creator_day_coins_max = None
+        if place.settings:
+            filters = read_settings(place.settings).filters
+            creator_day_coins_max = filters.viewer_day_coins_max
+            if bar is None and (why := filters.bar(identity.user, coins)) is not None:
+                bar = Bar(Code.NOT_ALLOWED, why)
         terms = place.terms
-        parts = terms.parts(coins, place.place, gift.id, self._now_ms())
+        parts = terms.parts(coins, place.place, command.gift, self._now_ms())
         id_bytes = parse_id(command.id)
         combo = command.combo
-        return GiftOrder(
+        order = GiftOrder(
             id=id_bytes,
             id_ms=id_time_ms(id_bytes),
             viewer=ViewerId(identity.user),
             creator=place.creator,
             content=_content_encoder.encode(
-                (place.place, gift.id, command.count, combo, command.message, command.anonymous)
+                (place.place, command.gift, command.count, combo, command.message, command.anonymous)
             ),
             place=place.place,
-            item=gift.id,
-            unit_coins=gift.price_coins,
+            item=command.gift,
+            unit_coins=price_coins,
             count=command.count,
             coins=coins,
             creator_diamonds=parts.creator_diamonds,
             commission_diamonds=parts.commission_diamonds,
-            combo_key=f"{place.place}|{gift.id}|{'a' if command.anonymous else 'n'}" if combo else "",
+            combo_key=f"{place.place}|{command.gift}|{'a' if command.anonymous else 'n'}" if combo else "",
             combo_window_ms=self.combo_window_ms if combo else 0,
             details=encode_details(
                 GiftDetails(identity.name, identity.level, command.anonymous, shown_message(command.message))
@@ -114,7 +111,23 @@ class GiftDesk:
             plan=terms.name,
             agency=terms.agency if parts.agency_diamonds else "",
             agency_diamonds=parts.agency_diamonds,
+            barred=bar is not None,
+            creator_day_coins_max=creator_day_coins_max,
         )
+        return order, bar
+
+    def _bar(self, identity: Identity, command: SendGift, place: Place) -> Bar | None:
+        gift = self.catalog.gift(command.gift)
+        if gift is None:
+            return Bar(Code.UNKNOWN_GIFT)
+        if command.to is not None and command.to != place.creator:
+            return Bar(Code.UNKNOWN_RECEIVER)
+        if identity.room is not None and identity.room != command.room:
+            return Bar(Code.NOT_ALLOWED, "The token is for another room.")
+        if command.combo and not gift.combo:
+            return Bar(Code.GIFT_NOT_AVAILABLE, "This gift cannot be sent in a combo.")
+        found = barrier(gift, level=identity.level, fan=False, on_video=command.video is not None)
+        return None if found is None else Bar(Code.GIFT_NOT_AVAILABLE, _BARRIERS[found])
 
 
 def shown_message(message: str | None) -> str | None:
@@ -132,17 +145,6 @@ def place_name(command: SendGift) -> str | Refused:
 def unknown_place(command: SendGift) -> Refused:
     """There is no such room or video."""
     return _refuse(command, Code.UNKNOWN_ROOM)
-
-
-def _hindrance(identity: Identity, command: SendGift, gift: Gift) -> Refused | None:
-    if identity.role != "viewer":
-        return _refuse(command, Code.NOT_ALLOWED, "Only a viewer's token can send gifts.")
-    if identity.room is not None and identity.room != command.room:
-        return _refuse(command, Code.NOT_ALLOWED, "The token is for another room.")
-    if command.combo and not gift.combo:
-        return _refuse(command, Code.GIFT_NOT_AVAILABLE, "This gift cannot be sent in a combo.")
-    found = barrier(gift, level=identity.level, fan=False, on_video=command.video is not None)
-    return None if found is None else _refuse(command, Code.GIFT_NOT_AVAILABLE, _BARRIERS[found])
 
 
 def _refuse(command: SendGift, code: Code, message: str | None = None, *, field: str | None = None) -> Refused:

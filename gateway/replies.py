@@ -1,6 +1,6 @@
 """From what the ledger refused to what a client is told: the one table, and the shapes that carry it."""
 
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -41,6 +41,17 @@ RETRY_AFTER_MS: Final = 1_000
 """After `overloaded` and `unavailable`: long enough for a queue of 20,000 gifts to be worked off."""
 
 
+class Bar(NamedTuple):
+    """Why the gateway handed an order in as barred.
+
+    Attributes:
+        message: in the place of the code's own sentence.
+    """
+
+    code: Code
+    message: str | None = None
+
+
 def refused(
     code: Code,
     message: str | None = None,
@@ -72,14 +83,15 @@ def refused(
     )
 
 
-def refused_by_ledger(refusal: GiftRefused, *, ref: str, id: str, bar: str | None = None) -> Refused:
+def refused_by_ledger(refusal: GiftRefused, *, ref: str, id: str, bar: Bar | None = None) -> Refused:
     """What the sender of a gift is told when the ledger refused it.
 
     Args:
         bar: why the order was handed in as barred.
     """
-    code, cap = CODES[refusal.refusal], refusal.cap
-    message = bar if refusal.refusal is Refusal.BARRED else _MESSAGES.get(refusal.refusal)
+    code, cap, message = CODES[refusal.refusal], refusal.cap, _MESSAGES.get(refusal.refusal)
+    if refusal.refusal is Refusal.BARRED and bar is not None:
+        code, message = bar
     if refusal.reason:
         message = f"{message} {refusal.reason}"
     reply = refused(

@@ -1,7 +1,7 @@
 """Counts again what viewers have spent, from the books: the live ledger counts alone, and a lost one begins at nought.
 
-Every gift of the present day, week and month counts, also those from before a viewer had a cap: it is not known any
-more when counting began, and too early a refusal does less harm than a cap that is passed.
+Every gift of the present day, week and month counts, also those from before a viewer or a creator had a cap: it is not
+known any more when counting began, and too early a refusal does less harm than a cap that is passed.
 """
 
 import datetime
@@ -25,13 +25,19 @@ FROM journal_records WHERE partition = $1 AND kind = 'gift' AND at >= least($3, 
     AND ($5 OR viewer IN (SELECT viewer FROM guards WHERE version > 0))
 GROUP BY viewer
 """
+# Whether a place has a cap stands in its settings, which are not ours to read; without any it has none.
+_GIVEN: Final = """
+SELECT viewer, creator, sum(coins)::bigint AS coins FROM journal_records
+WHERE partition = $1 AND kind = 'gift' AND at >= $2 AND place IN (SELECT place FROM places WHERE settings <> '')
+GROUP BY viewer, creator
+"""
 
 
 async def recount(pool: Pool, ledger: Ledger, config: LedgerConfig) -> int:
     """Set the counters of all whose spending is counted: of everybody where the operator has caps or a rate.
 
     Only while the live ledger takes no gifts and the books have all that it has; needs no started ledger. A gift that
-    was refunded counts, as it did before. Coins given to creators with a cap of a day are not counted again.
+    was refunded counts, as it did before. What viewers gave creators today is set for all places that have settings.
 
     Returns:
         How many viewers' counters were set.
@@ -46,6 +52,9 @@ async def recount(pool: Pool, ledger: Ledger, config: LedgerConfig) -> int:
             async for batch in _batches(connection, partition, now_ms, config):
                 await ledger.set_counts(partition, batch)
                 counted += len(batch)
+            day = period_number(Limit.CREATOR_DAY, now_ms)
+            async for given in _given(connection, partition, now_ms, config):
+                await ledger.set_given(partition, day, given)
     return counted
 
 
@@ -58,6 +67,19 @@ async def _batches(
     async for row in connection.cursor(_SPENT, partition, *begins, config.counts_spending):
         coins = (row["day"], row["week"], row["month"])
         batch.append((row["viewer"], pack_counts(zip(numbers, coins, strict=True))))
+        if len(batch) == config.settle_rows_max:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+async def _given(
+    connection: Connection, partition: Partition, now_ms: int, config: LedgerConfig
+) -> AsyncIterator[list[tuple[str, str, int]]]:
+    batch: list[tuple[str, str, int]] = []
+    async for row in connection.cursor(_GIVEN, partition, at_ms(begins_at_ms(Limit.CREATOR_DAY, now_ms))):
+        batch.append((row["viewer"], row["creator"], row["coins"]))
         if len(batch) == config.settle_rows_max:
             yield batch
             batch = []

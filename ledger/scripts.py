@@ -81,6 +81,7 @@ class Scripts:
         self._reverse = Script("reverse")
         self._set_guards = Script("set_guards")
         self._set_counts = Script("set_counts")
+        self._set_given = Script("set_given")
         self._trim = Script("trim")
         self._forget_combos = Script("forget_combos")
         self._note_relayed = Script("note_relayed")
@@ -181,6 +182,11 @@ class Scripts:
         """Set what viewers of a partition have spent: (viewer, counts as `guard_state` packs them) each."""
         args = [arg for one in counts for arg in one]
         await self._set_counts.call(self._ask, (self._keys.of(partition).guards,), args)
+
+    async def set_given(self, partition: Partition, day: int, given: Sequence[tuple[str, str, int]]) -> None:
+        """Set what viewers of a partition have given creators on a day: (viewer, creator, coins) each."""
+        args = [arg for viewer, creator, coins in given for arg in (f"{viewer}\0{creator}", coins)]
+        await self._set_given.call(self._ask, (self._keys.of(partition).given_today,), (day, *args))
 
     async def note_relayed(self, positions: Mapping[Partition, Position]) -> int:
         """Note how far the rooms were told; returns how many positions rose."""

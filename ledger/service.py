@@ -212,6 +212,10 @@ class Ledger:
         """Set what viewers of a partition have spent; see `guard_counts` for when that may be done."""
         await self._read(self._scripts.set_counts(partition, counts))
 
+    async def set_given(self, partition: Partition, day: int, given: Sequence[tuple[str, str, int]]) -> None:
+        """Set what viewers of a partition gave creators on a day; see `guard_counts` for when that may be done."""
+        await self._read(self._scripts.set_given(partition, day, given))
+
     async def partition_now_ms(self, partition: Partition) -> int:
         """The time by which gifts of a partition are judged: the server's, which never goes back there."""
         clock: Any = await self._read(self.redis.hget(self.keys.of(partition).totals, Total.CLOCK))

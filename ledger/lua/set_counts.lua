@@ -10,9 +10,9 @@ local NO_COUNTS = string.rep('\0', COUNTS_BYTES)
 local set = {}
 for i = 1, #ARGV, 2 do
   local stored = redis.call('HGET', KEYS[1], ARGV[i]) or NO_COUNTS
-  set[i] = ARGV[i]
-  set[i + 1] = string.sub(stored, 1, RATE_BYTES) .. ARGV[i + 1] .. string.sub(stored, COUNTS_BYTES + 1)
+  set[#set + 1] = string.sub(stored, 1, RATE_BYTES) .. ARGV[i + 1] .. string.sub(stored, COUNTS_BYTES + 1)
 end
 
-if #set > 0 then redis.call('HSET', KEYS[1], unpack(set)) end
-return #set / 2
+-- One by one: `unpack` has a bound that many viewers pass.
+for k = 1, #set do redis.call('HSET', KEYS[1], ARGV[2 * k - 1], set[k]) end
+return #set

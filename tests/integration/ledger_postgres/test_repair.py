@@ -9,6 +9,7 @@ import pytest
 
 from ledger.audit import audit
 from ledger.config import LedgerConfig
+from ledger.directory import Directory
 from ledger.errors import InvariantBroken
 from ledger.flusher import open_flusher
 from ledger.guards import Guards
@@ -103,21 +104,34 @@ async def test_lost_valkey_comes_back(
     assert (await reconcile(config)).all_differences == []
 
 
+def capped(order: GiftOrder) -> GiftOrder:
+    """The same to a creator who takes 50 coins of a viewer in a day."""
+    return msgspec.structs.replace(order, creator_day_coins_max=50)
+
+
 async def test_caps_and_freezes_hold_after_a_repair(
     ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig, rooms: NoRooms, after: list[Ledger]
 ) -> None:
-    """The first gift after it is judged by the viewer's own cap, with what was spent before, and by freezes."""
-    for viewer in ("ann", "bob"):
+    """The first gift after it is judged by own caps and creators', with what was given before, and by freezes."""
+    for viewer in ("ann", "bob", "cid"):
         await ledger.credit(grant(viewer, 100))
+    directory = Directory(pool, config)
+    await directory.put_creator("cora", name="Cora")
+    await directory.put_place("room:demo", creator="cora", settings=b"with a cap")
     guards = Guards(pool, ledger, config)
     await guards.set_caps("ann", {Limit.MONTH: 30})
     await guards.freeze("bob", "Ask us.", by="olga")
     assert isinstance(await ledger.give(gift_order("ann", 20)), GiftAccepted)
+    assert isinstance(await ledger.give(capped(gift_order("cid", 40))), GiftAccepted)
     await flush_all(pool, redis, config)
     await redis.flushall()
     await repair(config, rooms)
     again = await reopened(config)
     after.append(again)
+    over = await again.give(capped(gift_order("cid", 11)))
+    assert isinstance(over, GiftRefused) and over.cap is not None
+    assert (over.cap.limit, over.cap.coins, over.cap.spent_coins) == (Limit.CREATOR_DAY, 50, 40)
+    assert isinstance(await again.give(capped(gift_order("cid", 10))), GiftAccepted)
     refused = await again.give(gift_order("ann", 11))
     assert isinstance(refused, GiftRefused) and refused.cap is not None
     assert (refused.cap.limit, refused.cap.coins, refused.cap.spent_coins) == (Limit.MONTH, 30, 20)

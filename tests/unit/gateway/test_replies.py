@@ -3,7 +3,7 @@
 import pytest
 from msgspec import UNSET
 
-from gateway.replies import CODES, refused, refused_by_ledger
+from gateway.replies import CODES, Bar, refused, refused_by_ledger
 from gateway.wire.codes import FACTS, Code
 from ledger.model import CapPassed, GiftRefused, Limit, Refusal
 
@@ -58,9 +58,19 @@ def test_refusal_by_the_rate_says_when_to_come_back() -> None:
 
 
 def test_refusal_of_a_barred_gift_says_what_bars_it() -> None:
-    """The rule that is the gateway's own is told in its words."""
-    reply = refused_by_ledger(GiftRefused(Refusal.BARRED, 7), ref="r", id="i", bar="Not here.")
+    """The rule that is the gateway's own is told with its code, in its words or in the code's."""
+    barred = GiftRefused(Refusal.BARRED, 7)
+    reply = refused_by_ledger(barred, ref="r", id="i", bar=Bar(Code.NOT_ALLOWED, "Not here."))
     assert (reply.code, reply.message) == (Code.NOT_ALLOWED, "Not here.")
+    reply = refused_by_ledger(barred, ref="r", id="i", bar=Bar(Code.UNKNOWN_GIFT))
+    assert (reply.code, reply.message) == (Code.UNKNOWN_GIFT, FACTS[Code.UNKNOWN_GIFT].title)
+
+
+def test_refusal_of_a_barred_gift_for_another_reason() -> None:
+    """What the ledger found first is told, not the bar."""
+    bar = Bar(Code.UNKNOWN_GIFT)
+    reply = refused_by_ledger(GiftRefused(Refusal.ID_EXPIRED), ref="r", id="i", bar=bar)
+    assert (reply.code, reply.message) == (Code.ID_EXPIRED, FACTS[Code.ID_EXPIRED].title)
 
 
 def test_refusal_for_want_of_coins_says_how_many_there_are() -> None:
