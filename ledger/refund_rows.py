@@ -97,4 +97,6 @@ def read_refund(row: asyncpg.Record) -> Refund:
         creator_diamonds=row["creator_diamonds"],
         commission_diamonds=row["commission_diamonds"],
         borne_diamonds=row["borne_diamonds"],
+        set_apart=row["set_apart_why"],
+        settled_by=row["settled_by"],
     )

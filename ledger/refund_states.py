@@ -79,6 +79,8 @@ class Refund(Struct, frozen=True):
         returned_coins: those of `coins` that had paid for gifts. This and what follows is None until it is settled.
         creator_diamonds, commission_diamonds: taken back for them from creators and from the platform's commission.
         borne_diamonds: the creators' part that they keep, at the platform's cost.
+        set_apart: why it is set apart and waits for an operator; None while it is not.
+        settled_by: the operator who settled it by hand.
     """
 
     id: bytes
@@ -96,6 +98,8 @@ class Refund(Struct, frozen=True):
     creator_diamonds: int | None
     commission_diamonds: int | None
     borne_diamonds: int | None
+    set_apart: str | None = None
+    settled_by: str | None = None
 
 
 class RefundRefused(Struct, frozen=True):

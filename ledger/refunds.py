@@ -1,7 +1,8 @@
 """Refunds and charge-backs: ordered here or told by a rail, taken from the wallet once, settled in the books once.
 
 A row is stored before anything is taken, whatever has become of its purchase: a refund of a purchase that is not
-credited waits for it. What dies in between is finished by the duty, or by the same id told again.
+credited waits for it. What dies in between is finished by the duty, or by the same id told again. One that contradicts
+the books is set apart (`refund_apart`) and holds up no other.
 """
 
 import asyncio
@@ -14,10 +15,11 @@ from msgspec import Struct
 
 from ledger.claw_back import ClawBack
 from ledger.config import LedgerConfig
-from ledger.errors import NotFound
+from ledger.errors import InvariantBroken, NotFound
 from ledger.ids import format_id
 from ledger.model import RefundKind
 from ledger.postgres import Pool, connected, transaction
+from ledger.refund_apart import count_set_apart, set_apart, settle_by_hand, take_up
 from ledger.refund_rows import read_refund, store_refund
 from ledger.refund_states import Refund, RefundOrder, RefundRefused, RefundState
 from ledger.reversing import Reversing
@@ -28,16 +30,19 @@ __all__ = ["Refund", "RefundKind", "RefundOrder", "RefundRefused", "RefundState"
 
 _OPEN: Final = """
 SELECT r.* FROM refunds r JOIN credits c ON c.id = r.purchase
-WHERE r.state IN ('owed', 'taken') AND c.credited_at IS NOT NULL AND (r.made_at, r.id) > ($1, $2)
+WHERE r.state IN ('owed', 'taken') AND r.set_apart_at IS NULL AND c.credited_at IS NOT NULL
+    AND (r.made_at, r.id) > ($1, $2)
 ORDER BY r.made_at, r.id LIMIT $3
 """
 _OWED_OF: Final = """
 SELECT r.* FROM refunds r JOIN credits c ON c.id = r.purchase
-WHERE r.purchase = $1 AND r.state = 'owed' AND c.credited_at IS NOT NULL ORDER BY r.made_at, r.id
+WHERE r.purchase = $1 AND r.state = 'owed' AND r.set_apart_at IS NULL AND c.credited_at IS NOT NULL
+ORDER BY r.made_at, r.id
 """
 _LIST: Final = """
 SELECT * FROM refunds WHERE ($1::uuid IS NULL OR purchase = $1) AND id < $2 ORDER BY id DESC LIMIT $3
 """
+_ONE: Final = "SELECT * FROM refunds WHERE id = $1"
 _BEFORE_ALL: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -46,12 +51,14 @@ class RefundStats(Struct):
 
     Attributes:
         waiting: refunds of credited purchases that are not settled after the last round.
+        set_apart: refunds that contradict the books and wait for an operator, after the last round.
     """
 
     rounds: int = 0
     taken: int = 0
     settled: int = 0
     waiting: int = 0
+    set_apart: int = 0
 
 
 class Refunds:
@@ -86,7 +93,7 @@ class Refunds:
     async def get(self, refund_id: bytes) -> Refund | None:
         """One refund."""
         async with connected(self._pool) as connection:
-            row = await connection.fetchrow("SELECT * FROM refunds WHERE id = $1", uuid_of(refund_id))
+            row = await connection.fetchrow(_ONE, uuid_of(refund_id))
         return None if row is None else read_refund(row)
 
     async def refunds(
@@ -104,11 +111,38 @@ class Refunds:
         async with connected(self._pool) as connection:
             rows = await connection.fetch(_OWED_OF, uuid_of(purchase))
         for row in rows:
-            if not await self._reversing.take(row):
-                return
+            try:
+                if not await self._reversing.take(row):
+                    return
+            except InvariantBroken as exc:
+                await set_apart(self._pool, row, exc)
+
+    async def retry(self, refund_id: bytes) -> Refund:
+        """Carry a refund on that was set apart, as far as it goes now; it may be set apart again.
+
+        Raises:
+            NotFound: there is no such refund.
+        """
+        row = await take_up(self._pool, uuid_of(refund_id))
+        await self.take_owed(row["purchase"].bytes)
+        row = await self._row(refund_id)
+        if row["state"] == RefundState.TAKEN and row["set_apart_at"] is None:
+            await self._carry_on(row)
+        return read_refund(await self._row(refund_id))
+
+    async def settle_by_hand(self, refund_id: bytes, *, by: str, note: str) -> Refund:
+        """Mark a refund that is set apart as settled: creators give nothing back for it.
+
+        Raises:
+            NotFound: there is no such refund.
+            WrongState: it is not set apart, or what the wallet gave is not in the books.
+        """
+        await settle_by_hand(self._pool, uuid_of(refund_id), by, note)
+        return read_refund(await self._row(refund_id))
 
     async def settle(self) -> int:
-        """Carry every refund of a credited purchase as far as it goes, oldest first.
+        """Carry every refund of a credited purchase as far as it goes, oldest first. One that the books contradict is
+        set apart.
 
         Returns:
             How many were settled.
@@ -120,7 +154,7 @@ class Refunds:
                 waiting += not await self._carry_on(row)
             after = (rows[-1]["made_at"], rows[-1]["id"])
         stats.rounds += 1
-        stats.waiting = waiting
+        stats.waiting, stats.set_apart = waiting, await count_set_apart(self._pool)
         return stats.settled - settled
 
     async def run(self) -> None:
@@ -128,13 +162,20 @@ class Refunds:
 
         Raises:
             LedgerUnavailable: PostgreSQL does not answer; begin again after a while.
-            InvariantBroken: see `Reversing.take` and `ClawBack.settle`.
         """
         while True:
             await self.settle()
             await asyncio.sleep(self._config.credit_retry_ms / 1000)
 
     async def _carry_on(self, row: asyncpg.Record) -> bool:
+        """Whether there is nothing left to wait for: it is settled, or set apart."""
+        try:
+            return await self._carry(row)
+        except InvariantBroken as exc:
+            await set_apart(self._pool, row, exc)
+            return True
+
+    async def _carry(self, row: asyncpg.Record) -> bool:
         if row["state"] == RefundState.OWED or not await self._claw_back.settle(row):
             if not await self._reversing.take(row):
                 return False
@@ -143,6 +184,13 @@ class Refunds:
                 return False
         self.stats.settled += 1
         return True
+
+    async def _row(self, refund_id: bytes) -> asyncpg.Record:
+        async with connected(self._pool) as connection:
+            row = await connection.fetchrow(_ONE, uuid_of(refund_id))
+        if row is None:
+            raise NotFound(f"no refund {format_id(refund_id)}")
+        return row
 
     async def _open(self, after: tuple[datetime.datetime, uuid.UUID]) -> list[asyncpg.Record]:
         async with connected(self._pool) as connection:

@@ -207,6 +207,7 @@ _BODIES: Final[tuple[Struct, ...]] = (
     creator.TrialGiftBody("rose", 5, "Test", "Does it work?"),
     admin.GrantBody(ID, "vera", 1_000, "Welcome."),
     admin.RefundBody(OTHER_ID, ID, "refund", "Bought by a child.", 50),
+    admin.RefundByHandBody("Looked through with the bank."),
     admin.CreatorBody("Ada", "GB", "standard", None),
     admin.RoomBody("ada", "The demo room"),
     admin.PlanBody(4_000, 1_000, {"diamond": 3_500}, [_PLAN_EVENT]),

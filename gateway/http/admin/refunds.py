@@ -11,7 +11,16 @@ from gateway.http.problems import Problem
 from gateway.http.viewer.purchases import id_cursor
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http.admin import PaidGift, PaidGifts, Refund, RefundBody, Refunds, ViewerLot, ViewerLots
+from gateway.wire.http.admin import (
+    PaidGift,
+    PaidGifts,
+    Refund,
+    RefundBody,
+    RefundByHandBody,
+    Refunds,
+    ViewerLot,
+    ViewerLots,
+)
 from gateway.wire.messages import Id, Name
 from ledger.ids import format_id, parse_id
 from ledger.lot_statements import LotRow, PaidPart
@@ -63,6 +72,17 @@ async def read_refund(services: Services, id: Id) -> Refund:
     return refund_answer(stored)
 
 
+async def retry_refund(services: Services, id: Id) -> Refund:
+    """Carry a refund on that was set apart. It is set apart again while it contradicts the books."""
+    return refund_answer(await services.office.refunds.retry(parse_id(id)))
+
+
+async def settle_refund(services: Services, caller: Identity, id: Id, body: RefundByHandBody) -> Refund:
+    """Settle a refund by hand that is set apart: creators give nothing back for it."""
+    refunds = services.office.refunds
+    return refund_answer(await refunds.settle_by_hand(parse_id(id), by=caller.user, note=body.note))
+
+
 async def list_lots(services: Services, user: Name, query: NumberPage) -> ViewerLots:
     """List a user's coins by where they came from, in the order in which they are spent, as the books know it."""
     limit, first = wanted(query.limit, services.config.http.page_entries_max), query.after or 0
@@ -97,6 +117,8 @@ def refund_answer(stored: Stored) -> Refund:
         creator_diamonds=stored.creator_diamonds,
         commission_diamonds=stored.commission_diamonds,
         borne_diamonds=stored.borne_diamonds,
+        set_apart=stored.set_apart,
+        settled_by=stored.settled_by,
     )
 
 
@@ -140,6 +162,17 @@ OPERATIONS = (
     ),
     declare("GET", _PATH, list_refunds, tag="operators", roles=("operator",)),
     declare("GET", f"{_PATH}/{{id}}", read_refund, tag="operators", roles=("operator",), refuses=(Code.NOT_FOUND,)),
+    declare(
+        "POST", f"{_PATH}/{{id}}/retry", retry_refund, tag="operators", roles=("operator",), refuses=(Code.NOT_FOUND,)
+    ),
+    declare(
+        "POST",
+        f"{_PATH}/{{id}}/settle",
+        settle_refund,
+        tag="operators",
+        roles=("operator",),
+        refuses=(Code.NOT_FOUND, Code.WRONG_STATE),
+    ),
     declare("GET", "/v1/admin/users/{user}/lots", list_lots, tag="operators", roles=("operator",)),
     declare(
         "GET",

@@ -475,6 +475,11 @@ export interface RefundBody {
   coins?: number | null;
 }
 
+/** Settle a refund by hand that is set apart. */
+export interface RefundByHandBody {
+  note: string;
+}
+
 /** A refund or charge-back. */
 export interface Refund {
   id: string;
@@ -492,6 +497,8 @@ export interface Refund {
   creator_diamonds: number | null;
   commission_diamonds: number | null;
   borne_diamonds: number | null;
+  set_apart?: string | null;
+  settled_by?: string | null;
 }
 
 /** Refunds by their ids, the greatest first. */

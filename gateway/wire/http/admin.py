@@ -64,6 +64,16 @@ class RefundBody(Struct, frozen=True):
     coins: Coins | None = None
 
 
+class RefundByHandBody(Struct, frozen=True):
+    """Settle a refund by hand that is set apart.
+
+    Attributes:
+        note: why; kept with the refund.
+    """
+
+    note: Reason
+
+
 class Refund(Struct, frozen=True):
     """A refund or charge-back.
 
@@ -75,6 +85,8 @@ class Refund(Struct, frozen=True):
         returned_coins: those of `coins` that had paid for gifts.
         creator_diamonds, commission_diamonds: taken back for them.
         borne_diamonds: the creators' part that they keep, at the platform's cost.
+        set_apart: why it contradicts the books and waits for an operator; absent while it does not.
+        settled_by: the operator who settled it by hand.
     """
 
     id: str
@@ -92,6 +104,8 @@ class Refund(Struct, frozen=True):
     creator_diamonds: Amount | None
     commission_diamonds: Amount | None
     borne_diamonds: Amount | None
+    set_apart: str | None = None
+    settled_by: str | None = None
 
 
 class Refunds(Struct, frozen=True):

@@ -86,6 +86,32 @@ async def test_refund_refused(api: Api) -> None:
     assert (await api.get(f"/v1/purchases/{purchase}", "vera"))["refunded_coins"] == 100
 
 
+async def test_refund_set_apart_over_http(api: Api) -> None:
+    """The operator sees why, has it tried again in vain, and settles it by hand with a note."""
+    purchase = await _buy(api, "vera")
+    await api.give("vera", count=60)
+    body = {"id": fresh_id(), "purchase": purchase, "kind": "chargeback", "reason": "the bank says so"}
+    taken = await api.post("/v1/admin/refunds", body, OPERATOR, "operator")
+    path = f"/v1/admin/refunds/{body['id']}"
+    early = await api.call("POST", f"{path}/settle", OPERATOR, "operator", json={"note": "too soon"})
+    assert refusal(early) == Refusal(409, "wrong_state")
+    await api.flush()
+    pool = api.services.office._pool
+    await pool.execute("UPDATE creator_days SET creator = 'gone'")
+    await api.services.office.refunds.settle()
+    apart = await _ask(api, path)
+    assert "no such day of earnings" in apart["set_apart"]
+    assert apart["state"] == taken["state"] == "taken"
+    assert await api.post(f"{path}/retry", {}, OPERATOR, "operator") == apart
+    empty = await api.call("POST", f"{path}/settle", OPERATOR, "operator", json={"note": ""})
+    assert refusal(empty) == Refusal(422, "unprocessable", "$.note")
+    done = await api.post(f"{path}/settle", {"note": "seen"}, OPERATOR, "operator")
+    assert (done["state"], done["settled_by"], done["creator_diamonds"]) == ("settled", OPERATOR, 0)
+    assert "set_apart" not in done or done["set_apart"] is None
+    strange = await api.call("POST", f"/v1/admin/refunds/{fresh_id()}/retry", OPERATOR, "operator")
+    assert refusal(strange) == Refusal(404, "not_found")
+
+
 async def test_refunds_are_for_operators(api: Api) -> None:
     """Nobody else may order or read them."""
     for method, path in (("POST", "/v1/admin/refunds"), ("GET", "/v1/admin/users/vera/lots")):
