@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.waiting import wait_until
+
 START_S_MAX = 20.0
 OTHER_SERVER = "GIFTWIRE_TEST_REDIS"
 """Names another server program, such as /usr/bin/redis-server, for all tests that need Valkey."""
@@ -53,13 +55,12 @@ class Valkey:
         arguments = ("--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder))
         durable = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(self._binary), *arguments, *durable], stdout=log, stderr=subprocess.STDOUT
-            )
-        deadline_s = time.monotonic() + START_S_MAX
-        while not self._answers():
-            if time.monotonic() > deadline_s or self._process.poll() is not None:
-                raise RuntimeError((self.folder / "log").read_text())
+            process = subprocess.Popen([str(self._binary), *arguments, *durable], stdout=log, stderr=subprocess.STDOUT)
+        self._process = process
+        said = (self.folder / "log").read_text
+        wait_until(lambda: self._answers() or process.poll() is not None, START_S_MAX, said)
+        if process.poll() is not None:
+            raise RuntimeError(said())
 
     def kill(self) -> None:
         """kill -9 and wait for the end."""
