@@ -47,6 +47,7 @@ check: setup web
 # Each measurement starts a server of its own and prints a ratio to a reference of the same run.
 bench: setup
 	$(BIN)/giftwire bench ledger
+	$(BIN)/giftwire bench books
 	$(BIN)/giftwire bench fanout
 	$(BIN)/giftwire bench memory
 	$(BIN)/giftwire bench latency

@@ -3,12 +3,15 @@
 More measurements join by the entry-point group `giftwire.bench`, so that this package need not import theirs.
 """
 
+import signal
 import sys
 from importlib.metadata import entry_points
+from types import FrameType
 from typing import Final
 
 import click
 import msgspec
+import structlog
 from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
@@ -49,12 +52,22 @@ class BenchGroup(click.Group):
         return None
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run; what kept a measurement from being taken is a line and an exit code, not a traceback."""
+        """Run; what kept a measurement from being taken is a line and an exit code, not a traceback.
+
+        SIGTERM, as of a time limit, ends it as Ctrl-C does: with the server that it started.
+        """
+        signal.signal(signal.SIGTERM, _end)
+        # What the measured code logs must not stand in the answer.
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
         try:
             return super().invoke(ctx)
         except (ServerFailed, ScenarioError, ApiError, ClientRefused, CrewFailed) as exc:
             click.echo(f"bench: {exc}", err=True)
             sys.exit(COULD_NOT_RUN)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 @click.command(cls=BenchGroup)
