@@ -24,14 +24,16 @@ from ledger.model import Partition
 from ledger.postgres import Connection, Pool, connected, open_pool, transaction
 
 _log = structlog.get_logger()
+PLACE_CHARS_MAX: Final = 200
+"""What is longer is cut: it only helps to find a worker."""
 RENEWALS: Final = 3
 """A lease is renewed so often within its life: a renewal or two may be lost."""
-_MAKE: Final = "INSERT INTO leases (partition) SELECT unnest($1::smallint[]) ON CONFLICT DO NOTHING"
+MAKE: Final = "INSERT INTO leases (partition) SELECT unnest($1::smallint[]) ON CONFLICT DO NOTHING"
 # The lock lets one worker at a time look and take: what it sees is what there is.
-_LOCK: Final = "LOCK TABLE leases IN SHARE ROW EXCLUSIVE MODE"
-_SEEN: Final = """
-INSERT INTO workers (worker, until) VALUES ($1, clock_timestamp() + $2 * interval '1 ms')
-ON CONFLICT (worker) DO UPDATE SET until = excluded.until
+LOCK: Final = "LOCK TABLE leases IN SHARE ROW EXCLUSIVE MODE"
+SEEN: Final = """
+INSERT INTO workers (worker, until, place) VALUES ($1, clock_timestamp() + $2 * interval '1 ms', $3)
+ON CONFLICT (worker) DO UPDATE SET until = excluded.until, place = excluded.place
 """
 _FORGET: Final = "DELETE FROM workers WHERE until < clock_timestamp()"
 _WORKERS: Final = "SELECT worker FROM workers ORDER BY worker"
@@ -58,12 +60,14 @@ class Leases:
 
     Args:
         worker: 16 bytes. One that is started again under the same name has its leases back at once.
+        place: where people find it; it is named by a repair that it stands in the way of.
     """
 
-    def __init__(self, pool: Pool, worker: bytes, config: LedgerConfig) -> None:
+    def __init__(self, pool: Pool, worker: bytes, config: LedgerConfig, place: str = "") -> None:
         self.stats = LeaseStats()
         self._pool = pool
         self._worker = uuid.UUID(bytes=worker)
+        self._place = place[:PLACE_CHARS_MAX]
         self._config = config
         self._shared = [BOOKS_PARTITION, *range(config.partitions)]
         self._held: frozenset[int] = frozenset()
@@ -95,9 +99,9 @@ class Leases:
             LedgerUnavailable: PostgreSQL does not answer; what was held is held.
         """
         async with transaction(self._pool) as connection:
-            await connection.execute(_LOCK)
-            await connection.execute(_MAKE, self._shared)
-            await connection.execute(_SEEN, self._worker, self._config.lease_ms)
+            await connection.execute(LOCK)
+            await connection.execute(MAKE, self._shared)
+            await connection.execute(SEEN, self._worker, self._config.lease_ms, self._place)
             await connection.execute(_FORGET)
             held = await self._fair(connection)
             await connection.execute(_GIVE, self._worker, held)
@@ -169,7 +173,7 @@ class Leases:
 
 
 @contextlib.asynccontextmanager
-async def open_leases(config: LedgerConfig, worker: bytes) -> AsyncIterator[Leases]:
+async def open_leases(config: LedgerConfig, worker: bytes, place: str = "") -> AsyncIterator[Leases]:
     """The leases of a worker, asked for once at the beginning and given back at the end of the block.
 
     Raises:
@@ -177,7 +181,7 @@ async def open_leases(config: LedgerConfig, worker: bytes) -> AsyncIterator[Leas
     """
     pool = await open_pool(config)
     try:
-        leases = Leases(pool, worker, config)
+        leases = Leases(pool, worker, config, place)
         await leases.renew()
         try:
             yield leases

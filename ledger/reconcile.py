@@ -44,6 +44,10 @@ class LedgersDiffer(LedgerError):
     """The live ledger and the books contradict each other; the message names how."""
 
 
+class StillAtWork(LedgerError):
+    """Somebody works who must not work beside a repair; the message names who and where."""
+
+
 class NamedRecord(Struct, frozen=True):
     """A record as people look for it. `kind` is `gift` or what brought the coins."""
 

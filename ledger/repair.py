@@ -35,6 +35,7 @@ from ledger.redis_client import connect
 from ledger.replay import RECORDS_REPLAYED_MAX, Replay, lives_in, next_slice
 from ledger.scripts import Scripts
 from ledger.service import Ledger
+from ledger.sole import alone
 
 REPAIRED_NAMED_MAX: Final = 1_000
 """So many records that were brought back are named; all are counted."""
@@ -105,13 +106,15 @@ class _Done(Struct):
 async def repair(config: LedgerConfig, rooms: Rooms, progress: Callable[[int, int], None] | None = None) -> Repair:
     """Bring back what is lost, then let orders in again. Nothing is done when nothing is lost.
 
-    Gateways and workers must not run; those that do get no orders through while it lasts.
+    Gateways and workers must not run; those that do get no orders through while it lasts. It
+    holds all leases of workers meanwhile.
 
     Args:
         progress: hears how many records are back, and of how many.
 
     Raises:
         LedgersDiffer: the two contradict each other; a person must say which is right.
+        StillAtWork: a worker works somewhere, or another repair. Nothing was touched.
         InvariantBroken: what stands in the live ledger is not what the books say that stood there (I9). Orders stay
             shut out.
         LedgerUnavailable, SchemaWrong: a server did not answer, or is not ours; to be run again.
@@ -123,7 +126,8 @@ async def repair(config: LedgerConfig, rooms: Rooms, progress: Callable[[int, in
     await rooms.require_nobody()
     pool, redis = await open_pool(config), connect(config)
     try:
-        return await _Repairing(config, pool, redis, rooms, progress).run(found)
+        async with alone(pool, config):
+            return await _Repairing(config, pool, redis, rooms, progress).run(found)
     except (RedisError, OSError) as exc:
         raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
     finally:
@@ -156,6 +160,7 @@ class _Repairing:
         found = await reconcile(self._config, whole=True)
         _refuse_contradictions(found)
         _log.warning("repair_begins", epoch=epoch, lost={one.partition: one.behind for one in found.standings})
+        await self._tell_all_again(found.standings)
         await self._rooms.begin(epoch)
         await self._bring_back(found.standings, epoch)
         violations = await self._rooms.verify()
@@ -175,6 +180,16 @@ class _Repairing:
         epoch: Any = await self._redis.hget(deployment, REPAIR_EPOCH)
         await self._set_epochs(0)
         return int(epoch)
+
+    async def _tell_all_again(self, standings: list[Standing]) -> None:
+        """Let the rooms hear all that the journal holds, whatever is noted; they pass over what they know.
+
+        A relay that ran on over an emptied server has noted there what rooms had heard that are gone.
+        """
+        for one in standings:
+            name: Any = self._keys.of(one.partition).relay
+            if await self._redis.exists(name):
+                await self._redis.set(name, str(Position(0, one.trimmed_seq)))
 
     async def _end(self, epoch: int) -> None:
         """Let orders in again, judged by all that was decided about viewers and by what they have spent."""

@@ -189,8 +189,9 @@ class Scripts:
         await self._set_given.call(self._ask, (self._keys.of(partition).given_today,), (day, *args))
 
     async def note_relayed(self, positions: Mapping[Partition, Position]) -> int:
-        """Note how far the rooms were told; returns how many positions rose."""
-        keys = [self._keys.of(partition).relay for partition in positions]
+        """Note how far the rooms were told; returns how many positions rose. None passes the last record."""
+        parts = [self._keys.of(partition) for partition in positions]
+        keys = [*(part.relay for part in parts), *(part.totals for part in parts)]
         args = [number for position in positions.values() for number in (position.epoch, position.seq)]
         return int(await self._note_relayed.call(self._ask, keys, args))
 

@@ -260,7 +260,10 @@ class Ledger:
         return {partition: Position.parse(value) for (partition, _), value in zip(every, stored, strict=True) if value}
 
     async def save_relay_positions(self, positions: Mapping[Partition, Position]) -> None:
-        """The rooms were told up to here. A position only rises: the journal behind it may be gone."""
+        """The rooms were told up to here. A position only rises: the journal behind it may be gone.
+
+        It never passes the last record: on a server that lost its end, others will stand in those places.
+        """
         await self._read(self._scripts.note_relayed(positions))
 
     async def trim(self, partition: Partition, epoch: int, seq: int, flushed_seq: int) -> int:

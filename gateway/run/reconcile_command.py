@@ -21,7 +21,7 @@ from gateway.run.own_servers import servers_of
 from gateway.run.valkey import ServerMissing
 from ledger.errors import InvariantBroken, LedgerError
 from ledger.former import lost_with_former
-from ledger.reconcile import LedgersDiffer, NamedRecord, Reconciliation, Standing
+from ledger.reconcile import LedgersDiffer, NamedRecord, Reconciliation, Standing, StillAtWork
 from ledger.reconcile import reconcile as compare
 from ledger.repair import Repair
 
@@ -89,7 +89,7 @@ async def _compared(placed: Config, *, repair: bool) -> Report:
         return _report(found, not found.all_differences)
     try:
         done = await repair_all(placed.ledger, placed.rooms, _say)
-    except (LedgersDiffer, InvariantBroken) as exc:
+    except (LedgersDiffer, StillAtWork, InvariantBroken) as exc:
         return msgspec.structs.replace(_report(found, agree=False), refused=str(exc))
     return msgspec.structs.replace(_report(found, agree=not done.violations), repair=done)
 

@@ -32,12 +32,13 @@ class Work(Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def open_work(config: Config, worker: bytes) -> AsyncIterator[Work]:
+async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[Work]:
     """The duties, with connections that end with the block.
 
     Args:
         config: with both servers and the signing key named.
         worker: the name under which it holds its leases, 16 bytes; the same again after a restart.
+        place: where people find it.
 
     Raises:
         LedgerUnavailable: a server does not answer.
@@ -46,7 +47,7 @@ async def open_work(config: Config, worker: bytes) -> AsyncIterator[Work]:
     """
     async with contextlib.AsyncExitStack() as stack:
         await require_agreement(config.ledger)
-        leases = await stack.enter_async_context(open_leases(config.ledger, worker))
+        leases = await stack.enter_async_context(open_leases(config.ledger, worker, place))
         flusher = await stack.enter_async_context(open_flusher(config.ledger))
         ledger = open_ledger(config.ledger)
         stack.push_async_callback(ledger.stop)

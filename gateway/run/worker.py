@@ -1,6 +1,8 @@
 """`giftwire worker`: what happens behind a gift. Tells the rooms, keeps the books, lets earnings mature."""
 
 import asyncio
+import os
+import socket
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,10 +78,10 @@ async def _do_work(config: Config, folder: DataFolder, stop: asyncio.Event, begu
     def told(states: list[DutyState]) -> None:
         write_duties(folder.run, states)
 
-    worker = worker_id(folder)
+    worker, place = worker_id(folder), f"process {os.getpid()} on {socket.gethostname()}, {folder.path}"
     while not begun.is_set():
         try:
-            async with open_work(config, worker) as work:
+            async with open_work(config, worker, place) as work:
                 begun.set()
                 calm_collector()
                 tell_ready()

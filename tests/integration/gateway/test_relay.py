@@ -16,6 +16,7 @@ from gateway.room.facts import ComboState, RoomBatch, WalletChange
 from gateway.room_scripts import ComboEnding, RoomTelling
 from ledger.errors import InvariantBroken, LedgerUnavailable
 from ledger.journal import Position
+from ledger.keys import Total
 from ledger.model import GiftAccepted, GiftOrder, Partition
 from ledger.service import Ledger
 from tests.integration.gateway.rooms import history, opened_broker, opened_ledger, order, running, until, until_true
@@ -261,13 +262,17 @@ async def test_backlog_larger_than_one_read(ledger: Ledger, broker: Broker) -> N
 
 
 async def test_relay_position_never_falls(ledger: Ledger) -> None:
-    """An older position, told late, is passed over."""
+    """An older position, told late, is passed over, and so is one of records that the journal never had."""
     one, two = Partition(1), Partition(2)
+    for partition in (one, two):
+        await ledger.redis.hset(ledger.keys.of(partition).totals, Total.SEQ, 10)
     await ledger.save_relay_positions({one: Position(1, 9), two: Position(1, 5)})
     await ledger.save_relay_positions({one: Position(1, 8), two: Position(1, 6)})
     assert await ledger.relay_positions() == {one: Position(1, 9), two: Position(1, 6)}
     await ledger.save_relay_positions({one: Position(2, 3)})
     assert (await ledger.relay_positions())[one] == Position(2, 3)
+    await ledger.save_relay_positions({one: Position(2, 11), two: Position(1, 10)})
+    assert await ledger.relay_positions() == {one: Position(2, 3), two: Position(1, 10)}
 
 
 async def test_valkey_killed_under_the_relay(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 from gateway.repair import repair_all
 from gateway.room.config import RoomConfig
 from ledger.config import LedgerConfig
+from ledger.journal import Position
+from ledger.keys import Keys
 from ledger.postgres import open_pool
 from ledger.reconcile import LedgersDiffer, require_agreement
 from ledger.redis_client import connect
@@ -117,3 +119,20 @@ async def test_repair_beside_a_gateway(config: LedgerConfig, redis: Redis, valke
         with pytest.raises(LedgersDiffer, match="1 gateways run"):
             await repair_all(config, RoomConfig())
         assert await redis.dbsize() == 0
+
+
+async def test_rooms_that_a_relay_said_to_have_told(
+    config: LedgerConfig, redis: Redis, valkey_url: str, database_url: str
+) -> None:
+    """A relay that ran on over the emptied server noted how far it had come: the rooms are told all of it again."""
+    async with running_gateway(valkey_url, database_url) as gateway:
+        await gateway.make_room()
+        await gateway.grant("ann", 1_000)
+        await give(gateway, "ann", 1, 2, 3)
+        await flushed(redis, config)
+    positions = {partition: Position(1, 1_000) for partition, _ in Keys(PARTITIONS).all()}
+    await redis.flushall()
+    for partition, keys in Keys(PARTITIONS).all():
+        await redis.set(keys.relay, str(positions[partition]))
+    done = await repair_all(config, RoomConfig())
+    assert (done.gifts, done.violations) == (3, [])

@@ -10,6 +10,7 @@ from ledger.migrate import migrate
 from ledger.postgres import Pool, open_pool
 from ledger.redis_client import connect
 from ledger.service import Ledger, open_ledger
+from tests.integration.ledger_postgres.repairing import NoRooms
 
 
 @pytest.fixture
@@ -48,3 +49,9 @@ async def ledger(config: LedgerConfig) -> AsyncIterator[Ledger]:
     await opened.start()
     yield opened
     await opened.stop()
+
+
+@pytest.fixture
+async def rooms(redis: Redis, config: LedgerConfig) -> NoRooms:
+    """Rooms of a repair that show nothing."""
+    return NoRooms(redis, config)

@@ -52,11 +52,6 @@ async def give_all(ledger: Ledger, gifts: int) -> tuple[dict[str, int], list[Gif
 
 
 @pytest.fixture
-async def rooms(redis: Any, config: LedgerConfig) -> NoRooms:
-    return NoRooms(redis, config)
-
-
-@pytest.fixture
 async def after(config: LedgerConfig) -> AsyncIterator[list[Ledger]]:
     """Ledgers that the test opened; they are stopped at the end."""
     opened: list[Ledger] = []
