@@ -64,6 +64,8 @@ class Promotion(Struct, frozen=True):
         discount_bp: taken off the price, in basis points.
         bonus_bp: coins on top, in basis points of the package's coins, rounded down.
         bonus_coins: coins on top, a fixed number.
+        bonus_worth_bp: what a coin on top is worth to the creator that it is given to, in basis points of a paid coin;
+            as the server is configured when absent.
         first_purchase: only for who has never bought.
         starts, ends: valid from and until (the latter not included); always when absent.
         countries, platforms, packages: where it holds; everywhere when empty. Custom amounts count as package `custom`.
@@ -73,6 +75,7 @@ class Promotion(Struct, frozen=True):
     discount_bp: DiscountBp = 0
     bonus_bp: Annotated[int, Meta(ge=0, le=50_000)] = 0
     bonus_coins: Annotated[int, Meta(ge=0, le=COINS_MAX)] = 0
+    bonus_worth_bp: Annotated[int, Meta(ge=0, le=BASIS)] | None = None
     first_purchase: bool = False
     starts: Annotated[datetime, Meta(tz=True)] | None = None
     ends: Annotated[datetime, Meta(tz=True)] | None = None

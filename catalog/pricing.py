@@ -53,6 +53,7 @@ class Offer(Struct, frozen=True, omit_defaults=True):
         in_app_price_minor: what the same package costs in the stores, without promotion.
         saving_bp: how much less a coin costs than in the stores, in basis points.
         promotion: id of the promotion that made it so.
+        bonus_worth_bp: what it says its bonus coins are worth to creators.
     """
 
     package: str
@@ -64,6 +65,7 @@ class Offer(Struct, frozen=True, omit_defaults=True):
     bonus_coins: int = 0
     saving_bp: int = 0
     promotion: str | None = None
+    bonus_worth_bp: int | None = None
 
 
 def offers(prices: Prices, buyer: Buyer) -> list[Offer]:
@@ -126,6 +128,7 @@ def _with_best_promotion(plain: Offer, prices: Prices, buyer: Buyer, currency: C
             plain.in_app_price_minor,
             plain.coins * promotion.bonus_bp // BASIS + promotion.bonus_coins,
             promotion.id,
+            promotion.bonus_worth_bp,
         )
         if promoted.saving_bp > best.saving_bp:
             best = promoted
@@ -140,6 +143,7 @@ def _offer(
     in_app_price_minor: int,
     bonus_coins: int = 0,
     promotion: str | None = None,
+    bonus_worth_bp: int | None = None,
 ) -> Offer:
     in_stores = in_app_price_minor * (coins + bonus_coins)
     return Offer(
@@ -152,4 +156,5 @@ def _offer(
         bonus_coins,
         max(BASIS * (in_stores - price_minor * coins) // in_stores, 0),
         promotion,
+        bonus_worth_bp,
     )

@@ -32,8 +32,10 @@ SELECT sum(e.amount)::bigint FROM entries e JOIN journal_records r ON r.partitio
 WHERE e.account_id = $1 AND r.at < $2
 """
 _ENTRIES: Final = """
-SELECT e.number, e.amount, e.balance_after, r.id, r.at, r.kind
-FROM entries e JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
+SELECT e.number, e.amount, e.balance_after, r.id, r.at,
+    CASE WHEN a.kind = 'pending' AND r.kind = 'gift' AND e.amount < 0 THEN 'discount' ELSE r.kind END AS kind
+FROM entries e JOIN accounts a ON a.id = e.account_id
+JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
 WHERE e.account_id = $1 AND r.at < $2 AND e.number < $3 ORDER BY e.number DESC LIMIT $4
 """
 _AFTER_ALL: Final = 2**63 - 1

@@ -28,6 +28,8 @@ class AccountKind(enum.StrEnum):
     SPENT = "spent"
     ISSUANCE = "issuance"
     COMMISSION = "commission"
+    DISCOUNT = "discount"
+    """What gifts were worth less to creators and agencies, since their coins were not all paid for."""
     AGENCY = "agency"
     # One a creator.
     PENDING = "pending"

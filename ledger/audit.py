@@ -25,6 +25,7 @@ from ledger.partition_audit import BookPartition, check_partition
 from ledger.postgres import Connection, Pool, open_pool, snapshot
 from ledger.redis_client import connect
 from ledger.stored_records import stored_records
+from ledger.worth_audit import check_worth
 
 CHECKED = (Invariant.I1, Invariant.I2, Invariant.I3, Invariant.I4, Invariant.I9, Invariant.I10)
 """What the ledger can check of itself; the others are about rooms."""
@@ -38,6 +39,7 @@ _STRIPES = """
 SELECT creator, sum(creator_diamonds)::bigint AS earned FROM journal_records
 WHERE partition = $1 AND kind = 'gift' GROUP BY creator
 """
+_AGENCIES_LESS = "SELECT coalesce(sum(agency_diamonds), 0)::bigint FROM gift_discounts WHERE partition = $1"
 _POSITION = "SELECT seq FROM positions WHERE partition = $1"
 
 
@@ -86,7 +88,7 @@ async def audit(config: LedgerConfig, progress: Progress | None = None) -> Audit
         async with snapshot(pool) as connection:
             await check_schema(connection)
         partitions = keys.all()
-        steps = len(partitions) + len(CHECKS) + 1
+        steps = len(partitions) + len(CHECKS) + 2
         for done, (partition, _) in enumerate(partitions):
             told(Step(f"partition {partition}", done, steps))
             await _audit_partition(pool, redis, keys, config, partition, findings)
@@ -94,6 +96,8 @@ async def audit(config: LedgerConfig, progress: Progress | None = None) -> Audit
             for done, check in enumerate(CHECKS, len(partitions)):
                 told(Step(f"the books: {check.about}", done, steps))
                 await run_check(connection, check, findings)
+            told(Step("the books: what coins are worth", steps - 2, steps))
+            await check_worth(connection, findings)
             told(Step("the books: what the accounts hold", steps - 1, steps))
             units = await unit_totals(connection)
     except (RedisError, OSError) as exc:
@@ -135,8 +139,9 @@ async def _read_books(connection: Connection, live: LivePartition) -> BookPartit
     missing = await stored_records(connection, partition, live.first_seq + 1, live.trimmed_seq)
     later = await stored_records(connection, partition, live.totals.seq + 1, position_seq)
     stored = await stored_records(connection, partition, live.trimmed_seq + 1, min(position_seq, live.totals.seq))
-    # The live ledger counts an agency's part among the commission, of which it is taken.
-    commission = platform.get(AccountKind.COMMISSION, 0) + agencies
+    # The live ledger counts an agency's part among the commission, of which it is taken, and knows of no discounts.
+    less = int(await connection.fetchval(_AGENCIES_LESS, partition))
+    commission = platform.get(AccountKind.COMMISSION, 0) + agencies + less
     return BookPartition(
         position_seq=position_seq,
         end_seq=0,

@@ -16,8 +16,9 @@ from ledger.copy_rows import ENTRY_COLUMNS, RECORD_COLUMNS, read_record
 from ledger.errors import InvariantBroken, LedgerError
 from ledger.flush_batch import Composer, FlushBatch, OpenBook, day_date
 from ledger.journal import Position
-from ledger.model import GiftBody, JournalRecord, Partition
+from ledger.model import CreditBody, GiftBody, JournalRecord, Partition
 from ledger.postgres import CONTRADICTED, Connection, Pool, connected
+from ledger.worth_rows import any_open, read_open, read_worths, store_discounts, store_open, walk_open
 
 _MAKE_POSITIONS: Final = "INSERT INTO positions (partition) SELECT unnest($1::smallint[]) ON CONFLICT DO NOTHING"
 _POSITIONS: Final = (
@@ -32,6 +33,11 @@ _SAVE_DAYS: Final = """
 INSERT INTO creator_days AS days (creator, day, earned, gifts)
 SELECT * FROM unnest($1::text[], $2::date[], $3::bigint[], $4::bigint[]) ORDER BY 1, 2
 ON CONFLICT (creator, day) DO UPDATE SET earned = days.earned + excluded.earned, gifts = days.gifts + excluded.gifts
+"""
+_SAVE_DISCOUNTED: Final = """
+UPDATE creator_days SET discounted = creator_days.discounted + moved.diamonds
+FROM unnest($1::text[], $2::date[], $3::bigint[]) AS moved (creator, day, diamonds)
+WHERE creator_days.creator = moved.creator AND creator_days.day = moved.day
 """
 _COMPOSED_AT_ONCE: Final = 100
 _COPY_CHUNK_BYTES: Final = 1 << 18
@@ -57,6 +63,7 @@ class Books:
         self._cached_max = accounts_cached_max
         self._positions: dict[Partition, Position] = {}
         self._book = OpenBook()
+        self._any_discounts = False
 
     async def load_positions(self) -> dict[Partition, Position]:
         """How far each partition is written; what was remembered is dropped.
@@ -68,6 +75,7 @@ class Books:
         async with connected(self._pool) as connection:
             await connection.execute(_MAKE_POSITIONS, self._partitions)
             self._positions = _read_positions(await connection.fetch(_POSITIONS, self._partitions))
+            self._any_discounts = await any_open(connection)
         return dict(self._positions)
 
     @property
@@ -109,10 +117,27 @@ class Books:
     async def _open(self, connection: Connection, records: Sequence[JournalRecord]) -> None:
         if len(self._book.wallets) > self._cached_max:
             self._book.clear()
+        await self._open_lots(connection, records)
         missing = self._book.missing(records)
         if missing:
             for key, account in (await open_accounts(connection, missing)).items():
                 self._book.add(key, account)
+
+    async def _open_lots(self, connection: Connection, records: Sequence[JournalRecord]) -> None:
+        """Know the open lots of every viewer here who has coins that are worth less, or gets some now."""
+        book = self._book
+        if self._any_discounts:
+            unknown = {record.body.viewer for record in records if record.body.viewer not in book.wallets}
+            if unknown:
+                book.open_lots.update(await read_open(connection, list(unknown)))
+        credits_ = [record for record in records if type(record.body) is CreditBody]
+        book.worths = await read_worths(connection, [one.body.id for one in credits_]) if credits_ else {}
+        for credit in credits_:
+            viewer = credit.body.viewer
+            if credit.body.id in book.worths and viewer not in book.open_lots:
+                self._any_discounts = True
+                until_seq = self._positions[credit.partition].seq
+                book.open_lots[viewer] = await walk_open(connection, viewer, until_seq)
 
     async def _write(self, connection: Connection, records: Sequence[JournalRecord]) -> FlushBatch:
         creators = {record.body.creator for record in records if isinstance(record.body, GiftBody)}
@@ -131,6 +156,9 @@ class Books:
                 await asyncio.sleep(0)
             batch = composer.finish()
             await _store(connection, batch, shared)
+        for viewer, (_, lots) in batch.open_lots.items():
+            if not lots.discounted:
+                del self._book.open_lots[viewer]
         return batch
 
 
@@ -191,6 +219,8 @@ async def _store(connection: Connection, batch: FlushBatch, shared: Sequence[Acc
         earned = [day.earned for day in batch.days.values()]
         gifts = [day.gifts for day in batch.days.values()]
         await connection.execute(_SAVE_DAYS, creators, [day_date(day) for day in days], earned, gifts)
+    if batch.open_lots:
+        await _store_worth(connection, batch)
     lasts = list(batch.lasts.values())
     await connection.execute(
         _SAVE_POSITIONS,
@@ -199,6 +229,19 @@ async def _store(connection: Connection, batch: FlushBatch, shared: Sequence[Acc
         [last.seq for last in lasts],
         [last.at_ms for last in lasts],
     )
+
+
+async def _store_worth(connection: Connection, batch: FlushBatch) -> None:
+    lots_of = {viewer: lots for viewer, (_, lots) in batch.open_lots.items()}
+    seqs = {viewer: batch.lasts[partition].seq for viewer, (partition, _) in batch.open_lots.items()}
+    await store_open(connection, lots_of, seqs)
+    if batch.discounts:
+        await store_discounts(connection, batch.discounts)
+        days = [
+            (creator, day_date(day), one.discounted) for (creator, day), one in batch.days.items() if one.discounted
+        ]
+        if days:
+            await connection.execute(_SAVE_DISCOUNTED, *map(list, zip(*days, strict=True)))
 
 
 async def _chunks(rows: bytearray) -> AsyncIterator[bytes]:

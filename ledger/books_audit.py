@@ -87,14 +87,19 @@ SELECT format('entry %s of account %s (record %s/%s) has no account', number, ac
 FROM entries e WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = e.account_id)
 """
 _DAYS: Final = """
-SELECT format('creator %s: days say %s diamonds by %s gifts, records say %s by %s', creator,
-    coalesce(d.earned, 0), coalesce(d.gifts, 0), coalesce(r.earned, 0), coalesce(r.gifts, 0))
-FROM (SELECT creator, sum(earned) AS earned, sum(gifts) AS gifts FROM creator_days GROUP BY creator) d
+SELECT format('creator %s: days say %s diamonds by %s gifts and a discount of %s, records say %s by %s and %s', creator,
+    coalesce(d.earned, 0), coalesce(d.gifts, 0), coalesce(d.less, 0), coalesce(r.earned, 0), coalesce(r.gifts, 0),
+    coalesce(r.less, 0))
+FROM (
+    SELECT creator, sum(earned) AS earned, sum(gifts) AS gifts, sum(discounted) AS less FROM creator_days
+    GROUP BY creator
+) d
 FULL JOIN (
-    SELECT creator, sum(creator_diamonds) AS earned, count(*) AS gifts FROM journal_records
-    WHERE kind = 'gift' GROUP BY creator
+    SELECT r.creator, sum(r.creator_diamonds - coalesce(l.creator_diamonds, 0)) AS earned, count(*) AS gifts,
+        coalesce(sum(l.creator_diamonds), 0) AS less
+    FROM journal_records r LEFT JOIN gift_discounts l USING (partition, seq) WHERE r.kind = 'gift' GROUP BY r.creator
 ) r USING (creator)
-WHERE (d.earned, d.gifts) IS DISTINCT FROM (r.earned, r.gifts)
+WHERE (d.earned, d.gifts, d.less) IS DISTINCT FROM (r.earned, r.gifts, r.less)
 """
 _UNRIPE: Final = """
 SELECT format('pending of %s: %s diamonds, and %s were earned, have not matured and were not taken back', owner,
@@ -148,13 +153,19 @@ WHERE r.partition >= 0 AND (e.amount, e.balance_after) IS DISTINCT FROM (r.moved
 ORDER BY r.partition, r.seq
 """  # noqa: S608
 _EARNINGS_ENTRIES: Final = f"""
-SELECT format('pending of %s, record %s: the record earns %s, the entry %s', r.creator, {_RECORD},
-    r.creator_diamonds, coalesce(e.amount::text, 'nothing'))
+SELECT format('pending of %s, record %s: the record earns %s less %s, the entries %s less %s', r.creator, {_RECORD},
+    r.creator_diamonds, coalesce(l.creator_diamonds, 0), coalesce(e.amount, 0), coalesce(e.less, 0))
 FROM journal_records r
 LEFT JOIN (
-    SELECT e.*, a.owner FROM entries e JOIN accounts a ON a.id = e.account_id WHERE a.kind = 'pending'
+    SELECT e.partition, e.seq, a.owner, sum(e.amount) FILTER (WHERE e.amount > 0) AS amount,
+        -sum(e.amount) FILTER (WHERE e.amount < 0) AS less
+    FROM entries e JOIN accounts a ON a.id = e.account_id WHERE a.kind = 'pending' AND e.partition >= 0
+    GROUP BY e.partition, e.seq, a.owner
 ) e ON e.partition = r.partition AND e.seq = r.seq AND e.owner = r.creator
-WHERE r.kind = 'gift' AND coalesce(e.amount, 0) <> r.creator_diamonds ORDER BY r.partition, r.seq
+LEFT JOIN gift_discounts l ON l.partition = r.partition AND l.seq = r.seq
+WHERE r.kind = 'gift'
+    AND (coalesce(e.amount, 0), coalesce(e.less, 0)) <> (r.creator_diamonds, coalesce(l.creator_diamonds, 0))
+ORDER BY r.partition, r.seq
 """  # noqa: S608
 _NO_RECORD: Final = f"""
 SELECT format('%s: entry %s belongs to record %s/%s, which is not there', {_ACCOUNT}, e.number, e.partition, e.seq)
@@ -173,10 +184,33 @@ FROM (
     WHERE a.id = e.account_id AND kind = 'agency' GROUP BY owner, partition
 ) a
 FULL JOIN (
-    SELECT agency AS owner, partition, sum(agency_diamonds) AS diamonds FROM journal_records
-    WHERE agency IS NOT NULL GROUP BY agency, partition
+    SELECT r.agency AS owner, partition, sum(r.agency_diamonds - coalesce(l.agency_diamonds, 0)) AS diamonds
+    FROM journal_records r LEFT JOIN gift_discounts l USING (partition, seq)
+    WHERE r.agency IS NOT NULL GROUP BY r.agency, partition
 ) r USING (owner, partition)
-WHERE a.diamonds IS DISTINCT FROM r.diamonds ORDER BY owner, partition
+WHERE coalesce(a.diamonds, 0) <> coalesce(r.diamonds, 0) ORDER BY owner, partition
+"""
+_DISCOUNTS: Final = """
+SELECT format('discount, partition %s: the account holds %s diamonds, gifts are worth %s less', partition,
+    coalesce(a.diamonds, 0), coalesce(l.diamonds, 0))
+FROM (
+    SELECT partition, sum(amount) AS diamonds FROM entries e JOIN accounts a USING (partition)
+    WHERE a.id = e.account_id AND kind = 'discount' GROUP BY partition
+) a
+FULL JOIN (
+    SELECT partition, sum(creator_diamonds + agency_diamonds) AS diamonds FROM gift_discounts GROUP BY partition
+) l USING (partition)
+WHERE coalesce(a.diamonds, 0) <> coalesce(l.diamonds, 0) ORDER BY partition
+"""
+_DISCOUNTED_GIFTS: Final = """
+SELECT format('record %s: %s of its %s coins are worth %s and %s diamonds less', l.partition || '/' || l.seq, l.coins,
+    coalesce(r.coins::text, 'unknown'), l.creator_diamonds, l.agency_diamonds)
+FROM gift_discounts l LEFT JOIN journal_records r
+    ON r.partition = l.partition AND r.seq = l.seq AND r.kind = 'gift' AND r.creator = l.creator
+WHERE r.seq IS NULL OR l.coins > r.coins OR l.creator_diamonds > r.creator_diamonds
+    OR l.agency_diamonds > coalesce(r.agency_diamonds, 0)
+    OR NOT EXISTS (SELECT 1 FROM credits c WHERE c.viewer = r.viewer AND c.worth_bp IS NOT NULL)
+ORDER BY l.partition, l.seq
 """
 _SEALS: Final = f"""
 SELECT format('books, partition %s: records %s to %s are not those that were sealed at %s', s.partition, s.from_seq + 1,
@@ -249,6 +283,8 @@ CHECKS: Final = (
     BookCheck(Invariant.I9, "", _WALLET_ENTRIES, "wallets by records"),
     BookCheck(Invariant.I9, "", _EARNINGS_ENTRIES, "earnings by records"),
     BookCheck(Invariant.I9, "", _AGENCIES, "parts of agencies"),
+    BookCheck(Invariant.I1, "SELECT count(*) FROM gift_discounts", _DISCOUNTS, "discounts"),
+    BookCheck(Invariant.I9, "", _DISCOUNTED_GIFTS, "gifts that are worth less"),
     BookCheck(Invariant.I9, "", _SEALS, "sealed records"),
     BookCheck(Invariant.I9, "", _NO_RECORD, "records of entries"),
     BookCheck(Invariant.I9, "", REFUNDS_OF_RECORDS, "refunds of records"),

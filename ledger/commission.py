@@ -26,16 +26,19 @@ def split(coins: int, commission_bp: int) -> tuple[int, int]:
     return creator_diamonds, diamonds - creator_diamonds
 
 
-def share(diamonds: int, coins: int, first: int, last: int) -> int:
+def share(diamonds: int, coins: int, first: int, last: int, worth_bp: int = BASIS_POINTS) -> int:
     """Diamonds of the coins from `first` up to `last` (not included) of a gift of `coins` that is worth `diamonds`.
 
-    Worked out from the gift's beginning, so the shares of parts that cover a gift sum to what it is worth.
+    Worked out from the gift's beginning, so the shares of parts that cover a gift sum to what it is worth; and what is
+    cut in two sums to what it was, also where its coins are worth less.
 
     Args:
         coins: at least 1.
         first, last: 0 <= first <= last <= coins.
+        worth_bp: what one of these coins is worth, in basis points of a paid one: 0 to 10,000.
     """
-    return diamonds * last // coins - diamonds * first // coins
+    until_last = diamonds * last // coins * worth_bp // BASIS_POINTS
+    return until_last - diamonds * first // coins * worth_bp // BASIS_POINTS
 
 
 def coins_of_money(amount_minor: int, price_minor: int, coins: int) -> int:

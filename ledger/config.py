@@ -80,6 +80,9 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             they can at once.
         maturing_interval_ms: pause between two rounds of the maturing of earnings.
         commission_bp: the platform's part of a gift in basis points, where no plan says otherwise.
+        bonus_worth_bp: what a bonus coin of a purchase is worth to the creator that it is given to, in basis points of
+            a paid coin, where its promotion says nothing else; with 0 the platform keeps all of it.
+        granted_worth_bp: the same for a coin that an operator gave, where its grant says nothing else.
         payout_min_minor: the least that one withdrawal may pay, in minor units of its currency.
         payout_day_max_minor: the most that one creator may withdraw in a day, in minor units of its currency.
         payout_currency: ISO 4217 code in which earnings are paid, where the creator has no other.
@@ -140,6 +143,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     seal_interval_ms: _Millis = 10_000
     seal_records_max: Annotated[int, Meta(ge=1, le=100_000)] = 1_000
     commission_bp: _BasisPoints = 5_000
+    bonus_worth_bp: _BasisPoints = 10_000
+    granted_worth_bp: _BasisPoints = 10_000
     payout_min_minor: _MinorUnits = 1_000
     payout_day_max_minor: _MinorUnits = 100_000
     payout_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "USD"

@@ -12,6 +12,7 @@ from typing import Final
 import asyncpg
 from msgspec import Struct
 
+from ledger.commission import BASIS_POINTS
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken, LedgerUnavailable
 from ledger.model import Cause, CreditAccepted, CreditOrder, CreditOutcome, CreditRefused, Refusal, ViewerId
@@ -35,6 +36,11 @@ WHERE due_at IS NOT NULL AND credited_at IS NULL AND refusal IS NULL AND (due_at
 ORDER BY due_at, id LIMIT $3
 """
 _BEFORE_ALL: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def worth_less(worth_bp: int) -> int | None:
+    """What a coin is worth as `credits` keeps it: None for as much as a paid one, so that nobody has to look."""
+    return worth_bp if worth_bp < BASIS_POINTS else None
 
 
 class SettleStats(Struct):

@@ -14,6 +14,8 @@ from ledger.accounts import Account, AccountKey, AccountKind, agency, earnings, 
 from ledger.copy_rows import HEADER, TRAILER, pack_credit, pack_entry, pack_gift, pack_reversal
 from ledger.errors import InvariantBroken
 from ledger.model import Body, Cause, CreditBody, GiftBody, JournalRecord, Partition, ReversalBody
+from ledger.open_lots import NOTHING_LESS, Less, OpenLots, Worth
+from ledger.worth_rows import Discount
 
 _DAY_MS: Final = 86_400_000
 _EPOCH_DAY: Final = datetime.date(1970, 1, 1).toordinal()
@@ -22,10 +24,11 @@ _SOURCE_OF: Final = {Cause.GRANT: AccountKind.COINS_GRANTED, Cause.PURCHASE: Acc
 
 
 class CreatorDay(Struct):
-    """What gifts of this batch earned a creator on one day: diamonds, and how many gifts."""
+    """What gifts of this batch earned a creator on one day: diamonds, how many gifts, and what discounts took off."""
 
     earned: int = 0
     gifts: int = 0
+    discounted: int = 0
 
 
 class FlushBatch(Struct):
@@ -36,6 +39,8 @@ class FlushBatch(Struct):
         lasts: the last record of each partition.
         days: by creator and day (days since 1970-01-01).
         agencies: diamonds by agency and partition.
+        discounts: of gifts that are worth less, since their coins were not all paid for.
+        open_lots: of viewers who had such coins, after the last record of their partition here.
         gifts, credits, reversals: how many records of each.
     """
 
@@ -44,6 +49,8 @@ class FlushBatch(Struct):
     lasts: dict[Partition, JournalRecord]
     days: dict[tuple[str, int], CreatorDay]
     agencies: dict[tuple[str, Partition], int]
+    discounts: list[Discount]
+    open_lots: dict[str, tuple[Partition, OpenLots]]
     gifts: int = 0
     credits: int = 0
     reversals: int = 0
@@ -52,13 +59,17 @@ class FlushBatch(Struct):
 class OpenBook:
     """Accounts by what the hot loop has at hand, each with its balance from before the batch."""
 
-    __slots__ = ("agencies", "pending", "platform", "wallets")
+    __slots__ = ("agencies", "open_lots", "pending", "platform", "wallets", "worths")
 
     def __init__(self) -> None:
         self.wallets: dict[str, Account] = {}
         self.pending: dict[str, Account] = {}
         self.platform: dict[tuple[AccountKind, int], Account] = {}
         self.agencies: dict[tuple[str, int], Account] = {}
+        self.open_lots: dict[str, OpenLots] = {}
+        """Of those of the viewers in `wallets` who have coins that are worth less."""
+        self.worths: dict[bytes, Worth] = {}
+        """Of credits of the batch whose coins are worth less."""
 
     def clear(self) -> None:
         """Forget all of them."""
@@ -66,6 +77,8 @@ class OpenBook:
         self.pending.clear()
         self.platform.clear()
         self.agencies.clear()
+        self.open_lots.clear()
+        self.worths.clear()
 
     def add(self, key: AccountKey, account: Account) -> None:
         """Hold one more account."""
@@ -92,6 +105,8 @@ class OpenBook:
                     missing.update(platform(kind, partition) for kind in _GIFT_KINDS)
                 if body.agency_diamonds and (body.agency, partition) not in self.agencies:
                     missing.add(agency(body.agency, partition))
+                if self.open_lots and (AccountKind.DISCOUNT, partition) not in self.platform:
+                    missing.add(platform(AccountKind.DISCOUNT, partition))
             elif type(body) is CreditBody and (_SOURCE_OF[body.cause], partition) not in self.platform:
                 missing.add(platform(_SOURCE_OF[body.cause], partition))
             elif type(body) is ReversalBody and (AccountKind.COINS_REVERSED, partition) not in self.platform:
@@ -104,7 +119,7 @@ class Composer:
 
     def __init__(self, book: OpenBook) -> None:
         self._book = book
-        self._batch = FlushBatch(bytearray(HEADER), bytearray(HEADER), {}, {}, {})
+        self._batch = FlushBatch(bytearray(HEADER), bytearray(HEADER), {}, {}, {}, [], {})
         self._sums: dict[tuple[AccountKind, Partition], int] = {}
 
     def add(self, records: Iterable[JournalRecord]) -> None:
@@ -156,7 +171,11 @@ def _post_gift(
     if diamonds != coins * 100:
         raise InvariantBroken("I1", f"{_name(record)}: {coins} coins became {diamonds} diamonds")
     _move_wallet(batch, record, body, -coins, book)
-    _enter(batch, book.pending[body.creator], partition, record.seq, body.creator_diamonds)
+    pending = book.pending[body.creator]
+    _enter(batch, pending, partition, record.seq, body.creator_diamonds)
+    less = _discount(batch, sums, record, body, book) if body.viewer in book.open_lots else NOTHING_LESS
+    if less.creator:
+        _enter(batch, pending, partition, record.seq, -less.creator)
     for kind, amount in (
         (AccountKind.SPENT, coins),
         (AccountKind.ISSUANCE, -diamonds),
@@ -164,24 +183,43 @@ def _post_gift(
     ):
         sums[kind, partition] = sums.get((kind, partition), 0) + amount
     if body.agency_diamonds:
-        _share_with_agency(batch, record, body)
+        _share_with_agency(batch, record, body, less.agency)
     creator_day = (body.creator, record.at_ms // _DAY_MS)
     day = batch.days.get(creator_day)
     if day is None:
         day = batch.days[creator_day] = CreatorDay()
-    day.earned += body.creator_diamonds
+    day.earned += body.creator_diamonds - less.creator
+    day.discounted += less.creator
     day.gifts += 1
     batch.records += pack_gift(record, body)
     batch.gifts += 1
 
 
-def _share_with_agency(batch: FlushBatch, record: JournalRecord, body: GiftBody) -> None:
+def _discount(
+    batch: FlushBatch,
+    sums: dict[tuple[AccountKind, Partition], int],
+    record: JournalRecord,
+    body: GiftBody,
+    book: OpenBook,
+) -> Less:
+    """Spend the coins of a viewer who has some that are worth less, and note by how much the gift is."""
+    lots, partition = book.open_lots[body.viewer], record.partition
+    batch.open_lots[body.viewer] = (partition, lots)
+    less = lots.pay(body.id, body.coins, body.creator_diamonds, body.agency_diamonds)
+    if less.creator or less.agency:
+        account = (AccountKind.DISCOUNT, partition)
+        sums[account] = sums.get(account, 0) + less.creator + less.agency
+        batch.discounts.append(Discount(partition, record.seq, body.creator, *less))
+    return less
+
+
+def _share_with_agency(batch: FlushBatch, record: JournalRecord, body: GiftBody, less: int) -> None:
     if not 0 < body.agency_diamonds <= body.commission_diamonds:
         raise InvariantBroken(
             "I1", f"{_name(record)}: an agency's part of {body.agency_diamonds} of {body.commission_diamonds} diamonds"
         )
     share = (body.agency, record.partition)
-    batch.agencies[share] = batch.agencies.get(share, 0) + body.agency_diamonds
+    batch.agencies[share] = batch.agencies.get(share, 0) + body.agency_diamonds - less
 
 
 def _post_credit(
@@ -194,6 +232,10 @@ def _post_credit(
     _move_wallet(batch, record, body, body.coins, book)
     source = (_SOURCE_OF[body.cause], record.partition)
     sums[source] = sums.get(source, 0) - body.coins
+    lots = book.open_lots.get(body.viewer)
+    if lots is not None:
+        batch.open_lots[body.viewer] = (record.partition, lots)
+        lots.come(body.id, body.cause, body.coins, book.worths.get(body.id))
     batch.records += pack_credit(record, body)
     batch.credits += 1
 
@@ -208,6 +250,10 @@ def _post_reversal(
     _move_wallet(batch, record, body, -body.taken_coins, book)
     sink = (AccountKind.COINS_REVERSED, record.partition)
     sums[sink] = sums.get(sink, 0) + body.taken_coins
+    lots = book.open_lots.get(body.viewer)
+    if lots is not None:
+        batch.open_lots[body.viewer] = (record.partition, lots)
+        lots.reverse(body.purchase, body.taken_coins)
     batch.records += pack_reversal(record, body)
     batch.reversals += 1
 

@@ -4,7 +4,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from ledger.crediting import Crediting
+from ledger.config import LedgerConfig
+from ledger.crediting import Crediting, worth_less
 from ledger.errors import IdConflict
 from ledger.ids import format_id
 from ledger.model import Cause, CreditAccepted, CreditRefused, ViewerId
@@ -12,10 +13,16 @@ from ledger.postgres import Pool, transaction
 from ledger.rows import refused_values, uuid_of
 
 _ORDER: Final = """
-INSERT INTO credits (id, cause, viewer, coins, reference, due_at) VALUES ($1, $2, $3, $4, $5, now())
+INSERT INTO credits (id, cause, viewer, coins, reference, worth_bp, due_at) VALUES ($1, $2, $3, $4, $5, $6, now())
 ON CONFLICT DO NOTHING RETURNING *
 """
-_STORED: Final = "SELECT * FROM credits WHERE id = $1"
+_GIVEN: Final = "INSERT INTO grants (id, granted_by, worth_bp) VALUES ($1, $2, $3)"
+_STORED: Final = """
+SELECT credits.*, grants.worth_bp AS asked_worth_bp FROM credits LEFT JOIN grants USING (id) WHERE id = $1
+"""
+
+
+_COMPARED: Final = ("cause", "viewer", "coins", "reference", "asked_worth_bp")
 
 
 class GrantOrder(Struct, frozen=True):
@@ -26,6 +33,8 @@ class GrantOrder(Struct, frozen=True):
         coins: 1 to AMOUNT_MAX.
         reason: 1 to 500 characters, stored for ever.
         by: the operator; not compared when the id comes again.
+        worth_bp: what one of the coins is worth to the creator that it is given to, in basis points of a paid coin;
+            None for the deployment's `granted_worth_bp` of now. It stays with the coins for ever.
     """
 
     id: bytes
@@ -33,6 +42,7 @@ class GrantOrder(Struct, frozen=True):
     coins: int
     reason: str
     by: str
+    worth_bp: int | None = None
 
 
 class Granted(Struct, frozen=True):
@@ -50,8 +60,9 @@ class Granted(Struct, frozen=True):
 class Grants:
     """Gives coins, each grant once."""
 
-    def __init__(self, pool: Pool, crediting: Crediting) -> None:
+    def __init__(self, pool: Pool, crediting: Crediting, config: LedgerConfig) -> None:
         self._pool = pool
+        self._worth_bp = config.granted_worth_bp
         self._crediting = crediting
 
     async def grant(self, order: GrantOrder) -> Granted | CreditRefused:
@@ -69,14 +80,14 @@ class Grants:
         grant_id = uuid_of(order.id)
         with refused_values():
             async with transaction(self._pool) as connection:
-                fresh = await connection.fetchrow(
-                    _ORDER, grant_id, Cause.GRANT.value, order.viewer, order.coins, order.reason
-                )
+                worth_bp = worth_less(self._worth_bp if order.worth_bp is None else order.worth_bp)
+                values = (Cause.GRANT.value, order.viewer, order.coins, order.reason, worth_bp)
+                fresh = await connection.fetchrow(_ORDER, grant_id, *values)
                 if fresh is not None:
-                    await connection.execute("INSERT INTO grants (id, granted_by) VALUES ($1, $2)", grant_id, order.by)
-                row = fresh or await connection.fetchrow(_STORED, grant_id)
-        asked = (Cause.GRANT, order.viewer, order.coins, order.reason)
-        if row is None or (row["cause"], row["viewer"], row["coins"], row["reference"]) != asked:
+                    await connection.execute(_GIVEN, grant_id, order.by, order.worth_bp)
+                row = await connection.fetchrow(_STORED, grant_id)
+        asked = (Cause.GRANT, order.viewer, order.coins, order.reason, order.worth_bp)
+        if row is None or tuple(row[name] for name in _COMPARED) != asked:
             raise IdConflict(f"grant {format_id(order.id)} was ordered with other content")
         outcome = await self._crediting.credit(row)
         if isinstance(outcome, CreditAccepted):

@@ -12,6 +12,7 @@ from typing import Final
 import asyncpg
 from msgspec import Struct
 
+from ledger.commission import BASIS_POINTS
 from ledger.errors import NotFound
 from ledger.ids import format_id
 from ledger.lots import CoinsCame, CoinsReversed, GiftPaid, Lot, LotKind, Lots, Movement
@@ -22,18 +23,21 @@ from ledger.rows import ms_of, uuid_of
 SLICE_ROWS: Final = 1_000
 """So many entries are read at a time."""
 _ENTRIES: Final = """
-SELECT r.seq, r.kind, r.id, r.at, r.coins, r.creator, r.place, r.creator_diamonds, p.bonus_coins
+SELECT r.seq, r.kind, r.id, r.at, r.coins, r.creator, r.place, r.creator_diamonds, r.agency_diamonds, p.bonus_coins,
+    c.worth_bp
 FROM accounts a
 JOIN entries e ON e.account_id = a.id
 JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
 LEFT JOIN purchases p ON r.kind = 'purchase' AND p.id = r.id
-WHERE a.owner = $1 AND a.kind = 'wallet' AND a.unit = 'coins' AND r.seq <= $2 AND r.kind NOT IN ('refund', 'chargeback')
+LEFT JOIN credits c ON r.kind IN ('purchase', 'grant') AND c.id = r.id
+WHERE a.owner = $1 AND a.kind = 'wallet' AND a.unit = 'coins' AND r.seq > $2 AND r.seq <= $3
+    AND r.kind NOT IN ('refund', 'chargeback')
 ORDER BY e.number
 """
 # Apart from the entries: a reversal that took nothing has none.
 _REVERSALS: Final = """
 SELECT seq, id, reference, coins, taken_coins FROM journal_records
-WHERE viewer = $1 AND kind IN ('refund', 'chargeback') AND seq <= $2 ORDER BY seq
+WHERE viewer = $1 AND kind IN ('refund', 'chargeback') AND seq > $2 AND seq <= $3 ORDER BY seq
 """
 _OWNER: Final = "SELECT viewer FROM credits WHERE id = $1"
 _AFTER_ALL: Final = 2**63 - 1
@@ -48,6 +52,7 @@ class LotRow(Struct, frozen=True):
         spent_coins: paid for gifts.
         reversed_coins: taken out of the wallet by refunds.
         returned_coins: those of the spent ones that were refunded since.
+        worth_bp: what one of its coins is worth to creators, in basis points of a paid one.
     """
 
     id: bytes
@@ -58,6 +63,7 @@ class LotRow(Struct, frozen=True):
     spent_coins: int
     reversed_coins: int
     returned_coins: int
+    worth_bp: int = BASIS_POINTS
 
 
 class ViewerLots(Struct, frozen=True):
@@ -115,14 +121,17 @@ async def read_lots(connection: Connection, viewer: str, *, until_seq: int = _AF
         InvariantBroken: the entries spend coins that never came.
     """
     lots = Lots()
-    async for movement in _movements(connection, viewer, until_seq):
+    async for movement in read_movements(connection, viewer, 0, until_seq):
         lots.add(movement)
     return lots
 
 
-async def _movements(connection: Connection, viewer: str, until_seq: int) -> AsyncIterator[Movement]:
-    reversals = deque(await connection.fetch(_REVERSALS, viewer, until_seq))
-    async for row in connection.cursor(_ENTRIES, viewer, until_seq, prefetch=SLICE_ROWS):
+async def read_movements(
+    connection: Connection, viewer: str, after_seq: int, until_seq: int
+) -> AsyncIterator[Movement]:
+    """The movements of a wallet by the records after one and up to another, in order. In a transaction."""
+    reversals = deque(await connection.fetch(_REVERSALS, viewer, after_seq, until_seq))
+    async for row in connection.cursor(_ENTRIES, viewer, after_seq, until_seq, prefetch=SLICE_ROWS):
         while reversals and reversals[0]["seq"] < row["seq"]:
             yield _reversal(reversals.popleft())
         yield _movement(row)
@@ -133,8 +142,10 @@ async def _movements(connection: Connection, viewer: str, until_seq: int) -> Asy
 def _movement(row: asyncpg.Record) -> Movement:
     kind, movement_id, at_ms = row["kind"], row["id"].bytes, ms_of(row["at"])
     if kind == "gift":
-        return GiftPaid(movement_id, row["creator"], row["place"], row["coins"], row["creator_diamonds"], at_ms)
-    return CoinsCame(movement_id, Cause(kind), row["coins"], row["bonus_coins"] or 0, at_ms)
+        parts = (row["coins"], row["creator_diamonds"], at_ms, row["agency_diamonds"] or 0)
+        return GiftPaid(movement_id, row["creator"], row["place"], *parts)
+    worth_bp = BASIS_POINTS if row["worth_bp"] is None else row["worth_bp"]
+    return CoinsCame(movement_id, Cause(kind), row["coins"], row["bonus_coins"] or 0, at_ms, worth_bp)
 
 
 def _reversal(row: asyncpg.Record) -> CoinsReversed:
@@ -142,7 +153,7 @@ def _reversal(row: asyncpg.Record) -> CoinsReversed:
 
 
 def _row(lot: Lot) -> LotRow:
-    return LotRow(lot.id, lot.kind, lot.at_ms, lot.coins, lot.left, lot.spent, lot.reversed, lot.returned)
+    return LotRow(lot.id, lot.kind, lot.at_ms, lot.coins, lot.left, lot.spent, lot.reversed, lot.returned, lot.worth_bp)
 
 
 def _parts(lots: Lots, credit_id: bytes) -> list[PaidPart]:

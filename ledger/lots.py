@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from ledger.commission import share
+from ledger.commission import BASIS_POINTS, share
 from ledger.errors import InvariantBroken
 from ledger.ids import format_id
 from ledger.model import DIAMONDS_PER_COIN, Cause
@@ -26,17 +26,23 @@ class LotKind(enum.StrEnum):
 
 
 class CoinsCame(Struct, frozen=True):
-    """A purchase or a grant came into the wallet; `coins` includes `bonus_coins`."""
+    """A purchase or a grant came into the wallet; `coins` includes `bonus_coins`.
+
+    Attributes:
+        worth_bp: what a coin that was not paid for (of the bonus, or of the grant) is worth to the creators that it is
+            given to, in basis points of a paid one.
+    """
 
     id: bytes
     cause: Cause
     coins: int
     bonus_coins: int = 0
     at_ms: int = 0
+    worth_bp: int = BASIS_POINTS
 
 
 class GiftPaid(Struct, frozen=True):
-    """A gift left the wallet. `creator_diamonds` is what its creator got for all of its coins."""
+    """A gift left the wallet. The diamonds are what creator and agency have of it if all its coins were paid for."""
 
     id: bytes
     creator: str
@@ -44,6 +50,7 @@ class GiftPaid(Struct, frozen=True):
     coins: int
     creator_diamonds: int
     at_ms: int = 0
+    agency_diamonds: int = 0
 
 
 class CoinsReversed(Struct, frozen=True):
@@ -71,16 +78,28 @@ class Part(Struct, frozen=True):
     gift: GiftPaid
     first: int
     coins: int
+    worth_bp: int = BASIS_POINTS
 
     @property
     def creator_diamonds(self) -> int:
         """The creator's share of these coins; over all parts of a gift they sum to what its creator got."""
-        return share(self.gift.creator_diamonds, self.gift.coins, self.first, self.first + self.coins)
+        last = self.first + self.coins
+        return share(self.gift.creator_diamonds, self.gift.coins, self.first, last, self.worth_bp)
 
     @property
     def commission_diamonds(self) -> int:
-        """The platform's share of these coins."""
+        """The platform's share of these coins, with what they are worth less to the creator."""
         return self.coins * DIAMONDS_PER_COIN - self.creator_diamonds
+
+    @property
+    def less(self) -> tuple[int, int]:
+        """By how many diamonds creator and agency have less of these coins than of paid ones."""
+        creator, agency, last = self.gift.creator_diamonds, self.gift.agency_diamonds, self.first + self.coins
+        return (
+            share(creator, self.gift.coins, self.first, last) - self.creator_diamonds,
+            share(agency, self.gift.coins, self.first, last)
+            - share(agency, self.gift.coins, self.first, last, self.worth_bp),
+        )
 
 
 class Lot:
@@ -91,12 +110,17 @@ class Lot:
         spent: paid for gifts.
         reversed: taken out of the wallet by refunds of this purchase, or of others whose coins were gone.
         returned: those of `spent` that were refunded since.
+        worth_bp: what one of its coins is worth to creators, in basis points of a paid one.
     """
 
-    __slots__ = ("at_ms", "coins", "id", "kind", "left", "parts", "returned", "returned_parts", "reversed", "spent")
+    __slots__ = (
+        *("at_ms", "coins", "id", "kind", "left", "parts", "returned", "returned_parts", "reversed", "spent"),
+        "worth_bp",
+    )
 
-    def __init__(self, lot_id: bytes, kind: LotKind, coins: int, at_ms: int) -> None:
+    def __init__(self, lot_id: bytes, kind: LotKind, coins: int, at_ms: int, worth_bp: int = BASIS_POINTS) -> None:
         self.id = lot_id
+        self.worth_bp = worth_bp
         self.kind = kind
         self.coins = self.left = coins
         self.at_ms = at_ms
@@ -155,10 +179,12 @@ class Lots:
                 self._reverse(movement)
 
     def _come(self, came: CoinsCame) -> None:
-        kind = LotKind.PAID if came.cause is Cause.PURCHASE else LotKind.GRANTED
-        lots = [Lot(came.id, kind, came.coins - came.bonus_coins, came.at_ms)]
+        if came.cause is Cause.PURCHASE:
+            lots = [Lot(came.id, LotKind.PAID, came.coins - came.bonus_coins, came.at_ms)]
+        else:
+            lots = [Lot(came.id, LotKind.GRANTED, came.coins, came.at_ms, came.worth_bp)]
         if came.bonus_coins:
-            lots.append(Lot(came.id, LotKind.BONUS, came.bonus_coins, came.at_ms))
+            lots.append(Lot(came.id, LotKind.BONUS, came.bonus_coins, came.at_ms, came.worth_bp))
         self._by_id[came.id] = lots
         self.all += lots
         self._open += lots
@@ -172,7 +198,7 @@ class Lots:
             lot = self._open[0]
             coins = min(lot.left, gift.coins - paid)
             if coins:
-                lot.parts.append(Part(gift, paid, coins))
+                lot.parts.append(Part(gift, paid, coins, lot.worth_bp))
                 lot.left -= coins
                 lot.spent += coins
                 paid += coins
@@ -222,8 +248,8 @@ def _return(lots: list[Lot], coins: int) -> list[Part]:
             part = lot.parts.pop()
             kept = max(0, part.coins - coins)
             if kept:
-                lot.parts.append(Part(part.gift, part.first, kept))
-            gone = Part(part.gift, part.first + kept, part.coins - kept)
+                lot.parts.append(Part(part.gift, part.first, kept, part.worth_bp))
+            gone = Part(part.gift, part.first + kept, part.coins - kept, part.worth_bp)
             returned.append(gone)
             lot.returned_parts.append(gone)
             lot.returned += gone.coins

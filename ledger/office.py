@@ -37,7 +37,7 @@ class Office:
         self._crediting = Crediting(pool, ledger, config)
         self.directory = Directory(pool, config)
         self.plans = Plans(pool, config)
-        self.grants = Grants(pool, self._crediting)
+        self.grants = Grants(pool, self._crediting, config)
         self.guards = Guards(pool, ledger, config)
         self.refunds = Refunds(pool, ledger, config)
         self.purchases = Purchases(pool, self._crediting, self.refunds, rails, config)

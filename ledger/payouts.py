@@ -36,6 +36,7 @@ _PAID_OUT: Final = "SELECT coalesce(sum(diamonds), 0)::bigint FROM withdrawals W
 _TAKEN_BACK: Final = """
 SELECT coalesce(sum(from_pending + from_available), 0)::bigint FROM refund_shares WHERE creator = $1
 """
+_DISCOUNTED: Final = "SELECT coalesce(sum(discounted), 0)::bigint FROM creator_days WHERE creator = $1"
 _FIRST_UNRIPE: Final = "SELECT min(day) FROM creator_days WHERE creator = $1 AND matured + taken_back < earned"
 _ADD_METHOD: Final = """
 INSERT INTO payout_methods (id, creator, kind, label, details) VALUES ($1, $2, $3, $4, $5)
@@ -77,6 +78,7 @@ class Earnings(Struct, frozen=True):
         paid_out_diamonds: of withdrawals that were paid.
         next_matures_ms: when the oldest pending earnings become available; None when nothing is pending.
         taken_back_diamonds: taken back for refunds and charge-backs, ever.
+        discounted_diamonds: what gifts brought less, ever, since their coins were not all paid for.
     """
 
     pending_diamonds: int
@@ -85,6 +87,7 @@ class Earnings(Struct, frozen=True):
     paid_out_diamonds: int
     next_matures_ms: int | None
     taken_back_diamonds: int = 0
+    discounted_diamonds: int = 0
 
 
 class PayoutMethod(Struct, frozen=True):
@@ -197,6 +200,7 @@ class Payouts:
             rows = await connection.fetch(_BALANCES, creator)
             paid_out = await connection.fetchval(_PAID_OUT, creator)
             taken_back = await connection.fetchval(_TAKEN_BACK, creator)
+            discounted = await connection.fetchval(_DISCOUNTED, creator)
             first_unripe = await connection.fetchval(_FIRST_UNRIPE, creator)
         balances = {row["kind"]: row["balance"] for row in rows}
         return Earnings(
@@ -206,6 +210,7 @@ class Payouts:
             paid_out_diamonds=paid_out,
             next_matures_ms=None if first_unripe is None else self._ripens_ms(first_unripe),
             taken_back_diamonds=taken_back,
+            discounted_diamonds=discounted,
         )
 
     async def methods(self, creator: str) -> list[PayoutMethod]:

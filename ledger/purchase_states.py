@@ -50,6 +50,8 @@ class PurchaseOrder(Struct, frozen=True):
         country: ISO 3166-1 alpha-2 code.
         platform: where it is bought, such as `web`; up to 40 characters.
         rail: the provider that takes the money.
+        bonus_worth_bp: what a bonus coin is worth to the creator that it is given to, in basis points of a paid coin;
+            None for the deployment's `bonus_worth_bp` of now. It stays with the coins for ever.
     """
 
     id: bytes
@@ -63,10 +65,11 @@ class PurchaseOrder(Struct, frozen=True):
     platform: str
     promotion: str | None
     rail: str
+    bonus_worth_bp: int | None = None
 
 
 class Purchase(Struct, frozen=True):
-    """A purchase as it stands; the first eleven fields are its order.
+    """A purchase as it stands; its order's fields are among these.
 
     Attributes:
         checkout: where the viewer pays, in the rail's words; empty until the rail has answered.
@@ -90,6 +93,7 @@ class Purchase(Struct, frozen=True):
     created_ms: int
     balance_coins: int | None
     refunded_coins: int = 0
+    bonus_worth_bp: int | None = None
 
 
 REFUND_KINDS: Final = {

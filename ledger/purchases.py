@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 
 from ledger.commission import coins_of_money
 from ledger.config import LedgerConfig
-from ledger.crediting import Crediting
+from ledger.crediting import Crediting, worth_less
 from ledger.errors import BadEvent, IdConflict, LimitReached, NotFound, RailUnavailable, UnknownRail, ValueRefused
 from ledger.ids import format_id
 from ledger.model import AMOUNT_MAX, Cause, ViewerId
@@ -50,7 +50,7 @@ _log = structlog.get_logger()
 _ORDER_FIELDS: Final = structs.fields(PurchaseOrder)
 _ORDER_NAMES: Final = tuple(field.name for field in _ORDER_FIELDS)
 _RESERVE: Final = """
-INSERT INTO credits (id, cause, viewer, coins, reference) VALUES ($1, 'purchase', $2, $3, $4)
+INSERT INTO credits (id, cause, viewer, coins, reference, worth_bp) VALUES ($1, 'purchase', $2, $3, $4, $5)
 ON CONFLICT DO NOTHING RETURNING id
 """
 _INSERT: Final = f"""
@@ -277,17 +277,22 @@ class Purchases:
         purchase_id = uuid_of(order.id)
         with refused_values():
             async with transaction(self._pool) as connection:
-                reserved = await connection.fetchval(
-                    _RESERVE, purchase_id, order.viewer, order.coins + order.bonus_coins, format_id(order.id)
-                )
+                coins = order.coins + order.bonus_coins
+                values = (order.viewer, coins, format_id(order.id), self._worth_of(order))
+                reserved = await connection.fetchval(_RESERVE, purchase_id, *values)
                 if reserved is not None:
                     await self._check_pending(connection, order.viewer)
-                    values = (getattr(order, name) for name in _ORDER_NAMES[1:])
-                    await connection.execute(_INSERT, purchase_id, *values)
+                    fields = (getattr(order, name) for name in _ORDER_NAMES[1:])
+                    await connection.execute(_INSERT, purchase_id, *fields)
                 row = await connection.fetchrow(f"{_SELECT} WHERE id = $1", purchase_id)
         if row is None:
             raise IdConflict(f"{format_id(order.id)} is the id of a grant")
         return _purchase(row)
+
+    def _worth_of(self, order: PurchaseOrder) -> int | None:
+        if not order.bonus_coins:
+            return None
+        return worth_less(self._config.bonus_worth_bp if order.bonus_worth_bp is None else order.bonus_worth_bp)
 
     async def _check_pending(self, connection: Connection, viewer: str) -> None:
         # Two at once may both pass: a bound against floods need not be exact.
@@ -430,6 +435,7 @@ def _purchase(row: asyncpg.Record) -> Purchase:
         created_ms=ms_of(row["made_at"]),
         balance_coins=row["balance_coins"],
         refunded_coins=row["refunded_coins"],
+        bonus_worth_bp=row["bonus_worth_bp"],
     )
 
 

@@ -23,7 +23,7 @@ _NAME: Final = "coalesce(kind || ' of ' || coalesce(nullif(owner, ''), 'the plat
 _ENTRIES: Final = f"""
 WITH page AS MATERIALIZED (
     SELECT e.*, a.kind, a.owner, a.unit, r.seq AS record, r.kind AS cause, r.viewer, r.creator, r.creator_diamonds,
-        r.wallet_after, r.moved,
+        r.wallet_after, r.moved, l.creator_diamonds AS less,
         lag(account_id, 1, $1::bigint) OVER w = account_id AS follows,
         lag(number, 1, $2::bigint) OVER w AS number_before,
         lag(balance_after, 1, $3::bigint) OVER w AS balance_before,
@@ -33,6 +33,7 @@ WITH page AS MATERIALIZED (
     ) e
     LEFT JOIN accounts a ON a.id = e.account_id
     LEFT JOIN (SELECT *, {MOVED} AS moved FROM journal_records) r ON r.partition = e.partition AND r.seq = e.seq
+    LEFT JOIN gift_discounts l ON e.amount < 0 AND a.kind = 'pending' AND l.partition = e.partition AND l.seq = e.seq
     WINDOW w AS (ORDER BY account_id, number)
 ), entry AS (
     SELECT *, format('%s, entry %s (record %s/%s)', {_NAME}, number, partition, seq) AS name,
@@ -55,9 +56,9 @@ WITH page AS MATERIALIZED (
     FROM entry WHERE kind = 'wallet' AND record IS NOT NULL
         AND (viewer, moved, wallet_after) IS DISTINCT FROM (owner, amount, balance_after)
     UNION ALL SELECT 'I9', format('%s: the record earns %s for %s, the entry moves %s',
-        name, creator_diamonds, creator, amount)
+        name, CASE WHEN amount > 0 THEN creator_diamonds ELSE -coalesce(less, 0) END, creator, amount)
     FROM entry WHERE kind = 'pending' AND partition >= 0 AND record IS NOT NULL
-        AND (creator, creator_diamonds) IS DISTINCT FROM (owner, amount)
+        AND (creator, CASE WHEN amount > 0 THEN creator_diamonds ELSE -less END) IS DISTINCT FROM (owner, amount)
 ), counted AS (
     SELECT e.* FROM entry e
     JOIN unnest($6::smallint[], $7::bigint[]) AS until (partition, seq)
@@ -68,7 +69,7 @@ FROM found
 UNION ALL SELECT 'sum', unit, '', partition, sum(amount)::bigint, 0, 0 FROM counted
 WHERE unit IS NOT NULL GROUP BY unit, partition
 UNION ALL SELECT 'entries', kind, '', partition, count(*), 0, 0 FROM counted
-WHERE kind IN ('wallet', 'pending') AND partition >= 0 GROUP BY kind, partition
+WHERE (kind = 'wallet' OR kind = 'pending' AND amount > 0) AND partition >= 0 GROUP BY kind, partition
 UNION ALL (
     SELECT 'last', '', '', account_id, number, balance_after, seq FROM page
     ORDER BY account_id DESC, number DESC LIMIT 1
@@ -78,11 +79,11 @@ UNION ALL SELECT 'rows', '', '', count(*), 0, 0, 0 FROM page
 
 _RECORDS: Final = f"""
 WITH page AS MATERIALIZED (
-    SELECT r.seq, kind, coins, taken_coins, creator, creator_diamonds, commission_diamonds, {MOVED} AS moved,
-        lag(r.seq, 1, $2::bigint) OVER (ORDER BY r.seq) AS seq_before
+    SELECT r.*, lag(r.seq, 1, $2::bigint) OVER (ORDER BY r.seq) AS seq_before, l.creator_diamonds AS less
     FROM (
-        SELECT * FROM journal_records WHERE partition = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4
-    ) r
+        SELECT seq, kind, coins, taken_coins, creator, creator_diamonds, commission_diamonds, {MOVED} AS moved
+        FROM journal_records WHERE partition = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4
+    ) r LEFT JOIN gift_discounts l ON l.partition = $1 AND l.seq = r.seq
 )
 SELECT 'found' AS what, 'I9' AS word, format('books, partition %s: record %s follows %s', $1, seq, seq_before) AS words,
     0::bigint AS a, 0::bigint AS b, 0::bigint AS c, 0::bigint AS d
@@ -96,7 +97,8 @@ UNION ALL SELECT 'moved', '', '', sum(greatest(moved, 0))::bigint,
 UNION ALL SELECT 'reversed', '', '', sum(taken_coins)::bigint, 0, 0, 0 FROM page
 UNION ALL SELECT 'made', '', '', count(*) FILTER (WHERE moved <> 0),
     count(*) FILTER (WHERE kind = 'gift' AND creator_diamonds <> 0), 0, 0 FROM page
-UNION ALL SELECT 'creator', creator, '', sum(creator_diamonds)::bigint, count(*), 0, 0 FROM page
+UNION ALL SELECT 'creator', creator, '', sum(creator_diamonds)::bigint, count(*), coalesce(sum(less), 0)::bigint, 0
+FROM page
 WHERE kind = 'gift' GROUP BY creator
 UNION ALL SELECT 'rows', '', '', count(*), coalesce(max(seq), 0), 0, 0 FROM page
 """  # noqa: S608 - texts of ours
@@ -185,7 +187,7 @@ class RecordsPage(Struct):
         last_seq: of its last record; 0 when there is none.
         coins_in, spent, reversed, earned, commission: what they moved.
         moving, earning: how many moved a wallet, and how many earned a creator something.
-        creators: diamonds earned and gifts, by creator.
+        creators: by creator what gifts are worth of paid coins, how many there were, and what they were worth less.
     """
 
     found: list[Found]
@@ -198,7 +200,7 @@ class RecordsPage(Struct):
     commission: int = 0
     moving: int = 0
     earning: int = 0
-    creators: dict[str, tuple[int, int]] = {}
+    creators: dict[str, tuple[int, int, int]] = {}
 
 
 async def read_positions(connection: Connection) -> dict[Partition, int]:
@@ -243,7 +245,7 @@ async def read_records(connection: Connection, partition: Partition, after: int,
             case "made":
                 page.moving, page.earning = a, b
             case "creator":
-                page.creators[word] = (a, b)
+                page.creators[word] = (a, b, c)
             case "rows":
                 page.rows, page.last_seq = a, b
     return page

@@ -190,9 +190,9 @@ class Round:
         walk.commission += page.commission
         walk.moving += page.moving
         walk.earning += page.earning
-        for creator, (diamonds, gifts) in page.creators.items():
+        for creator, (diamonds, gifts, less) in page.creators.items():
             earned, given = self._creators.get(creator, (0, 0))
-            self._creators[creator] = (earned + diamonds, given + gifts)
+            self._creators[creator] = (earned + diamonds - less, given + gifts)
             if walk.creators is not None:
                 walk.creators[creator] = walk.creators.get(creator, 0) + diamonds
 

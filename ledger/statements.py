@@ -24,7 +24,8 @@ from ledger.postgres import Pool, connected
 from ledger.service import Ledger
 
 _ENTRIES: Final = """
-SELECT e.number, e.amount, e.balance_after, r.id, r.at, r.kind, r.item, r.place, r.creator
+SELECT e.number, e.amount, e.balance_after, r.id, r.at, r.item, r.place, r.creator,
+    CASE WHEN a.kind = 'pending' AND r.kind = 'gift' AND e.amount < 0 THEN 'discount' ELSE r.kind END AS kind
 FROM accounts a
 JOIN entries e ON e.account_id = a.id
 JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
@@ -34,7 +35,7 @@ ORDER BY e.number DESC LIMIT $5
 _GIFT: Final = f"""
 SELECT {", ".join(RECORD_COLUMNS)} FROM journal_records WHERE id = $1 AND viewer = $2 AND kind = '{GIFT}'
 """  # noqa: S608 - names of ours
-_DAYS: Final = "SELECT day, earned, gifts FROM creator_days WHERE creator = $1 ORDER BY day DESC LIMIT $2"
+_DAYS: Final = "SELECT day, earned, gifts, discounted FROM creator_days WHERE creator = $1 ORDER BY day DESC LIMIT $2"
 _POSITION: Final = "SELECT epoch, seq FROM positions WHERE partition = $1"
 _ENTRIES_READ: Final = 64
 """Journal entries in one read of a search."""
@@ -65,7 +66,10 @@ class WalletEntry(Struct, frozen=True):
 
 
 class CreatorEntry(Struct, frozen=True):
-    """One movement of one of a creator's accounts; like `WalletEntry`. It does not tell who sent a gift."""
+    """One movement of one of a creator's accounts; like `WalletEntry`. It does not tell who sent a gift.
+
+    A gift whose coins were not all paid for has a second entry right behind the first, of the cause `discount`.
+    """
 
     number: int
     id: bytes
@@ -78,11 +82,12 @@ class CreatorEntry(Struct, frozen=True):
 
 
 class CreatorDayRow(Struct, frozen=True):
-    """What gifts earned on a day (UTC)."""
+    """What gifts earned on a day (UTC), and how much more it would have been of coins that were all paid for."""
 
     day: datetime.date
     earned_diamonds: int
     gifts: int
+    discounted_diamonds: int
 
 
 class GiftRow(Struct, frozen=True):
@@ -181,7 +186,7 @@ class Statements:
         """The latest days on which a creator had gifts, newest first."""
         async with connected(self._pool) as connection:
             rows = await connection.fetch(_DAYS, creator, self._bounded(days))
-        return [CreatorDayRow(row["day"], row["earned"], row["gifts"]) for row in rows]
+        return [CreatorDayRow(row["day"], row["earned"], row["gifts"], row["discounted"]) for row in rows]
 
     async def gift(self, viewer: str, gift_id: bytes) -> GiftRow | None:
         """An accepted gift of this viewer, for ever; None when no such gift was accepted."""

@@ -317,4 +317,65 @@ OF_THE_ROOM = [
     ),
 ]
 
-BUGS = [*OF_THE_SCRIPTS, *OF_THE_WORKER, *OF_THE_ROOM]
+OF_THE_WORTH = [
+    Bug(
+        "bonus_coins_given_as_paid_ones_after_a_restart",
+        "worth",
+        "I9: ",
+        [
+            Edit(
+                "ledger/worth_rows.py",
+                "FROM open_lots WHERE discounted AND viewer",
+                "FROM open_lots WHERE false AND viewer",
+            )
+        ],
+    ),
+    Bug(
+        "bonus_coins_spent_before_paid_ones",
+        "worth",
+        "coins that are worth",
+        [
+            Edit(
+                "ledger/open_lots.py",
+                "            self.lots.append(OpenLot(name, cheap, worth.worth_bp))",
+                "            self.lots.insert(len(self.lots) - (coins > cheap), OpenLot(name, cheap, worth.worth_bp))",
+            )
+        ],
+    ),
+    Bug(
+        "refund_leaves_coins_in_the_open_lots",
+        "worth",
+        "I9: ",
+        [Edit("ledger/flush_batch.py", "        lots.reverse(body.purchase, body.taken_coins)\n", "")],
+    ),
+    Bug(
+        "day_matures_what_bonus_coins_are_worth_less",
+        "worth",
+        "I1: creator cora",
+        [
+            Edit(
+                "ledger/flush_batch.py",
+                "day.earned += body.creator_diamonds - less.creator",
+                "day.earned += body.creator_diamonds",
+            )
+        ],
+    ),
+    Bug(
+        "refund_takes_back_more_than_was_given",
+        "worth",
+        "I9: refund",
+        [
+            Edit(
+                "ledger/claw_back.py",
+                "        worth.creator_diamonds += part.creator_diamonds\n",
+                "        worth.creator_diamonds += part.creator_diamonds + part.less[0]\n",
+            ),
+            Edit(
+                "ledger/claw_back.py",
+                "        worth.commission_diamonds += part.commission_diamonds\n",
+                "        worth.commission_diamonds += part.commission_diamonds - part.less[0]\n",
+            ),
+        ],
+    ),
+]
+BUGS = [*OF_THE_WORTH, *OF_THE_SCRIPTS, *OF_THE_WORKER, *OF_THE_ROOM]

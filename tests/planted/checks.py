@@ -22,20 +22,27 @@ from gateway.relay import Relay
 from gateway.room.config import RoomConfig
 from gateway.room.facts import GiftFact
 from gateway.room.merge import MergeBuffer
+from ledger.audit import audit as audit_money
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerError
 from ledger.flusher import open_flusher
+from ledger.grants import GrantOrder
+from ledger.ids import new_id
 from ledger.journal import Position
 from ledger.keys import Total
-from ledger.model import CreatorId, GiftAccepted, Partition
+from ledger.model import CreatorId, GiftAccepted, Partition, RefundKind, ViewerId
 from ledger.office import open_office
 from ledger.postgres import Pool, open_pool
+from ledger.purchases import RailOutcome
+from ledger.rails.sandbox import SandboxRail
 from ledger.reconcile import reconcile
+from ledger.refunds import RefundOrder
 from ledger.service import Ledger, open_ledger
 from tests.integration.gateway.rooms import opened_broker, order, running
 from tests.integration.gateway.test_relay_crashes import Died, doomed_relay
 from tests.integration.ledger.gift_machine import run_machine
-from tests.integration.ledger.orders import grant
+from tests.integration.ledger.orders import gift_order, grant, now_ms
+from tests.integration.ledger_money.money import purchase_order
 from tests.integration.ledger_postgres.flushing import flushing
 from tests.servers import running_valkey
 from tests.unit.gateway.room.room_facts import gift
@@ -94,11 +101,17 @@ def checker(folder: Path, database_url: str) -> list[str]:
     return [f"{fault.kind}: {fault.examples}" for fault in run.verdict().faults]
 
 
+def worth(folder: Path, database_url: str) -> list[str]:
+    """Gifts of paid coins, bonus coins and grants, flushed by one flusher after the other; then the ledger's audit."""
+    return asyncio.run(_spend_mixed(folder, database_url))
+
+
 CHECKS: Final[dict[str, Callable[[Path, str], list[str]]]] = {
     "machine": machine,
     "audit": audit,
     "reconcile": books,
     "checker": checker,
+    "worth": worth,
 }
 
 
@@ -129,6 +142,40 @@ async def _carry(folder: Path, database_url: str) -> tuple[list[str], list[str]]
         await ledger.stop()
         await pool.close()
         return found, before
+
+
+async def _spend_mixed(folder: Path, database_url: str) -> list[str]:
+    with running_valkey(folder) as valkey:
+        config = LedgerConfig(
+            redis_url=valkey.url,
+            database_url=database_url,
+            partitions=2,
+            flush_interval_ms=1,
+            bonus_worth_bp=5_000,
+            granted_worth_bp=0,
+        )
+        pool, ledger, rail = await open_pool(config), open_ledger(config), SandboxRail.from_key("a key " * 8)
+        await ledger.start()
+        office = await open_office(config, ledger, rails=[rail])
+        for turn in range(3):
+            for viewer in VIEWERS:
+                bought = purchase_order(viewer, coins=10, bonus_coins=4)
+                purchase = await office.purchases.begin(bought)
+                await office.purchases.hear("sandbox", *rail.pay(purchase, RailOutcome.PAID))
+                await office.grants.grant(GrantOrder(new_id(now_ms()), ViewerId(viewer), 3, "a prize", "olga"))
+            for coins in (5, 7, 3):
+                await asyncio.gather(*(ledger.give(gift_order(viewer, coins, creator="cora")) for viewer in VIEWERS))
+                await _flush_rest(ledger, pool, config)
+            if turn == 1:
+                order_ = RefundOrder(new_id(now_ms()), bought.id, 6, RefundKind.CHARGEBACK, "a test", "olga")
+                await office.refunds.refund(order_)
+                await _flush_rest(ledger, pool, config)
+                await office.refunds.settle()
+        report = await audit_money(config)
+        await office.close()
+        await ledger.stop()
+        await pool.close()
+        return [f"{one.id}: {words}" for one in report.invariants for words in one.violations]
 
 
 async def _make_rooms(config: LedgerConfig, ledger: Ledger) -> None:

@@ -22,6 +22,7 @@ OF_THE_PLATFORM: Final = frozenset(
     {
         *(AccountKind.COINS_SOLD, AccountKind.COINS_GRANTED, AccountKind.SPENT, AccountKind.ISSUANCE),
         *(AccountKind.COMMISSION, AccountKind.REDEEMED, AccountKind.RESIDUE, AccountKind.PAYOUT_FUNDS),
+        *(AccountKind.COINS_REVERSED, AccountKind.COMMISSION_RETURNED, AccountKind.DISCOUNT),
     }
 )
 

@@ -17,7 +17,7 @@ _UNKNOWN = "The grant is ordered and follows by itself; the same id tells what b
 
 async def grant_coins(services: Services, caller: Identity, body: GrantBody) -> Grant:
     """Give coins to a user. The same id again answers as the first time and gives nothing."""
-    order = GrantOrder(parse_id(body.id), ViewerId(body.user), body.coins, body.reason, caller.user)
+    order = GrantOrder(parse_id(body.id), ViewerId(body.user), body.coins, body.reason, caller.user, body.worth_bp)
     outcome = await services.office.grants.grant(order)
     if isinstance(outcome, CreditRefused):
         detail = {Refusal.AMOUNT_OVERFLOW: _OVERFLOW, Refusal.UNKNOWN: _UNKNOWN}.get(outcome.refusal, "")

@@ -132,6 +132,7 @@ def _lot(lot: LotRow) -> ViewerLot:
         lot.spent_coins,
         lot.reversed_coins,
         lot.returned_coins,
+        lot.worth_bp,
     )
 
 

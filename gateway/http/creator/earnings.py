@@ -11,7 +11,7 @@ from gateway.http.paging import ENTRIES_DEFAULT, Limit, NumberCursor, cut, wante
 from gateway.services import Services
 from gateway.wire.http.creator import CreatorAccount, DayStatistics, Earnings, Statement, StatementEntry, Statistics
 from ledger.ids import format_id
-from ledger.statements import CREATOR_ACCOUNTS, CreatorEntry
+from ledger.statements import CREATOR_ACCOUNTS, CreatorDayRow, CreatorEntry
 
 _ACCOUNTS: Final = {account.value: account for account in CREATOR_ACCOUNTS}
 
@@ -46,6 +46,7 @@ async def read_earnings(services: Services, caller: Identity) -> Earnings:
         pending_diamonds=booked.pending_diamonds,
         available_diamonds=booked.available_diamonds,
         taken_back_diamonds=booked.taken_back_diamonds,
+        discounted_diamonds=booked.discounted_diamonds,
         on_hold_diamonds=booked.on_hold_diamonds,
         paid_out_diamonds=booked.paid_out_diamonds,
         next_matures_ms=booked.next_matures_ms,
@@ -67,13 +68,17 @@ async def read_statement(services: Services, caller: Identity, query: StatementP
 async def read_statistics(services: Services, caller: Identity, query: Period) -> Statistics:
     """Tell what was earned by day (UTC), the latest day first."""
     days = await services.office.statements.creator_days(caller.user, days=query.days)
-    return Statistics(caller.user, [DayStatistics(str(row.day), row.earned_diamonds, row.gifts) for row in days])
+    return Statistics(caller.user, [_day(row) for row in days])
 
 
 def _entry(row: CreatorEntry) -> StatementEntry:
     return StatementEntry(
         format_id(row.id), row.at_ms, row.cause, row.diamonds, row.balance_diamonds, row.item, row.place
     )
+
+
+def _day(row: CreatorDayRow) -> DayStatistics:
+    return DayStatistics(str(row.day), row.earned_diamonds, row.gifts, row.discounted_diamonds)
 
 
 OPERATIONS = (

@@ -103,6 +103,7 @@ async def _order(services: Services, caller: Identity, body: PurchaseBody) -> Pu
         platform=body.platform,
         promotion=priced.promotion,
         rail=body.rail,
+        bonus_worth_bp=priced.bonus_worth_bp,
     )
 
 
@@ -146,6 +147,7 @@ def _order_of(stored: Stored) -> PurchaseOrder:
         stored.platform,
         stored.promotion,
         stored.rail,
+        stored.bonus_worth_bp,
     )
 
 

@@ -284,6 +284,7 @@ export interface Earnings {
   share: Share;
   example: ShareExample;
   taken_back_diamonds?: number;
+  discounted_diamonds?: number;
 }
 
 /** One movement of one of a creator's accounts. */
@@ -309,6 +310,7 @@ export interface DayStatistics {
   day: string;
   earned_diamonds: number;
   gifts: number;
+  discounted_diamonds?: number;
 }
 
 /** What a creator earned, by day; days without a gift are left out. */
@@ -455,6 +457,7 @@ export interface GrantBody {
   user: string;
   coins: number;
   reason: string;
+  worth_bp?: number | null;
 }
 
 /** Coins that were given. */
@@ -517,6 +520,7 @@ export interface ViewerLot {
   spent_coins: number;
   reversed_coins: number;
   returned_coins: number;
+  worth_bp?: number;
 }
 
 /** A user's coins by where they came from, in the order in which they are spent. */
@@ -728,7 +732,7 @@ export interface AccountEntry {
 
 /** An account at a time. */
 export interface Account {
-  kind: "agency" | "available" | "coins_granted" | "coins_reversed" | "coins_sold" | "commission" | "commission_returned" | "issuance" | "paid_out" | "payout_funds" | "payout_hold" | "pending" | "redeemed" | "residue" | "spent" | "wallet";
+  kind: "agency" | "available" | "coins_granted" | "coins_reversed" | "coins_sold" | "commission" | "commission_returned" | "discount" | "issuance" | "paid_out" | "payout_funds" | "payout_hold" | "pending" | "redeemed" | "residue" | "spent" | "wallet";
   owner: string;
   unit: string;
   partition: number;

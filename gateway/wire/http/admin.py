@@ -26,12 +26,15 @@ class GrantBody(Struct, frozen=True):
 
     Attributes:
         reason: why; kept with the grant.
+        worth_bp: what one of the coins is worth to the creator that it is given to, in basis points of a paid coin; as
+            the server is configured when absent. It stays with the coins.
     """
 
     id: Id
     user: Name
     coins: GrantedCoins
     reason: Reason
+    worth_bp: BasisPoints | None = None
 
 
 class Grant(Struct, frozen=True):
@@ -122,6 +125,7 @@ class ViewerLot(Struct, frozen=True):
         id: of the purchase or grant.
         spent_coins: paid for gifts; `returned_coins` of them were refunded since.
         reversed_coins: taken out of the wallet by refunds.
+        worth_bp: what one of the coins is worth to the creator that it is given to, in basis points of a paid coin.
     """
 
     id: str
@@ -132,6 +136,7 @@ class ViewerLot(Struct, frozen=True):
     spent_coins: Amount
     reversed_coins: Amount
     returned_coins: Amount
+    worth_bp: BasisPoints = 10_000
 
 
 class ViewerLots(Struct, frozen=True):
@@ -151,6 +156,7 @@ class PaidGift(Struct, frozen=True):
     """What coins of a purchase or grant paid of a gift.
 
     Attributes:
+        creator_diamonds: with what coins that were not paid for are worth less; the platform has the rest.
         bonus: paid with the bonus coins of the purchase.
         refunded: these coins were refunded since.
     """
@@ -426,6 +432,7 @@ AccountKindName = Literal[
     "spent",
     "issuance",
     "commission",
+    "discount",
     "agency",
     "pending",
     "available",

@@ -53,13 +53,14 @@ class Earnings(Struct, frozen=True):
     """A creator's diamonds.
 
     Attributes:
-        live_diamonds: all that was ever earned, up to this moment, before anything was taken back; for display.
+        live_diamonds: all that was ever given, up to this moment, before anything was taken back; for display.
         pending_diamonds: in the books, and not yet old enough to be withdrawn.
         available_diamonds: can be withdrawn now; below zero when more was taken back than there was.
         on_hold_diamonds: in withdrawals that are not yet paid.
         paid_out_diamonds: withdrawn and paid.
         next_matures_ms: when the next pending diamonds become available.
         taken_back_diamonds: taken back for refunds and charge-backs, ever.
+        discounted_diamonds: what gifts brought less, ever, since their coins were not all paid for.
     """
 
     creator: str
@@ -72,6 +73,7 @@ class Earnings(Struct, frozen=True):
     share: Share
     example: ShareExample
     taken_back_diamonds: Amount = 0
+    discounted_diamonds: Amount = 0
 
 
 class StatementEntry(Struct, frozen=True):
@@ -79,6 +81,8 @@ class StatementEntry(Struct, frozen=True):
 
     Attributes:
         id: of the gift or withdrawal.
+        cause: `gift`, `discount` (by how much that gift is worth less, since its coins were not all paid for),
+            `matured`, `clawed_back` and those of withdrawals.
         diamonds: what came (positive) or went (negative).
         balance_diamonds: the account right after it.
         gift, place: of a gift, else null.
@@ -102,11 +106,16 @@ class Statement(Struct, frozen=True):
 
 
 class DayStatistics(Struct, frozen=True):
-    """What a creator earned on one day (UTC)."""
+    """What a creator earned on one day (UTC).
+
+    Attributes:
+        discounted_diamonds: how much more it would have been if all coins had been paid for.
+    """
 
     day: str
     earned_diamonds: Amount
     gifts: int
+    discounted_diamonds: Amount = 0
 
 
 class Statistics(Struct, frozen=True):

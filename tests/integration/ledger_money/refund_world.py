@@ -1,6 +1,7 @@
 """Plays lines such as `gift cora 30` against an office and a live ledger, and reads the result by SQL of its own."""
 
 import datetime
+from collections.abc import Mapping
 
 import msgspec
 
@@ -39,7 +40,7 @@ class RefundWorld:
 
     @classmethod
     async def under(
-        cls, policies: dict[str, str], config: LedgerConfig, ledger: Ledger, rail: SandboxRail, pool: Pool
+        cls, policies: Mapping[str, object], config: LedgerConfig, ledger: Ledger, rail: SandboxRail, pool: Pool
     ) -> "RefundWorld":
         """A world with these policies."""
         changed = msgspec.convert({**msgspec.to_builtins(config), **policies}, LedgerConfig)

@@ -271,7 +271,7 @@ async def test_creator_who_owes_pays_with_later_earnings(
 ) -> None:
     """60 coins matured and half was withdrawn: 3,000 are taken of 2,000; the next 1,500 pay that first."""
     config_ = {"chargeback_creator": "owe", "payout_min_minor": 1}
-    world = await RefundWorld.under(config_, config, ledger, rail, pool)  # type: ignore[arg-type]
+    world = await RefundWorld.under(config_, config, ledger, rail, pool)
     method = await world.money.add_creator("cora")
     await world.play("buy A 100 | 100\ngift cora 60 | 40\nmature | 40")
     await withdraw(world, method.id, 1_000, "Withdrawal")

@@ -1,0 +1,168 @@
+"""What gifts are worth: against an oracle that lays every single coin into a row, over random lives of a wallet."""
+
+from typing import Final, NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.ids import format_id
+from ledger.lots import CoinsCame, CoinsReversed, GiftPaid, Lots, Movement
+from ledger.model import Cause
+from ledger.open_lots import OpenLots, Worth, decode_lots, encode_lots, open_lots_of
+
+WORTHS: Final = (0, 1, 2_500, 3_333, 9_999, 10_000)
+
+
+class Coin(NamedTuple):
+    """One coin: of which credit, whether of its second lot, and what it is worth."""
+
+    credit: bytes
+    bonus: bool
+    worth_bp: int
+
+
+class Purse:
+    """The oracle: a row of single coins. It shares no code and no arithmetic with what it judges."""
+
+    def __init__(self) -> None:
+        self.coins: list[Coin] = []
+        self.debt = 0
+        self.spent: dict[bytes, list[tuple[bytes, int, Coin]]] = {}
+        """By credit, in the order in which they were given: gift, place in the gift, the coin."""
+
+    def come(self, credit: bytes, paid: int, bonus: int, worth_bp: int, *, granted: bool) -> None:
+        fresh = [Coin(credit, False, worth_bp if granted else 10_000)] * paid + [Coin(credit, True, worth_bp)] * bonus
+        self.coins += fresh
+        pays = min(self.debt, len(self.coins))
+        self.coins, self.debt = self.coins[pays:], self.debt - pays
+
+    def pay(self, gift: bytes, coins: int) -> list[Coin]:
+        given, self.coins = self.coins[:coins], self.coins[coins:]
+        for place, coin in enumerate(given):
+            self.spent.setdefault(coin.credit, []).append((gift, place, coin))
+        return given
+
+    def reverse(self, credit: bytes, coins: int, taken: int) -> list[tuple[bytes, int, Coin]]:
+        """The coins of gifts that go back, last first."""
+        mine = [place for place, coin in enumerate(self.coins) if coin.credit == credit]
+        left = len(mine)
+        gone = set(mine[max(0, left - taken) :])
+        self.coins = [coin for place, coin in enumerate(self.coins) if place not in gone]
+        rest = taken - len(gone)
+        more = min(rest, len(self.coins))
+        self.coins, self.debt = self.coins[more:], self.debt + rest - more
+        # The bonus is the later lot, and each lot's coins were given in order.
+        given = self.spent.get(credit, [])
+        ordered = sorted(given, key=lambda one: one[2].bonus)
+        back = min(max(0, coins - left), len(ordered))
+        returned = ordered[len(ordered) - back :][::-1]
+        self.spent[credit] = ordered[: len(ordered) - back]
+        return returned
+
+
+def worth_of(diamonds: int, coins: int, places: dict[int, int]) -> int:
+    """What these coins of a gift are worth, place by place: the n-th coin raises the rounded value of the first n."""
+    total = 0
+    for place, worth_bp in places.items():
+        before, after = diamonds * place // coins, diamonds * (place + 1) // coins
+        total += after * worth_bp // 10_000 - before * worth_bp // 10_000
+    return total
+
+
+class Life:
+    """A random life of a wallet, told to all three at once."""
+
+    def __init__(self) -> None:
+        self.purse, self.lots, self.open = Purse(), Lots(), OpenLots()
+        self.gifts: dict[bytes, tuple[int, int, int]] = {}
+        self._number = 0
+
+    def next_id(self) -> bytes:
+        self._number += 1
+        return self._number.to_bytes(16, "big")
+
+    def tell(self, movement: Movement) -> None:
+        self.lots.add(movement)
+        self.open.add(movement)
+
+    def assert_agreed(self) -> None:
+        """All three hold the same coins in the same order, and the queue survives its row."""
+        row = [(format_id(coin.credit), coin.worth_bp) for coin in self.purse.coins]
+        walked = open_lots_of(self.lots)
+        for one in (self.open, walked, decode_lots(encode_lots(self.open), self.open.debt_coins)):
+            assert [(lot.id, lot.worth_bp) for lot in one.lots for _ in range(lot.coins)] == row
+            assert one.debt_coins == self.purse.debt
+        assert self.open.discounted == any(coin.worth_bp < 10_000 for coin in self.purse.coins)
+        assert self.lots.left_coins == len(row)
+
+
+def come(life: Life, data: st.DataObject) -> None:
+    credit, worth_bp = life.next_id(), data.draw(st.sampled_from(WORTHS))
+    if data.draw(st.booleans()):
+        coins = data.draw(st.integers(1, 30))
+        life.purse.come(credit, coins, 0, worth_bp, granted=True)
+        life.tell(CoinsCame(credit, Cause.GRANT, coins, worth_bp=worth_bp))
+    else:
+        paid, bonus = data.draw(st.integers(1, 30)), data.draw(st.integers(0, 12))
+        life.purse.come(credit, paid, bonus, worth_bp, granted=False)
+        life.tell(CoinsCame(credit, Cause.PURCHASE, paid + bonus, bonus, worth_bp=worth_bp))
+
+
+def give(life: Life, data: st.DataObject) -> None:
+    if not life.purse.coins or life.purse.debt:
+        return
+    coins = data.draw(st.integers(1, len(life.purse.coins)))
+    creator, agency = data.draw(st.integers(0, 100 * coins)), data.draw(st.integers(0, 20 * coins))
+    gift = life.next_id()
+    given = life.purse.pay(gift, coins)
+    life.gifts[gift] = (coins, creator, agency)
+    life.lots.add(GiftPaid(gift, "cora", "room:demo", coins, creator, 0, agency))
+    less = life.open.pay(gift, coins, creator, agency)
+    places = {place: coin.worth_bp for place, coin in enumerate(given)}
+    assert less.coins == sum(coin.worth_bp < 10_000 for coin in given)
+    assert creator - less.creator == worth_of(creator, coins, places)
+    assert agency - less.agency == worth_of(agency, coins, places)
+    parts = [part for lot in life.lots.all for part in lot.parts if part.gift.id == gift]
+    assert sum(part.less[0] for part in parts) == less.creator
+    assert sum(part.less[1] for part in parts) == less.agency
+    assert sum(part.creator_diamonds for part in parts) == creator - less.creator
+    assert 0 <= less.creator <= creator
+
+
+def refund(life: Life, data: st.DataObject) -> None:
+    bought = [lot for lot in life.lots.all if lot.kind == "paid"]
+    if not bought:
+        return
+    lot = data.draw(st.sampled_from(bought))
+    of = life.lots.of(lot.id)
+    undone = sum(one.left + sum(part.coins for part in one.parts) for one in of)
+    if not undone:
+        return
+    coins = data.draw(st.integers(1, undone))
+    taken = data.draw(st.integers(0, coins))
+    name = life.next_id()
+    returned = life.purse.reverse(lot.id, coins, taken)
+    life.tell(CoinsReversed(name, lot.id, coins, taken))
+    for gift in {gift for gift, _, _ in returned}:
+        value, creator, _ = life.gifts[gift]
+        expected = {place: coin.worth_bp for of_gift, place, coin in returned if of_gift == gift}
+        parts = [part for part in life.lots.returned[name] if part.gift.id == gift]
+        assert sum(part.creator_diamonds for part in parts) == worth_of(creator, value, expected)
+
+
+@given(st.data())
+def test_any_life_against_single_coins(data: st.DataObject) -> None:
+    """Gifts are worth what their coins are, one by one, and refunds take back exactly that: all three agree."""
+    life = Life()
+    for step in data.draw(st.lists(st.sampled_from([come, give, give, refund]), max_size=25)):
+        step(life, data)
+        life.assert_agreed()
+
+
+def test_coins_of_one_credit_that_are_worth_the_same_are_one() -> None:
+    """A bonus that is worth as much as the paid coins needs no lot of its own here."""
+    lots = OpenLots()
+    lots.come(bytes(16), Cause.PURCHASE, 12, Worth(2, 10_000))
+    assert [(lot.coins, lot.worth_bp) for lot in lots.lots] == [(12, 10_000)]
+    lots.come(bytes(15) + b"\1", Cause.PURCHASE, 12, Worth(2, 0))
+    assert [(lot.coins, lot.worth_bp) for lot in lots.lots] == [(12, 10_000), (10, 10_000), (2, 0)]
