@@ -72,6 +72,26 @@ async def test_statement_and_statistics(api: Api) -> None:
     assert refusal(wrong) == Refusal(422, "unprocessable", "account")
 
 
+async def test_gift_of_coins_that_are_worth_less(api: Api) -> None:
+    """A grant may say what its coins are worth: everybody is shown the gift in full, the creator also what is off it."""
+    body = {"id": fresh_id(), "user": "vera", "coins": 10, "reason": "welcome", "worth_bp": 2_500}
+    await api.post("/v1/admin/grants", body, OPERATOR, "operator")
+    other = await api.call("POST", "/v1/admin/grants", OPERATOR, "operator", json=body | {"worth_bp": 10_000})
+    assert refusal(other) == Refusal(409, "id_conflict")
+    await api.give("vera", count=4)
+    await api.flush()
+    told = await api.get(f"{ME}/earnings", CREATOR, "creator")
+    assert (told["live_diamonds"], told["pending_diamonds"], told["discounted_diamonds"]) == (200, 50, 150)
+    entries = (await api.get(f"{ME}/statement", CREATOR, "creator"))["entries"]
+    assert [(entry["cause"], entry["diamonds"]) for entry in entries] == [("discount", -150), ("gift", 200)]
+    (day,) = (await api.get(f"{ME}/statistics", CREATOR, "creator"))["days"]
+    assert (day["earned_diamonds"], day["discounted_diamonds"]) == (50, 150)
+    (lot,) = (await api.get("/v1/admin/users/vera/lots", OPERATOR, "operator"))["lots"]
+    assert (lot["left_coins"], lot["worth_bp"]) == (6, 2_500)
+    account = await api.get("/v1/admin/accounts/discount/platform", OPERATOR, "operator")
+    assert account["balance"] == 150
+
+
 async def test_withdrawal_that_is_paid(api: Api) -> None:
     """From the request over each of the operator's steps to paid; the creator sees each, without who made it."""
     await earn(api, 4_000)

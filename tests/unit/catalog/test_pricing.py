@@ -188,3 +188,14 @@ def test_packaged_first_purchase() -> None:
     assert package is not None
     first = offer(PACKAGED, package, Buyer("DE", Platform.IOS, NOVEMBER_MS, first_purchase=True))
     assert first == Offer("coins_500", 500, "EUR", 2, 699, 699, 100, 1666, "first_purchase")
+
+
+def test_promotion_says_what_its_coins_are_worth(catalog_folder: Write) -> None:
+    """The value of the coins on top goes with the offer; a promotion that says none leaves it to the server."""
+    catalog = load_catalog(
+        catalog_folder(("promotions.toml", "bonus_bp = 2000", "bonus_bp = 2000\nbonus_worth_bp = 2500"))
+    )
+    buyer = Buyer("US", Platform.WEB, NOVEMBER_MS, first_purchase=True)
+    assert [one.bonus_worth_bp for one in offers(catalog, buyer) if one.promotion == "welcome"] == [2_500]
+    plain = load_catalog(catalog_folder())
+    assert {one.bonus_worth_bp for one in offers(plain, buyer)} == {None}
