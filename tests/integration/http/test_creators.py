@@ -73,7 +73,7 @@ async def test_statement_and_statistics(api: Api) -> None:
 
 
 async def test_gift_of_coins_that_are_worth_less(api: Api) -> None:
-    """A grant may say what its coins are worth: everybody is shown the gift in full, the creator also what is off it."""
+    """A grant may say what its coins are worth: all see the gift in full, the creator what is off it."""
     body = {"id": fresh_id(), "user": "vera", "coins": 10, "reason": "welcome", "worth_bp": 2_500}
     await api.post("/v1/admin/grants", body, OPERATOR, "operator")
     other = await api.call("POST", "/v1/admin/grants", OPERATOR, "operator", json=body | {"worth_bp": 10_000})
