@@ -21,7 +21,9 @@ from gateway.places import Places
 from gateway.revocations import Revocations, open_revocations
 from gateway.rooms import Rooms, RoomsConfig
 from gateway.run.config import Config
+from gateway.run.folder import RUN
 from gateway.services import Services
+from gateway.shared_metrics import SharedMetrics
 from gateway.tasks import Tasks
 from gateway.wallets import Wallets
 from gateway.wire.codes import NoticeCode
@@ -68,6 +70,7 @@ class App:
         await services.broker.start(services.rooms.heard, self._wallets.changed, services.rooms.lost)
         services.rooms.start()
         services.edge.start()
+        services.shared_metrics.start()
 
     async def drain(self) -> None:
         """Tell everybody to come back elsewhere, and wait until they have gone."""
@@ -78,6 +81,7 @@ class App:
         services = self.services
         await services.ledger.batcher.stop()
         await services.edge.stop()
+        await services.shared_metrics.stop()
         await services.rooms.stop()
         await self._tasks.stop()
         await services.broker.stop()
@@ -149,6 +153,7 @@ def _put_together(
         rooms=rooms,
         revocations=revocations,
         metrics=metrics,
+        shared_metrics=SharedMetrics(config.data_dir / RUN, lambda: metrics.families(ledger.batcher.stats)),
         edge=Edge(config.edge, sessions),
         auditing=asyncio.Lock(),
         sandbox=sandbox,

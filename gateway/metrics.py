@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
+from gateway.shared_metrics import Family, families_of
 from gateway.wire.codes import CloseCode, Code
+from ledger.batcher import BatcherStats
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 OTHER: Final = "other"
@@ -106,6 +108,17 @@ ACK_LAG: Final = Metric(
     "Events that an overlay had not shown yet when it acknowledged.",
     buckets=(0.0, 1.0, 10.0, 100.0, 1_000.0, 10_000.0),
 )
+COMMITS: Final = Metric(Counter, "giftwire_commits_total", "Commits of gifts: calls of the money script.")
+COMMIT_GIFTS: Final = Metric(
+    Counter,
+    "giftwire_commit_gifts_total",
+    "Gifts by how they fared in a commit: judged; left for the next one; refused since too many waited; with an outcome"
+    " that is not known; or with one whose hearer failed.",
+    {"outcome": frozenset({"judged", "left", "overloaded", "unknown", "not_told"})},
+)
+COMMIT_RETRIES: Final = Metric(
+    Counter, "giftwire_commit_retries_total", "Commits that were told again because the answer was lost."
+)
 REQUESTS: Final = Metric(
     Counter,
     "giftwire_http_requests_total",
@@ -118,7 +131,8 @@ REQUEST_SECONDS: Final = Metric(
 
 METRICS: Final = (
     *(SOCKETS, SOCKETS_OPENED, SOCKETS_CLOSED, SESSIONS, FRAMES, FRAME_BYTES, SHED, GIFTS, GIFT_SECONDS),
-    *(TICKS, TICK_SECONDS, TICK_SOCKETS, ROOMS, EVENTS, RESYNCS, ACK_LAG, REQUESTS, REQUEST_SECONDS),
+    *(TICKS, TICK_SECONDS, TICK_SOCKETS, ROOMS, EVENTS, RESYNCS, ACK_LAG),
+    *(COMMITS, COMMIT_GIFTS, COMMIT_RETRIES, REQUESTS, REQUEST_SECONDS),
 )
 
 
@@ -129,6 +143,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         made = {metric.name: _make(metric, self._registry) for metric in METRICS}
         self._made = made
+        self._risen: dict[Counter, int] = {}
         # Looked up once: what stands on the hot path must not look labels up.
         self._sockets = _gauge(made[SOCKETS.name])
         self._opened = _counter(made[SOCKETS_OPENED.name])
@@ -141,9 +156,23 @@ class Metrics:
         self._gift_seconds = _histogram(made[GIFT_SECONDS.name])
         self._accepted = self._counter(GIFTS, outcome=ACCEPTED, way="websocket")
 
-    def text(self) -> bytes:
-        """Everything, in Prometheus' text format."""
-        return generate_latest(self._registry)
+    def families(self, commits: BatcherStats) -> list[Family]:
+        """Everything that was counted.
+
+        Args:
+            commits: what the batcher counts by itself, since a commit must not wait for us.
+        """
+        self._rise(self._counter(COMMITS), commits.commits)
+        self._rise(self._counter(COMMIT_RETRIES), commits.retries)
+        for outcome, count in (
+            ("judged", commits.gifts),
+            ("left", commits.not_judged),
+            ("overloaded", commits.overloaded),
+            ("unknown", commits.unknown),
+            ("not_told", commits.not_told),
+        ):
+            self._rise(self._counter(COMMIT_GIFTS, outcome=outcome), count)
+        return families_of(self._registry)
 
     # Sockets and sessions.
 
@@ -217,6 +246,10 @@ class Metrics:
         """An HTTP request was answered. `route` is the route's pattern, never the path that was asked for."""
         self._counter(REQUESTS, route=route, method=method, status=f"{status // 100}xx").inc()
         _histogram(self._made[REQUEST_SECONDS.name].labels(route=route)).observe(seconds)
+
+    def _rise(self, counter: Counter, to: int) -> None:
+        counter.inc(to - self._risen.get(counter, 0))
+        self._risen[counter] = to
 
     def _counter(self, metric: Metric, **labels: str) -> Counter:
         return _counter(_labelled(metric, self._made[metric.name], labels))

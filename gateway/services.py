@@ -14,6 +14,7 @@ from gateway.places import Places
 from gateway.revocations import Revocations
 from gateway.rooms import Rooms
 from gateway.run.config import Config
+from gateway.shared_metrics import SharedMetrics
 from ledger.office import Office
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger
@@ -38,6 +39,7 @@ class Services(Struct, frozen=True):
     rooms: Rooms
     revocations: Revocations
     metrics: Metrics
+    shared_metrics: SharedMetrics
     edge: Edge
     auditing: asyncio.Lock
     sandbox: SandboxRail | None

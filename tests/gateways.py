@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import json
+import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -171,7 +174,8 @@ async def running_gateway(
         relay: run the relay beside it.
         settings: sections of `Config` in the place of their defaults.
     """
-    given = {"ledger": LedgerConfig(partitions=4), **(settings or {})}
+    folder = tempfile.mkdtemp(prefix="gw-")
+    given = {"data_dir": Path(folder), "ledger": LedgerConfig(partitions=4), **(settings or {})}
     ledger = msgspec.structs.replace(given.pop("ledger"), redis_url=valkey_url, database_url=database_url)
     config = Config(signing_key=KEY, demo=True, redis_url=valkey_url, database_url=database_url, ledger=ledger, **given)
     app = await build(config)
@@ -204,6 +208,7 @@ async def running_gateway(
         server.should_exit = True
         await serving
         await app.stop()
+        shutil.rmtree(folder)
 
 
 def fresh_id_bytes() -> bytes:

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+RUN: Final = "run"
+"""The part of a data folder whose content only lives while we run."""
 SOCKET_PATH_BYTES_MAX: Final = 107
 """The kernel's bound for the path of a unix socket."""
 SOCKET_NAME_BYTES_MAX: Final = len("/.s.PGSQL.5432")
@@ -55,7 +57,7 @@ class DataFolder:
         self.path = _made(path)
         self.valkey = self.path / "valkey"
         self.postgres = self.path / "postgres"
-        self.run = _made(self.path / "run")
+        self.run = _made(self.path / RUN)
         self.logs = _made(self.path / "logs")
 
     def check_room(self) -> None:

@@ -1,5 +1,6 @@
 """`giftwire serve --demo` as somebody who tries it meets it."""
 
+import re
 import signal
 import stat
 import subprocess
@@ -18,6 +19,7 @@ from tests.waiting import wait_until
 
 STOP_S_MAX = 15.0
 REFUSED_S_MAX = 60.0
+GIFTS, SCRAPES = 12, 8
 
 
 @pytest.fixture
@@ -36,10 +38,14 @@ def guest_of(serve: Serve) -> httpx.Client:
     return httpx.Client(base_url=serve.url, headers=headers, timeout=10, trust_env=False)
 
 
+def a_rose(count: int = 1) -> dict[str, Any]:
+    """A gift in the demo room that nobody has given yet."""
+    return {"id": format_id(new_id(int(time.time() * 1000))), "room": "demo", "gift": "rose", "count": count}
+
+
 def give(guest: httpx.Client) -> dict[str, Any]:
     """Give a rose in the demo room."""
-    order = {"id": format_id(new_id(int(time.time() * 1000))), "room": "demo", "gift": "rose", "count": 3}
-    answer = guest.post("/v1/gifts", json=order)
+    answer = guest.post("/v1/gifts", json=a_rose(3))
     assert answer.status_code == 200, answer.text
     paid: dict[str, Any] = answer.json()
     return paid
@@ -63,6 +69,32 @@ def until_told(serve: Serve, count: int) -> list[dict[str, Any]]:
     """The room's history once it holds so many events."""
     wait_until(lambda: len(events_of(serve)) >= count, 20, lambda: f"{len(events_of(serve))} events, not {count}")
     return events_of(serve)
+
+
+def test_scrape_of_any_gateway_tells_what_all_of_them_counted(serve: Serve) -> None:
+    """Gifts over connections that reach one gateway or the other are all in every scrape, also after one was killed."""
+    serve.start()
+    with guest_of(serve) as guest:
+        for _ in range(GIFTS):
+            httpx.post(
+                f"{serve.url}/v1/gifts", json=a_rose(), headers=guest.headers, timeout=10, trust_env=False
+            ).raise_for_status()
+    wait_until(lambda: accepted_by(serve) == {GIFTS}, 20, lambda: f"{accepted_by(serve)}")
+    serve.kill("gateway-1")
+    wait_until(lambda: accepted_by(serve) == {GIFTS}, 20, lambda: f"{accepted_by(serve)}")
+
+
+def accepted_by(serve: Serve) -> set[int]:
+    """Gifts that were accepted, as several scrapes say that meet this gateway or that."""
+    counted = set()
+    for _ in range(SCRAPES):
+        try:
+            text = httpx.get(f"{serve.url}/metrics", timeout=10, trust_env=False).text
+        except httpx.HTTPError:
+            return set()
+        found = re.search(r'^giftwire_gifts_total{outcome="accepted",way="http"} (\S+)$', text, re.MULTILINE)
+        counted.add(int(float(found[1])) if found else 0)
+    return counted
 
 
 def test_demo_from_start_to_start(serve: Serve) -> None:

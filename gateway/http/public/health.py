@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable
-from typing import Final
 
 from starlette.responses import Response
 
@@ -11,13 +10,12 @@ from gateway.http.operation import declare
 from gateway.http.problems import Problem
 from gateway.metrics import MEDIA_TYPE
 from gateway.run.duties import DutyCondition, read_duties, violations_of
+from gateway.run.folder import RUN
 from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.public import Health, Readiness
 from gateway.worker_metrics import worker_text
 from ledger.errors import LedgerUnavailable
-
-_RUN: Final = "run"
 
 
 async def health() -> Health:
@@ -43,12 +41,12 @@ async def readiness(services: Services) -> Readiness:
 
 
 async def metrics(services: Services) -> Response:
-    """Tell what this process counted, and the worker of its folder, in Prometheus' text format."""
+    """Tell what the gateways of this data folder counted together, and its worker, in Prometheus' text format."""
     try:
-        duties = read_duties(services.config.data_dir / _RUN)
+        duties = read_duties(services.config.data_dir / RUN)
     except (OSError, ValueError):
         duties = []
-    text = services.metrics.text() + worker_text(duties, time.time_ns() // 1_000_000)
+    text = services.shared_metrics.text() + worker_text(duties, time.time_ns() // 1_000_000)
     return Response(text, headers={"Cache-Control": "no-store"}, media_type=MEDIA_TYPE)
 
 
@@ -66,7 +64,7 @@ async def _fault(ping: Awaitable[None], timeout_s: float) -> str:
 def _duties_missing(services: Services) -> dict[str, str]:
     """What the worker of our own folder does not do; a worker elsewhere writes no file here, and is not asked for."""
     try:
-        duties = read_duties(services.config.data_dir / _RUN)
+        duties = read_duties(services.config.data_dir / RUN)
     except (OSError, ValueError):
         return {"worker": "its duties cannot be read"}
     missing = {

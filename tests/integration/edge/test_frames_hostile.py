@@ -133,7 +133,7 @@ async def test_flood_of_frames_that_say_nothing(gateway: Gateway, raws: Raws, ki
             raw.write(part * (IDLE_FRAMES_MAX + over) + frame(TEXT, PING_TEXT))
     assert await _pong(borne)
     assert await closed.close_code() == 4502
-    assert 'giftwire_shed_total{reason="frames_max"} 1.0' in gateway.services.metrics.text().decode()
+    assert 'giftwire_shed_total{reason="frames_max"} 1.0' in gateway.services.shared_metrics.text().decode()
     raws_of_many = await _greeted(gateway, raws)
     raws_of_many.write((frame(TEXT, b"{", final=False) if "part" in kind else b"") + part * 20_000)
     assert await raws_of_many.close_code() == 4502
@@ -156,7 +156,7 @@ async def test_client_that_asks_and_never_reads(gateway: Gateway, raws: Raws) ->
         assert highest < REPLY_QUEUE_BYTES_MAX + 2 * len(flood)
         raw.hang_up()
         await until(lambda: gateway.services.edge.connections == 0, 5)
-    assert 'giftwire_shed_total{reason="queue_max"} 2.0' in gateway.services.metrics.text().decode()
+    assert 'giftwire_shed_total{reason="queue_max"} 2.0' in gateway.services.shared_metrics.text().decode()
 
 
 ODD: dict[str, bytes] = {

@@ -78,7 +78,7 @@ async def test_bytes_that_are_no_http_are_counted_and_not_logged(
         raw = await raws.open()
         raw.write(CASES["no_http"][0])
         assert await raw.status() == 400
-    assert 'giftwire_shed_total{reason="not_http"} 3.0' in gateway.services.metrics.text().decode()
+    assert 'giftwire_shed_total{reason="not_http"} 3.0' in gateway.services.shared_metrics.text().decode()
     assert caplog.records == []
 
 
@@ -156,7 +156,7 @@ async def test_connections_over_the_bound_are_told_so(gateway: Gateway, raws: Ra
     assert await crowd[-1].status() == 503
     for raw in crowd:
         await raw.ended()
-    text = gateway.services.metrics.text().decode()
+    text = gateway.services.shared_metrics.text().decode()
     assert 'giftwire_shed_total{reason="connections_max"} 1.0' in text
     await raws.close()
     async with asyncio.timeout(5):

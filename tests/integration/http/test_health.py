@@ -10,6 +10,7 @@ import pytest
 from gateway.app import build
 from gateway.run.config import Config
 from gateway.run.duties import DutyCondition, DutyState, write_duties
+from gateway.run.folder import RUN
 from ledger.config import LedgerConfig
 from tests.integration.http.api import Api, Refusal, refusal
 
@@ -22,8 +23,7 @@ async def test_ready_when_both_servers_answer(api: Api) -> None:
 
 async def test_not_ready_when_a_duty_has_stopped(api: Api, config: Config) -> None:
     """The worker of the same folder counts: what it does not do is named."""
-    run = Path(config.data_dir) / "run"
-    run.mkdir()
+    run = Path(config.data_dir) / RUN
     write_duties(run, [DutyState("relay", DutyCondition.RUNNING), DutyState("flush", DutyCondition.STOPPED, 1, "I1")])
     response = await api.call("GET", "/readyz")
     assert refusal(response) == Refusal(503, "unavailable")
@@ -34,8 +34,7 @@ async def test_not_ready_when_a_duty_has_stopped(api: Api, config: Config) -> No
 
 async def test_not_ready_while_an_invariant_is_violated(api: Api, config: Config) -> None:
     """The invariant that the worker's audit saw violated is named, and neither whose money it is nor how much."""
-    run = Path(config.data_dir) / "run"
-    run.mkdir()
+    run = Path(config.data_dir) / RUN
     numbers = {"violations_I1": 0, "violations_I9": 2}
     write_duties(run, [DutyState("audit", DutyCondition.RUNNING, numbers=numbers)])
     response = await api.call("GET", "/readyz")

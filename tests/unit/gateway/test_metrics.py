@@ -3,7 +3,9 @@
 import pytest
 
 from gateway.metrics import METRICS, OTHER, Metrics, Shed
+from gateway.shared_metrics import text_of
 from gateway.wire.codes import CloseCode, Code
+from ledger.batcher import BatcherStats
 
 
 def test_labels_are_bounded() -> None:
@@ -13,7 +15,7 @@ def test_labels_are_bounded() -> None:
     metrics.socket_closed(4321)
     metrics.gift_answered("invented", 0.001)
     metrics.request_answered("/v1/wallet", "BREW", 200, 0.001)
-    text = metrics.text().decode()
+    text = _text(metrics)
     assert f'giftwire_sessions{{role="{OTHER}"}} 1.0' in text
     assert f'giftwire_sockets_closed_total{{code="{OTHER}"}} 1.0' in text
     assert f'giftwire_gifts_total{{outcome="{OTHER}",way="websocket"}} 1.0' in text
@@ -25,7 +27,7 @@ def test_close_codes_are_told_apart(code: CloseCode) -> None:
     """Each of our close codes has a series of its own."""
     metrics = Metrics()
     metrics.socket_closed(code)
-    assert f'giftwire_sockets_closed_total{{code="{code.value}"}} 1.0' in metrics.text().decode()
+    assert f'giftwire_sockets_closed_total{{code="{code.value}"}} 1.0' in _text(metrics)
 
 
 def test_everything_is_counted() -> None:
@@ -46,7 +48,7 @@ def test_everything_is_counted() -> None:
     metrics.events_heard(7)
     metrics.resynced()
     metrics.acknowledged(3)
-    text = metrics.text().decode()
+    text = _text(metrics)
     for line in (
         "giftwire_sockets 1.0",
         "giftwire_sockets_opened_total 2.0",
@@ -75,3 +77,24 @@ def test_names_follow_the_rules() -> None:
         assert metric.name.startswith("giftwire_")
         assert metric.name.endswith("_total") == (metric.kind.__name__ == "Counter")
         assert "_ms" not in metric.name
+
+
+def test_commits_are_counted_once_however_often_they_are_asked_for() -> None:
+    """What the batcher has counted is shown as it is now."""
+    metrics, commits = Metrics(), BatcherStats(commits=2, gifts=9, not_judged=1, retries=1)
+    metrics.families(commits)
+    commits.commits, commits.gifts, commits.overloaded = 3, 14, 6
+    text = text_of(metrics.families(commits)).decode()
+    for line in (
+        "giftwire_commits_total 3.0",
+        'giftwire_commit_gifts_total{outcome="judged"} 14.0',
+        'giftwire_commit_gifts_total{outcome="left"} 1.0',
+        'giftwire_commit_gifts_total{outcome="overloaded"} 6.0',
+        'giftwire_commit_gifts_total{outcome="unknown"} 0.0',
+        "giftwire_commit_retries_total 1.0",
+    ):
+        assert f"\n{line}\n" in text
+
+
+def _text(metrics: Metrics) -> str:
+    return text_of(metrics.families(BatcherStats())).decode()
