@@ -102,7 +102,10 @@ class Books:
                     await _compare(connection, same)
                 if not fresh:
                     return None
+                # Between two passes over all records others have their turn: the relay shares this loop.
+                await asyncio.sleep(0)
                 await self._open(connection, fresh)
+                await asyncio.sleep(0)
                 batch = await self._write(connection, fresh)
         except BaseException as exc:
             # The balances in memory may be ahead of the books now.

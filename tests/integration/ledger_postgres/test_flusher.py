@@ -14,15 +14,17 @@ from ledger.config import LedgerConfig
 from ledger.credit_ids import CreditIds
 from ledger.errors import InvariantBroken
 from ledger.flusher import Flusher, FlusherCondition
-from ledger.journal import JournalReader, Position
+from ledger.journal import DECODED_AT_ONCE, JournalReader, Position, decode_entry
 from ledger.keys import Keys, Total
-from ledger.model import CreditAccepted, CreditRefused, GiftAccepted, GiftRefused, Partition, Refusal
+from ledger.model import CreditAccepted, CreditRefused, GiftAccepted, GiftRefused, JournalRecord, Partition, Refusal
 from ledger.postgres import Pool
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all, flushing, unit_sums, until
+from tests.integration.ledger_postgres.journals import JournalWriter
 
 COMBO_COUNT_MAX = 2**31 - 1
+RECORDS_PER_ENTRY = 16
 WALLETS = (
     "SELECT owner, balance_after FROM accounts JOIN entries ON account_id = id WHERE kind = 'wallet' ORDER BY number"
 )
@@ -140,6 +142,40 @@ async def test_backlog_is_flushed_without_a_rest(ledger: Ledger, pool: Pool, red
     an_hour = msgspec.structs.replace(config, flush_entries_max=4, flush_interval_ms=3_600_000)
     await flush_all(pool, redis, an_hour)
     assert await pool.fetchval("SELECT count(*) FROM journal_records") == 60
+
+
+async def test_reader_lets_others_go_on_while_it_decodes(
+    redis: Any, config: LedgerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The relay shares the flusher's loop: between two of its turns only so many records are decoded."""
+    keys = Keys(config.partitions)
+    writer = JournalWriter(redis, keys)
+    writer.credit("ann", 10_000)
+    for _ in range(5 * DECODED_AT_ONCE):
+        writer.gift("ann", 1)
+    await writer.send(RECORDS_PER_ENTRY)
+    decoded, most = 0, 0
+
+    def counted(*entry: Any) -> list[JournalRecord]:
+        nonlocal decoded
+        records = decode_entry(*entry)
+        decoded += len(records)
+        return records
+
+    async def watch() -> None:
+        nonlocal decoded, most
+        while True:
+            most, decoded = max(most, decoded), 0
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr("ledger.journal.decode_entry", counted)
+    watching = asyncio.create_task(watch())
+    reader = JournalReader(redis, keys, [partition for partition, _ in keys.all()], {})
+    batch = await reader.read(block_ms=None, entries_max=1_000)
+    await asyncio.sleep(0)
+    watching.cancel()
+    assert len(batch.records) == 5 * DECODED_AT_ONCE + 1
+    assert 0 < most < DECODED_AT_ONCE + RECORDS_PER_ENTRY
 
 
 async def test_redis_that_lost_records_stops_the_flusher(
