@@ -21,6 +21,7 @@ CODES: Final[dict[Refusal, Code]] = {
     Refusal.BARRED: Code.NOT_ALLOWED,
     Refusal.LIMIT_EXCEEDED: Code.LIMIT_EXCEEDED,
     Refusal.RATE_LIMITED: Code.RATE_LIMITED,
+    Refusal.TOO_MANY_HOLDS: Code.LIMIT_REACHED,
 }
 _Value = TypeVar("_Value")
 _MESSAGES: Final[dict[Refusal, str]] = {
@@ -30,7 +31,7 @@ _MESSAGES: Final[dict[Refusal, str]] = {
     Refusal.OWN_GIFT: "Nobody can give to themselves.",
     Refusal.RATE_LIMITED: "Gifts come faster than they may.",
 }
-_CAPS: Final[dict[Limit, str]] = {
+CAPS: Final[dict[Limit, str]] = {
     Limit.GIFT: "This gift costs more than a gift may.",
     Limit.DAY: "This would pass the limit of coins for a day.",
     Limit.WEEK: "This would pass the limit of coins for a week.",
@@ -96,7 +97,7 @@ def refused_by_ledger(refusal: GiftRefused, *, ref: str, id: str, bar: Bar | Non
         message = f"{message} {refusal.reason}"
     reply = refused(
         code,
-        message if cap is None else _CAPS[cap.limit],
+        message if cap is None else CAPS[cap.limit],
         ref=ref,
         id=id,
         balance_coins=_set(refusal.balance_coins) if code is Code.INSUFFICIENT_COINS else UNSET,

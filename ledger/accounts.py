@@ -25,6 +25,10 @@ class AccountKind(enum.StrEnum):
     COINS_GRANTED = "coins_granted"
     COINS_REVERSED = "coins_reversed"
     """What refunds took from wallets."""
+    COINS_HELD = "coins_held"
+    """What open holds keep out of wallets."""
+    COINS_CHARGED = "coins_charged"
+    """What was taken of holds that were settled."""
     SPENT = "spent"
     ISSUANCE = "issuance"
     COMMISSION = "commission"
@@ -56,7 +60,10 @@ MAY_OWE: Final = frozenset(
 """Kinds whose balance may be below zero: where units come from. A wallet and what a creator has available may be, too,
 but only by a refund."""
 _COIN_KINDS: Final = frozenset(
-    {AccountKind.COINS_SOLD, AccountKind.COINS_GRANTED, AccountKind.COINS_REVERSED, AccountKind.SPENT}
+    {
+        *(AccountKind.COINS_SOLD, AccountKind.COINS_GRANTED, AccountKind.COINS_REVERSED, AccountKind.COINS_HELD),
+        *(AccountKind.COINS_CHARGED, AccountKind.SPENT),
+    }
 )
 
 

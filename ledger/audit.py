@@ -16,6 +16,7 @@ from ledger.accounts import AccountKind
 from ledger.books_audit import CHECKS, STATEMENT_S_MAX, run_check, unit_totals
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken, LedgerUnavailable
+from ledger.hold_audit import open_holds
 from ledger.invariants import Findings, Invariant, InvariantResult
 from ledger.keys import Keys
 from ledger.live_audit import LivePartition, read_live, read_seq
@@ -136,6 +137,7 @@ async def _read_books(connection: Connection, live: LivePartition) -> BookPartit
         else:
             (wallets if row["owner"] else platform)[row["owner"] or row["kind"]] = row["balance_after"]
     stripes = {row["creator"]: row["earned"] for row in await connection.fetch(_STRIPES, partition)}
+    holds = await open_holds(connection, partition, position_seq)
     missing = await stored_records(connection, partition, live.first_seq + 1, live.trimmed_seq)
     later = await stored_records(connection, partition, live.totals.seq + 1, position_seq)
     stored = await stored_records(connection, partition, live.trimmed_seq + 1, min(position_seq, live.totals.seq))
@@ -147,9 +149,12 @@ async def _read_books(connection: Connection, live: LivePartition) -> BookPartit
         end_seq=0,
         wallets=wallets,
         stripes=stripes,
+        holds=holds,
         coins_in=-platform.get(AccountKind.COINS_GRANTED, 0) - platform.get(AccountKind.COINS_SOLD, 0),
         spent=platform.get(AccountKind.SPENT, 0),
         reversed=platform.get(AccountKind.COINS_REVERSED, 0),
+        held=platform.get(AccountKind.COINS_HELD, 0),
+        charged=platform.get(AccountKind.COINS_CHARGED, 0),
         earned=-platform.get(AccountKind.ISSUANCE, 0) - commission,
         commission=commission,
         records=missing + later,

@@ -6,6 +6,7 @@ Everything is computed from rows of one snapshot. Each violation is a sentence t
 from typing import Final, NamedTuple
 
 from ledger.accounts import MAY_OWE
+from ledger.hold_audit import CHARGED_COINS, ENDS, HELD_COINS
 from ledger.invariants import VIOLATIONS_MAX, Findings, Invariant
 from ledger.model import RefundKind
 from ledger.payout_states import HOLDING, PayoutState
@@ -47,7 +48,10 @@ _REVERSALS: Final = ", ".join(f"'{kind.value}'" for kind in RefundKind)
 DEBT_MAKERS: Final = f"{_REVERSALS}, '{CLAWED_BACK}'"
 """Kinds of records that may bring a wallet, or what a creator has available, below zero; as SQL."""
 _RECORD: Final = "r.partition || '/' || r.seq"
-MOVED: Final = f"CASE WHEN kind = 'gift' THEN -coins WHEN kind IN ({_REVERSALS}) THEN -taken_coins ELSE coins END"
+MOVED: Final = (
+    f"CASE WHEN kind IN ('gift', 'hold') THEN -coins WHEN kind IN ({_REVERSALS}) THEN -taken_coins"
+    " WHEN kind = 'hold_ended' THEN coins - taken_coins ELSE coins END"
+)
 """What a journal record moves in its viewer's wallet, from columns of `journal_records`."""
 
 # Entries of one batch of a partition: those up to, and including, one of the platform's. Each batch sums to zero.
@@ -275,6 +279,9 @@ CHECKS: Final = (
     BookCheck(Invariant.I1, "", REVERSED_TOO_MUCH, "reversals of purchases"),
     BookCheck(Invariant.I1, "SELECT count(*) FROM refund_shares", SHARES, "shares of refunds"),
     BookCheck(Invariant.I1, "", DAYS_TAKEN, "days of refunds"),
+    BookCheck(Invariant.I1, "", HELD_COINS, "held coins"),
+    BookCheck(Invariant.I1, "", CHARGED_COINS, "charged coins"),
+    BookCheck(Invariant.I3, "", ENDS, "ends of holds"),
     BookCheck(Invariant.I2, "SELECT count(*) FROM accounts", _BELOW_ZERO, "debts"),
     BookCheck(Invariant.I3, "SELECT count(*) FROM journal_records", _IDS, "ids"),
     BookCheck(Invariant.I3, "", _UNIQUE, "index of ids"),

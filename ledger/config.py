@@ -59,6 +59,10 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         gifts_per_minute: gifts of one viewer in the long run; one more is refused as rate limited. 0 for no rate.
         gifts_burst: gifts that a viewer may send at once, where there is a rate.
         own_gifts: whether a viewer may give to itself as a creator.
+        hold_ms_max: the longest time that coins may be held.
+        viewer_holds_max: open holds of one viewer; one more is refused.
+        partition_holds_max: open holds of a partition; one more is refused.
+        holds_expired_ms: pause between two rounds in which holds whose time is over expire.
         guards_told_ms: pause between two rounds that tell the live ledger of freezes and caps that it has not taken.
         flush_entries_max: journal entries that one flush takes from each partition.
         flush_records_max: journal records that one PostgreSQL transaction of the flusher writes.
@@ -122,6 +126,10 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     gifts_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     gifts_burst: Annotated[int, Meta(ge=1, le=100_000)] = 20
     own_gifts: bool = False
+    hold_ms_max: _Millis = 604_800_000
+    viewer_holds_max: Annotated[int, Meta(ge=1, le=10_000)] = 20
+    partition_holds_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    holds_expired_ms: _Millis = 500
     guards_told_ms: _Millis = 2_000
     flush_entries_max: _Count = 64
     flush_records_max: _Count = 5_000

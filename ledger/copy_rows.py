@@ -20,6 +20,9 @@ from ledger.model import (
     CreatorId,
     CreditBody,
     GiftBody,
+    HoldBody,
+    HoldEnd,
+    HoldEndBody,
     JournalRecord,
     Partition,
     RefundKind,
@@ -31,6 +34,8 @@ HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER: Final = b"\xff\xff"
 GIFT: Final = "gift"
 REVERSALS: Final = frozenset(kind.value for kind in RefundKind)
+HOLD: Final = "hold"
+HOLD_ENDED: Final = "hold_ended"
 ENTRY_COLUMNS: Final = ("account_id", "number", "partition", "seq", "amount", "balance_after")
 RECORD_COLUMNS: Final = (
     *("partition", "seq", "epoch", "at", "coins", "wallet_after", "creator_diamonds", "commission_diamonds", "id"),
@@ -95,6 +100,20 @@ def pack_reversal(record: JournalRecord, body: ReversalBody) -> bytes:
     return first + _pack_text(body.cause) + _NULL * 6 + texts + _NO_TERMS + _NULL + _AMOUNT.pack(8, body.taken_coins)
 
 
+def pack_hold(record: JournalRecord, body: HoldBody) -> bytes:
+    """One row of `journal_records` for a hold; its details are how long it lasts."""
+    first = _pack_first(record, body.id, body.coins, 0, 0) + _pack_text(HOLD) + _NULL * 6
+    texts = _pack_text(body.viewer) + _NULL * 4 + _pack_text.__wrapped__(body.reference)
+    return first + texts + _AMOUNT.pack(8, body.lasts_ms) + _NO_TERMS + _NULL * 2
+
+
+def pack_hold_end(record: JournalRecord, body: HoldEndBody) -> bytes:
+    """One row of `journal_records` for the end of a hold; its reference is how it ended."""
+    first = _pack_first(record, body.id, body.coins, 0, 0) + _pack_text(HOLD_ENDED) + _NULL * 6
+    texts = _pack_text(body.viewer) + _NULL * 4 + _pack_text(body.end) + _NULL
+    return first + texts + _NO_TERMS + _NULL + _AMOUNT.pack(8, body.taken_coins)
+
+
 def read_record(row: asyncpg.Record) -> JournalRecord:
     """A record as it came out of the journal, from a row with all RECORD_COLUMNS."""
     combo = None
@@ -116,6 +135,11 @@ def _read_body(row: asyncpg.Record) -> Body:
     if row["kind"] in REVERSALS:
         purchase, kind = uuid.UUID(row["reference"]).bytes, RefundKind(row["kind"])
         return ReversalBody(row["id"].bytes, viewer, purchase, row["coins"], kind, row["taken_coins"])
+    if row["kind"] == HOLD:
+        lasts_ms = int.from_bytes(row["details"], "big")
+        return HoldBody(row["id"].bytes, viewer, row["coins"], lasts_ms, row["reference"])
+    if row["kind"] == HOLD_ENDED:
+        return HoldEndBody(row["id"].bytes, viewer, row["coins"], HoldEnd(row["reference"]), row["taken_coins"])
     if row["kind"] != GIFT:
         return CreditBody(row["id"].bytes, viewer, row["coins"], Cause(row["kind"]), row["reference"])
     return GiftBody(

@@ -1,4 +1,4 @@
-"""Lets the ids of grants, purchases and refunds leave Redis once their records have been in PostgreSQL for long enough.
+"""Lets the ids of grants, purchases, refunds and ended holds leave Redis when PostgreSQL has had them for long enough.
 
 Callers ask PostgreSQL before they credit, so an id that PostgreSQL has known for an hour needs no second memory. The
 ids are walked through a few at a time; how long a record has been flushed is known from positions that were noted then,
@@ -13,19 +13,21 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from ledger.config import LedgerConfig
+from ledger.copy_rows import HOLD_ENDED
+from ledger.ids import ID_BYTES
 from ledger.journal import Position
 from ledger.keys import Keys
 from ledger.model import Cause, Partition, RefundKind
 from ledger.postgres import Pool, connected
 
 _FLUSHED: Final = """
-SELECT id FROM journal_records
+SELECT id, viewer FROM journal_records
 WHERE id = ANY ($1::uuid[]) AND kind = ANY ($2::text[]) AND partition = $3 AND seq <= $4
 """
 _CREDITS: Final = [cause.value for cause in Cause]
 _REVERSALS: Final = [kind.value for kind in RefundKind]
-_HASHES: Final = 2
-"""Of each partition: ids of credits, and of reversals."""
+_HASHES: Final = 3
+"""Of each partition: ids of credits, of reversals and of holds that ended."""
 
 
 class CreditIds:
@@ -44,7 +46,11 @@ class CreditIds:
         hashes = [
             (partition, name, kinds)
             for partition in partitions
-            for name, kinds in ((keys.of(partition).credits, _CREDITS), (keys.of(partition).reversals, _REVERSALS))
+            for name, kinds in (
+                (keys.of(partition).credits, _CREDITS),
+                (keys.of(partition).reversals, _REVERSALS),
+                (keys.of(partition).ended_holds, [HOLD_ENDED]),
+            )
         ]
         self._turns = itertools.cycle(hashes)
         self._turn = next(self._turns)
@@ -71,7 +77,7 @@ class CreditIds:
         if self._noted_s is None or now_s - self._noted_s >= self._kept_s:
             self._old, self._noted, self._noted_s = self._noted, dict(committed), now_s
         for _ in range(_HASHES):
-            # A hash without any id, as that of reversals is most of the time, does not cost a turn.
+            # A hash without any id, as those of reversals and holds are most of the time, does not cost a turn.
             went = await self._forget_of_turn()
             if went is not None:
                 return went
@@ -90,7 +96,10 @@ class CreditIds:
             self._turn = next(self._turns)
         if not found:
             return None
-        ids = [uuid.UUID(bytes=credit_id) for credit_id in found]
+        # An id, and of a hold its viewer behind it.
+        ids = [uuid.UUID(bytes=field[:ID_BYTES]) for field in found]
         async with connected(self._pool) as connection:
             rows = await connection.fetch(_FLUSHED, ids, kinds, partition, old.seq)
-        return int(await self._redis.hdel(name, *(row["id"].bytes for row in rows))) if rows else 0
+        known = {row["id"].bytes for row in rows} | {row["id"].bytes + row["viewer"].encode() for row in rows}
+        flushed = [field for field in found if field in known]
+        return int(await self._redis.hdel(name, *flushed)) if flushed else 0

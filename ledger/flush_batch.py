@@ -11,15 +11,36 @@ from typing import Final
 from msgspec import Struct
 
 from ledger.accounts import Account, AccountKey, AccountKind, agency, earnings, platform, wallet
-from ledger.copy_rows import HEADER, TRAILER, pack_credit, pack_entry, pack_gift, pack_reversal
+from ledger.copy_rows import (
+    HEADER,
+    TRAILER,
+    pack_credit,
+    pack_entry,
+    pack_gift,
+    pack_hold,
+    pack_hold_end,
+    pack_reversal,
+)
 from ledger.errors import InvariantBroken
-from ledger.model import Body, Cause, CreditBody, GiftBody, JournalRecord, Partition, ReversalBody
+from ledger.model import (
+    Body,
+    Cause,
+    CreditBody,
+    GiftBody,
+    HoldBody,
+    HoldEnd,
+    HoldEndBody,
+    JournalRecord,
+    Partition,
+    ReversalBody,
+)
 from ledger.open_lots import NOTHING_LESS, Less, OpenLots, Worth
 from ledger.worth_rows import Discount
 
 _DAY_MS: Final = 86_400_000
 _EPOCH_DAY: Final = datetime.date(1970, 1, 1).toordinal()
 _GIFT_KINDS: Final = (AccountKind.SPENT, AccountKind.ISSUANCE, AccountKind.COMMISSION)
+_HOLD_KINDS: Final = (AccountKind.COINS_HELD, AccountKind.COINS_CHARGED)
 _SOURCE_OF: Final = {Cause.GRANT: AccountKind.COINS_GRANTED, Cause.PURCHASE: AccountKind.COINS_SOLD}
 
 
@@ -41,7 +62,8 @@ class FlushBatch(Struct):
         agencies: diamonds by agency and partition.
         discounts: of gifts that are worth less, since their coins were not all paid for.
         open_lots: of viewers who had such coins, after the last record of their partition here.
-        gifts, credits, reversals: how many records of each.
+        gifts, credits, reversals, holds: how many records of each.
+        ends: how many holds ended, by how.
     """
 
     records: bytearray
@@ -54,6 +76,13 @@ class FlushBatch(Struct):
     gifts: int = 0
     credits: int = 0
     reversals: int = 0
+    holds: int = 0
+    ends: dict[HoldEnd, int] = {}
+
+    @property
+    def records_written(self) -> int:
+        """How many records of any kind."""
+        return self.gifts + self.credits + self.reversals + self.holds + sum(self.ends.values())
 
 
 class OpenBook:
@@ -111,6 +140,8 @@ class OpenBook:
                 missing.add(platform(_SOURCE_OF[body.cause], partition))
             elif type(body) is ReversalBody and (AccountKind.COINS_REVERSED, partition) not in self.platform:
                 missing.add(platform(AccountKind.COINS_REVERSED, partition))
+            elif type(body) in (HoldBody, HoldEndBody) and (AccountKind.COINS_HELD, partition) not in self.platform:
+                missing.update(platform(kind, partition) for kind in _HOLD_KINDS)
         return missing
 
 
@@ -138,6 +169,10 @@ class Composer:
                 _post_credit(batch, sums, record, body, book)
             elif type(body) is ReversalBody:
                 _post_reversal(batch, sums, record, body, book)
+            elif type(body) is HoldBody:
+                _post_hold(batch, sums, record, body, book)
+            elif type(body) is HoldEndBody:
+                _post_hold_end(batch, sums, record, body, book)
             batch.lasts[record.partition] = record
 
     def finish(self) -> FlushBatch:
@@ -258,6 +293,46 @@ def _post_reversal(
     batch.reversals += 1
 
 
+def _post_hold(
+    batch: FlushBatch,
+    sums: dict[tuple[AccountKind, Partition], int],
+    record: JournalRecord,
+    body: HoldBody,
+    book: OpenBook,
+) -> None:
+    _move_wallet(batch, record, body, -body.coins, book)
+    lots = book.open_lots.get(body.viewer)
+    if lots is not None:
+        batch.open_lots[body.viewer] = (record.partition, lots)
+        lots.hold(body.id, body.coins)
+    held = (AccountKind.COINS_HELD, record.partition)
+    sums[held] = sums.get(held, 0) + body.coins
+    batch.records += pack_hold(record, body)
+    batch.holds += 1
+
+
+def _post_hold_end(
+    batch: FlushBatch,
+    sums: dict[tuple[AccountKind, Partition], int],
+    record: JournalRecord,
+    body: HoldEndBody,
+    book: OpenBook,
+) -> None:
+    if not 0 <= body.taken_coins <= body.coins or (body.end is HoldEnd.SETTLED) != (body.taken_coins > 0):
+        raise InvariantBroken(
+            "I1", f"{_name(record)}: {body.taken_coins} of {body.coins} coins were taken of a hold that {body.end}"
+        )
+    _move_wallet(batch, record, body, body.coins - body.taken_coins, book)
+    lots = book.open_lots.get(body.viewer)
+    if lots is not None:
+        batch.open_lots[body.viewer] = (record.partition, lots)
+        lots.end_hold(body.id, body.taken_coins)
+    for kind, amount in zip(_HOLD_KINDS, (-body.coins, body.taken_coins), strict=True):
+        sums[kind, record.partition] = sums.get((kind, record.partition), 0) + amount
+    batch.records += pack_hold_end(record, body)
+    batch.ends[body.end] = batch.ends.get(body.end, 0) + 1
+
+
 def _move_wallet(batch: FlushBatch, record: JournalRecord, body: Body, amount: int, book: OpenBook) -> None:
     account = book.wallets[body.viewer]
     if account.balance + amount != record.wallet_after:
@@ -266,8 +341,8 @@ def _move_wallet(batch: FlushBatch, record: JournalRecord, body: Body, amount: i
             f"{_name(record)}: {body.viewer} had {account.balance} coins, moved {amount}, and the journal says"
             f" {record.wallet_after}",
         )
-    if record.wallet_after < 0 and type(body) is GiftBody:
-        # Coins that come in may leave a debt, and a refund may make one: no gift is paid on credit.
+    if record.wallet_after < 0 and type(body) in (GiftBody, HoldBody):
+        # Coins that come in may leave a debt, and a refund may make one: nothing is paid or held on credit.
         raise InvariantBroken("I2", f"{_name(record)}: {body.viewer} would hold {record.wallet_after} coins")
     _enter(batch, account, record.partition, record.seq, amount)
 

@@ -22,7 +22,7 @@ from ledger.credit_ids import CreditIds
 from ledger.errors import InvariantBroken, LedgerUnavailable
 from ledger.journal import Batch, JournalReader, Position
 from ledger.keys import Keys, Total
-from ledger.model import JournalRecord, Partition
+from ledger.model import HoldEnd, JournalRecord, Partition
 from ledger.postgres import Pool, open_pool
 from ledger.reconcile import require_agreement
 from ledger.redis_client import connect
@@ -62,6 +62,10 @@ class FlusherStats(Struct):
     gifts: int = 0
     credits: int = 0
     reversals: int = 0
+    holds: int = 0
+    holds_settled: int = 0
+    holds_voided: int = 0
+    holds_expired: int = 0
     passed_over: int = 0
     retries: int = 0
     moved: int = 0
@@ -166,7 +170,11 @@ class Flusher:
             self.stats.gifts += written.gifts
             self.stats.credits += written.credits
             self.stats.reversals += written.reversals
-            self.stats.passed_over += len(part) - written.gifts - written.credits - written.reversals
+            self.stats.holds += written.holds
+            self.stats.holds_settled += written.ends.get(HoldEnd.SETTLED, 0)
+            self.stats.holds_voided += written.ends.get(HoldEnd.VOIDED, 0)
+            self.stats.holds_expired += written.ends.get(HoldEnd.EXPIRED, 0)
+            self.stats.passed_over += len(part) - written.records_written
             self.stats.last_at_ms = max(self.stats.last_at_ms, *(last.at_ms for last in written.lasts.values()))
             self.stats.lag_records -= len(part)
 

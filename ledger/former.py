@@ -16,16 +16,17 @@ from ledger.errors import LedgerUnavailable
 from ledger.ids import id_time_ms
 from ledger.journal import decode_entry
 from ledger.keys import Keys, PartitionKeys
-from ledger.model import GiftBody, JournalRecord, Partition
+from ledger.model import CreditBody, GiftBody, HoldBody, HoldEndBody, JournalRecord, Partition, ReversalBody
 from ledger.postgres import Pool, connected, open_pool
 from ledger.reconcile import NamedRecord, named
 from ledger.redis_client import connect
 
 _ENTRIES_READ: Final = 256
 _KNOWN: Final = """
-SELECT r.id, r.viewer
-FROM unnest($1::uuid[], $2::text[]) AS wanted (id, viewer) JOIN journal_records r USING (id, viewer)
-WHERE r.partition = $3
+SELECT r.id, r.viewer, r.kind
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (id, viewer, kind)
+JOIN journal_records r USING (id, viewer, kind)
+WHERE r.partition = $4
 """
 
 
@@ -76,14 +77,33 @@ async def _missing(
     unknown = [record for record in records if not await _remembered(redis, keys, record, config)]
     ids = [uuid.UUID(bytes=record.body.id) for record in unknown]
     async with connected(pool) as connection:
-        rows = await connection.fetch(_KNOWN, ids, [record.body.viewer for record in unknown], int(partition))
-    known = {(row["id"].bytes, row["viewer"]) for row in rows}
-    return [record for record in unknown if (record.body.id, record.body.viewer) not in known]
+        viewers, kinds = [record.body.viewer for record in unknown], [named(record).kind for record in unknown]
+        rows = await connection.fetch(_KNOWN, ids, viewers, kinds, int(partition))
+    known = {(row["id"].bytes, row["viewer"], row["kind"]) for row in rows}
+    return [
+        record
+        for record, kind in zip(unknown, kinds, strict=True)
+        if (record.body.id, record.body.viewer, kind) not in known
+    ]
 
 
 async def _remembered(redis: Redis, keys: PartitionKeys, record: JournalRecord, config: LedgerConfig) -> bool:
     body = record.body
-    is_gift = isinstance(body, GiftBody)
-    name: Any = keys.ids(id_time_ms(body.id) // config.id_bucket_ms) if is_gift else keys.credits
-    field: Any = body.id + body.viewer.encode() if is_gift else body.id
-    return bool(await redis.hexists(name, field))
+    with_viewer = body.id + body.viewer.encode()
+    match body:
+        case GiftBody():
+            wanted = [(keys.ids(id_time_ms(body.id) // config.id_bucket_ms), with_viewer)]
+        case HoldBody():
+            wanted = [(keys.holds, with_viewer), (keys.ended_holds, with_viewer)]
+        case HoldEndBody():
+            wanted = [(keys.ended_holds, with_viewer)]
+        case ReversalBody():
+            wanted = [(keys.reversals, body.id)]
+        case CreditBody():
+            wanted = [(keys.credits, body.id)]
+    for key, field in wanted:
+        name: Any = key
+        known: Any = field
+        if await redis.hexists(name, known):
+            return True
+    return False

@@ -1,7 +1,8 @@
 """Counts again what viewers have spent, from the books: the live ledger counts alone, and a lost one begins at nought.
 
-Every gift of the present day, week and month counts, also those from before a viewer or a creator had a cap: it is not
-known any more when counting began, and too early a refusal does less harm than a cap that is passed.
+Every gift of the present day, week and month counts, and every hold without what came back of it; also those from
+before a viewer or a creator had a cap: it is not known any more when counting began, and too early a refusal does less
+harm than a cap that is passed.
 """
 
 import datetime
@@ -18,11 +19,17 @@ from ledger.service import Ledger
 
 _PERIODS: Final = (Limit.DAY, Limit.WEEK, Limit.MONTH)
 _SPENT: Final = """
-SELECT viewer, coalesce(sum(coins) FILTER (WHERE at >= $2), 0)::bigint AS day,
-    coalesce(sum(coins) FILTER (WHERE at >= $3), 0)::bigint AS week,
+SELECT viewer, coalesce(sum(coins) FILTER (WHERE at >= $2::timestamptz), 0)::bigint AS day,
+    coalesce(sum(coins) FILTER (WHERE at >= $3::timestamptz), 0)::bigint AS week,
     coalesce(sum(coins) FILTER (WHERE at >= $4), 0)::bigint AS month
-FROM journal_records WHERE partition = $1 AND kind = 'gift' AND at >= least($3, $4)
-    AND ($5 OR viewer IN (SELECT viewer FROM guards WHERE version > 0))
+FROM (
+    SELECT viewer, at, coins FROM journal_records
+    WHERE partition = $1 AND kind = 'gift' AND at >= least($3, $4::timestamptz)
+    UNION ALL SELECT h.viewer, h.at, h.coins - coalesce(e.coins - e.taken_coins, 0) FROM journal_records h
+    LEFT JOIN journal_records e ON e.id = h.id AND e.viewer = h.viewer AND e.kind = 'hold_ended'
+    WHERE h.partition = $1 AND h.kind = 'hold' AND h.at >= least($3, $4::timestamptz)
+) spent
+WHERE ($5 OR viewer IN (SELECT viewer FROM guards WHERE version > 0))
 GROUP BY viewer
 """
 # Whether a place has a cap stands in its settings, which are not ours to read; without any it has none.

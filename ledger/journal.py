@@ -15,7 +15,18 @@ from redis.asyncio import Redis
 from ledger.errors import InvariantBroken
 from ledger.ids import digest_of
 from ledger.keys import Keys
-from ledger.model import Body, ComboTotals, GiftBody, GiftOrder, JournalRecord, Partition, ReversalBody
+from ledger.model import (
+    Body,
+    ComboTotals,
+    GiftBody,
+    GiftOrder,
+    HoldEnd,
+    HoldEndBody,
+    JournalRecord,
+    Partition,
+    ReversalBody,
+    ViewerId,
+)
 
 DECODED_AT_ONCE: Final = 200
 """Records that a read decodes before it lets others go on."""
@@ -87,6 +98,16 @@ def encode_body(body: Body) -> bytes:
 def encode_reversal(body: ReversalBody) -> bytes:
     """As `encode_body`, without the last value: the script puts there what it took."""
     return _body_encoder.encode(msgspec.structs.replace(body, taken_coins=0))[:-1]
+
+
+def encode_hold_end(hold_id: bytes, viewer: ViewerId) -> bytes:
+    """As `encode_body`, up to the coins: the script writes those, the word of HOLD_ENDS and what it took."""
+    body = HoldEndBody(hold_id, viewer, 0, HoldEnd.VOIDED, 0)
+    return _body_encoder.encode(body)[: -2 - len(HOLD_ENDS[HoldEnd.VOIDED])]
+
+
+HOLD_ENDS: Final = {end: _body_encoder.encode(end) for end in HoldEnd}
+"""How a hold ended, as the script writes it into the record; in the order of the script's numbers, from 1."""
 
 
 def decode_entry(partition: Partition, stream_id: bytes, fields: Mapping[bytes, bytes]) -> list[JournalRecord]:

@@ -6,12 +6,16 @@ A partition's keys share one hash tag, so that a script that is given them runs 
 |---|---|---|
 | wallets | hash | viewer → coins |
 | earnings | hash | creator → diamonds of this stripe |
-| totals | hash | epoch, seq, clock, coins_in, spent, reversed, earned, commission, flushed (see `Total`) |
+| totals | hash | epoch, seq, clock, coins_in, spent, reversed, held, charged, earned, commission, flushed (`Total`) |
 | combos | hash | viewer NUL combo key → id, count, coins, deadline |
 | guards | hash | viewer → gift rate, coins counted in day, week and month, freeze, caps (`lua/parts/guards.lua`) |
 | given_today | hash | `day` → number of the day (UTC) that it is of; viewer NUL creator → coins |
 | credits | hash | id of a grant or purchase → digest, balance after |
 | reversals | hash | id of a refund → digest, balance after, coins taken |
+| holds | hash | id of an open hold + viewer → digest, balance after, deadline, coins, time, counted or not, reference |
+| hold_deadlines | zset | id of an open hold + viewer, by deadline |
+| hold_counts | hash | viewer → how many of its holds are open |
+| ended_holds | hash | id of an ended hold + viewer → how, coins taken, balance after, time, then as it was in `holds` |
 | ids | hash, one a time bucket, expires | gift id + viewer → digest, coins |
 | journal | stream | the records, in order; entry id = epoch-seq of its last record |
 | relay | string | how far the relay has told the rooms: epoch-seq |
@@ -30,10 +34,10 @@ _PREFIX: Final = "gw"
 class Total(enum.StrEnum):
     """Fields of a partition's totals; all integers.
 
-    In coins: the wallets sum to coins_in - spent - reversed. In diamonds: the stripes sum to earned; earned +
-    commission is 100 for each coin of spent. `seq` is that of the last record, `flushed` that of the last one
-    known to be in PostgreSQL, `clock` the latest time any commit saw. A partition without an epoch, or with epoch 0,
-    takes no orders.
+    In coins: the wallets sum to coins_in - spent - reversed - held - charged, and the open holds to held. In diamonds:
+    the stripes sum to earned; earned + commission is 100 for each coin of spent. `seq` is that of the last record,
+    `flushed` that of the last one known to be in PostgreSQL, `clock` the latest time any commit saw. A partition
+    without an epoch, or with epoch 0, takes no orders.
     """
 
     EPOCH = "epoch"
@@ -43,6 +47,9 @@ class Total(enum.StrEnum):
     SPENT = "spent"
     REVERSED = "reversed"
     """What refunds and charge-backs took from wallets."""
+    HELD = "held"
+    CHARGED = "charged"
+    """What was taken of holds that were settled."""
     EARNED = "earned"
     COMMISSION = "commission"
     FLUSHED = "flushed"
@@ -53,7 +60,7 @@ class PartitionKeys:
 
     __slots__ = (
         *("_base", "combos", "credits", "earnings", "given_today", "guards", "journal", "relay", "reversals"),
-        *("totals", "wallets"),
+        *("ended_holds", "hold_counts", "hold_deadlines", "holds", "totals", "wallets"),
     )
 
     def __init__(self, tag: str) -> None:
@@ -67,6 +74,10 @@ class PartitionKeys:
         self.given_today = f"{base}given_today".encode()
         self.credits = f"{base}credits".encode()
         self.reversals = f"{base}reversals".encode()
+        self.holds = f"{base}holds".encode()
+        self.hold_deadlines = f"{base}hold_deadlines".encode()
+        self.hold_counts = f"{base}hold_counts".encode()
+        self.ended_holds = f"{base}ended_holds".encode()
         self.journal = f"{base}journal".encode()
         self.relay = f"{base}relay".encode()
 

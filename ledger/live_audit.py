@@ -16,7 +16,8 @@ from ledger.config import LedgerConfig
 from ledger.ids import id_time_ms
 from ledger.journal import Position, decode_entry
 from ledger.keys import PartitionKeys, Total
-from ledger.model import CreditBody, GiftBody, JournalRecord, Partition, ReversalBody
+from ledger.live_holds import LiveHolds, read_holds
+from ledger.model import CreditBody, GiftBody, HoldBody, HoldEndBody, JournalRecord, Partition, ReversalBody
 
 _FIELDS_READ: Final = 1_000
 _ENTRIES_READ: Final = 256
@@ -37,6 +38,8 @@ class LiveTotals(Struct, frozen=True):
     coins_in: int
     spent: int
     reversed: int
+    held: int
+    charged: int
     earned: int
     commission: int
     flushed: int
@@ -49,6 +52,7 @@ class LivePartition(Struct, frozen=True):
         first_seq: the seq when the reading began: a wallet that was not seen did not exist then.
         totals: at the moment up to which everything else is carried.
         wallets, stripes: as they were seen, each at its own seq between `first_seq` and `totals.seq`.
+        holds: the open holds, as they were between `first_seq` and `totals.seq`.
         records: what the journal holds up to `totals.seq`, without a gap; `trimmed_seq` is the record before them.
         relayed_seq: the last record that the rooms were told; None when none ever was.
         damaged: fields that hold no amount.
@@ -62,6 +66,7 @@ class LivePartition(Struct, frozen=True):
     totals: LiveTotals
     wallets: dict[str, Seen]
     stripes: dict[str, Seen]
+    holds: LiveHolds
     records: list[JournalRecord]
     trimmed_seq: int
     relayed_seq: int | None
@@ -85,6 +90,7 @@ async def read_live(redis: Redis, keys: PartitionKeys, partition: Partition, con
     first = await read_totals(redis, keys, damaged)
     wallets = await _scan(redis, keys, keys.wallets, "wallet", damaged)
     stripes = await _scan(redis, keys, keys.earnings, "stripe", damaged)
+    holds = await read_holds(redis, keys)
     totals = await read_totals(redis, keys, damaged)
     records, trimmed_seq, holes = await _read_journal(redis, keys, partition, totals.seq)
     relay: Any = keys.relay
@@ -96,6 +102,7 @@ async def read_live(redis: Redis, keys: PartitionKeys, partition: Partition, con
         totals=totals,
         wallets=wallets,
         stripes=stripes,
+        holds=holds,
         records=records,
         trimmed_seq=trimmed_seq,
         relayed_seq=None if told is None else Position.parse(told).seq,
@@ -116,7 +123,7 @@ async def read_totals(redis: Redis, keys: PartitionKeys, damaged: list[str]) -> 
     """The totals as they are now; a field that holds no amount is named in `damaged`."""
     name: Any = keys.totals
     fields = (
-        *(Total.EPOCH, Total.SEQ, Total.COINS_IN, Total.SPENT, Total.REVERSED),
+        *(Total.EPOCH, Total.SEQ, Total.COINS_IN, Total.SPENT, Total.REVERSED, Total.HELD, Total.CHARGED),
         *(Total.EARNED, Total.COMMISSION, Total.FLUSHED),
     )
     values: Any = await redis.hmget(name, list(fields))
@@ -224,7 +231,7 @@ async def real_holes(redis: Redis, keys: PartitionKeys, gaps: list[tuple[int, in
 async def find_forgotten(
     redis: Redis, keys: PartitionKeys, records: list[JournalRecord], config: LedgerConfig
 ) -> tuple[list[JournalRecord], int]:
-    """Gifts, credits and reversals of the journal whose id is not remembered with the coins paid."""
+    """Gifts, credits, reversals and holds of the journal whose id is not remembered."""
     by_key: defaultdict[bytes, list[tuple[bytes, JournalRecord]]] = defaultdict(list)
     (seconds, _), totals = await redis.time(), await read_totals(redis, keys, [])
     # The clock may pass the expiry while we look: a bucket that is about to go is left alone.
@@ -238,11 +245,26 @@ async def find_forgotten(
             by_key[keys.credits].append((body.id, record))
         elif isinstance(body, ReversalBody) and record.seq > totals.flushed:
             by_key[keys.reversals].append((body.id, record))
-    forgotten = []
-    for key, wanted in by_key.items():
-        for start in range(0, len(wanted), _FIELDS_READ):
-            part = wanted[start : start + _FIELDS_READ]
-            name: Any = key
-            values: Any = await redis.hmget(name, [field for field, _ in part])
-            forgotten += [record for (_, record), value in zip(part, values, strict=True) if value is None]
-    return forgotten, sum(map(len, by_key.values()))
+        elif isinstance(body, HoldBody) and record.seq > totals.flushed:
+            by_key[keys.holds].append((body.id + body.viewer.encode(), record))
+        elif isinstance(body, HoldEndBody) and record.seq > totals.flushed:
+            by_key[keys.ended_holds].append((body.id + body.viewer.encode(), record))
+    ids = sum(map(len, by_key.values()))
+    # A hold that ends moves from one hash to the other: looked for in this order it is found in either.
+    ended = await _missing(redis, keys.holds, by_key.pop(keys.holds, []))
+    by_key[keys.ended_holds] += ended
+    forgotten = [record for key, wanted in by_key.items() for _, record in await _missing(redis, key, wanted)]
+    return forgotten, ids
+
+
+async def _missing(
+    redis: Redis, key: bytes, wanted: list[tuple[bytes, JournalRecord]]
+) -> list[tuple[bytes, JournalRecord]]:
+    """Those whose field is not in the hash."""
+    missing = []
+    for start in range(0, len(wanted), _FIELDS_READ):
+        part = wanted[start : start + _FIELDS_READ]
+        name: Any = key
+        values: Any = await redis.hmget(name, [field for field, _ in part])
+        missing += [one for one, value in zip(part, values, strict=True) if value is None]
+    return missing

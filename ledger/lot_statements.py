@@ -13,9 +13,10 @@ import asyncpg
 from msgspec import Struct
 
 from ledger.commission import BASIS_POINTS
+from ledger.copy_rows import HOLD, HOLD_ENDED
 from ledger.errors import NotFound
 from ledger.ids import format_id
-from ledger.lots import CoinsCame, CoinsReversed, GiftPaid, Lot, LotKind, Lots, Movement
+from ledger.lots import CoinsCame, CoinsHeld, CoinsReversed, GiftPaid, HoldOver, Lot, LotKind, Lots, Movement
 from ledger.model import Cause, CreatorId, ViewerId
 from ledger.postgres import Connection, Pool, snapshot
 from ledger.rows import ms_of, uuid_of
@@ -31,13 +32,15 @@ JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
 LEFT JOIN purchases p ON r.kind = 'purchase' AND p.id = r.id
 LEFT JOIN credits c ON r.kind IN ('purchase', 'grant') AND c.id = r.id
 WHERE a.owner = $1 AND a.kind = 'wallet' AND a.unit = 'coins' AND r.seq > $2 AND r.seq <= $3
-    AND r.kind NOT IN ('refund', 'chargeback')
+    AND r.kind NOT IN ('refund', 'chargeback', 'hold_ended')
 ORDER BY e.number
 """
-# Apart from the entries: a reversal that took nothing has none.
+# Apart from the entries: a reversal that took nothing has none, nor has a hold of which nothing came back.
 _REVERSALS: Final = """
-SELECT seq, id, reference, coins, taken_coins FROM journal_records
-WHERE viewer = $1 AND kind IN ('refund', 'chargeback') AND seq > $2 AND seq <= $3 ORDER BY seq
+SELECT seq, id, kind, reference, coins, taken_coins FROM journal_records
+WHERE viewer = $1 AND kind IN ('refund', 'chargeback') AND seq > $2 AND seq <= $3
+UNION ALL SELECT seq, id, kind, reference, coins, taken_coins FROM journal_records
+WHERE viewer = $1 AND kind = 'hold_ended' AND seq > $2 AND seq <= $3 ORDER BY seq
 """
 _OWNER: Final = "SELECT viewer FROM credits WHERE id = $1"
 _AFTER_ALL: Final = 2**63 - 1
@@ -49,7 +52,7 @@ class LotRow(Struct, frozen=True):
     Attributes:
         id: of the purchase or grant.
         left_coins: not spent yet.
-        spent_coins: paid for gifts.
+        spent_coins: paid for gifts, in a hold, or taken of one.
         reversed_coins: taken out of the wallet by refunds.
         returned_coins: those of the spent ones that were refunded since.
         worth_bp: what one of its coins is worth to creators, in basis points of a paid one.
@@ -144,11 +147,15 @@ def _movement(row: asyncpg.Record) -> Movement:
     if kind == "gift":
         parts = (row["coins"], row["creator_diamonds"], at_ms, row["agency_diamonds"] or 0)
         return GiftPaid(movement_id, row["creator"], row["place"], *parts)
+    if kind == HOLD:
+        return CoinsHeld(movement_id, row["coins"], at_ms)
     worth_bp = BASIS_POINTS if row["worth_bp"] is None else row["worth_bp"]
     return CoinsCame(movement_id, Cause(kind), row["coins"], row["bonus_coins"] or 0, at_ms, worth_bp)
 
 
-def _reversal(row: asyncpg.Record) -> CoinsReversed:
+def _reversal(row: asyncpg.Record) -> CoinsReversed | HoldOver:
+    if row["kind"] == HOLD_ENDED:
+        return HoldOver(row["id"].bytes, row["taken_coins"])
     return CoinsReversed(row["id"].bytes, uuid.UUID(row["reference"]).bytes, row["coins"], row["taken_coins"])
 
 
@@ -157,7 +164,7 @@ def _row(lot: Lot) -> LotRow:
 
 
 def _parts(lots: Lots, credit_id: bytes) -> list[PaidPart]:
-    found = [(lot.kind, part, returned) for lot in lots.of(credit_id) for part, returned in lot.all_parts()]
+    found = [(lot.kind, part, returned) for lot in lots.of(credit_id) for part, returned in lot.gift_parts()]
     return [
         PaidPart(
             gift=part.gift.id,

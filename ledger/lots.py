@@ -1,15 +1,16 @@
 """Which coins paid for which gift: a viewer's movements in order, walked through with a queue of lots. No I/O.
 
-Coins are spent first in, first out. The bonus coins of a purchase are a lot of their own right behind its paid coins.
-A refund takes coins off the end of its purchase: first what is left of it, then those that were spent last. The same
-movements always give the same lots, so nothing of this is stored with a gift (docs/decisions/0007).
+Coins are spent first in, first out; those of a hold as if they were spent, until they go back to where they came from.
+The bonus coins of a purchase are a lot of their own right behind its paid coins. A refund takes coins off the end of
+its purchase: first what is left of it, then those that were spent last. The same movements always give the same lots,
+so nothing of this is stored with a gift (docs/decisions/0007).
 """
 
 import enum
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ledger.commission import BASIS_POINTS, share
 from ledger.errors import InvariantBroken
@@ -53,6 +54,21 @@ class GiftPaid(Struct, frozen=True):
     agency_diamonds: int = 0
 
 
+class CoinsHeld(Struct, frozen=True):
+    """Coins left the wallet for a hold."""
+
+    id: bytes
+    coins: int
+    at_ms: int = 0
+
+
+class HoldOver(Struct, frozen=True):
+    """A hold ended; all but the first `taken_coins` of its coins came back into the wallet."""
+
+    id: bytes
+    taken_coins: int
+
+
 class CoinsReversed(Struct, frozen=True):
     """A refund or charge-back.
 
@@ -69,7 +85,7 @@ class CoinsReversed(Struct, frozen=True):
     taken_coins: int
 
 
-Movement = CoinsCame | GiftPaid | CoinsReversed
+Movement = CoinsCame | GiftPaid | CoinsHeld | HoldOver | CoinsReversed
 
 
 class Part(Struct, frozen=True):
@@ -102,37 +118,65 @@ class Part(Struct, frozen=True):
         )
 
 
+class HeldPart(Struct, frozen=True):
+    """The coins from `first` up to `first + coins` of a hold, counted from 0, that came from one lot."""
+
+    hold: bytes
+    first: int
+    coins: int
+
+
+AnyPart = Part | HeldPart
+
+
 class Lot:
     """Coins of one purchase or grant. At any time coins = left + spent + reversed.
 
     Attributes:
         left: not spent yet.
-        spent: paid for gifts.
+        place: in the order in which lots are spent.
+        spent: paid for gifts, or in a hold, or taken of one.
         reversed: taken out of the wallet by refunds of this purchase, or of others whose coins were gone.
         returned: those of `spent` that were refunded since.
         worth_bp: what one of its coins is worth to creators, in basis points of a paid one.
     """
 
     __slots__ = (
-        *("at_ms", "coins", "id", "kind", "left", "parts", "returned", "returned_parts", "reversed", "spent"),
-        "worth_bp",
+        *("at_ms", "coins", "id", "kind", "left", "parts", "place", "returned", "returned_parts", "reversed"),
+        *("spent", "worth_bp"),
     )
 
-    def __init__(self, lot_id: bytes, kind: LotKind, coins: int, at_ms: int, worth_bp: int = BASIS_POINTS) -> None:
+    def __init__(
+        self, lot_id: bytes, kind: LotKind, coins: int, at_ms: int, place: int, worth_bp: int = BASIS_POINTS
+    ) -> None:
+        self.place = place
         self.id = lot_id
         self.worth_bp = worth_bp
         self.kind = kind
         self.coins = self.left = coins
         self.at_ms = at_ms
         self.spent = self.reversed = self.returned = 0
-        self.parts: list[Part] = []
+        self.parts: list[AnyPart] = []
         """What its spent coins that are not refunded paid for, in order."""
-        self.returned_parts: list[Part] = []
+        self.returned_parts: list[AnyPart] = []
         """What its refunded coins had paid for, the last one first."""
 
-    def all_parts(self) -> list[tuple[Part, bool]]:
-        """Everything that its coins paid for, in order, each with whether those coins were refunded since."""
-        return [(part, False) for part in self.parts] + [(part, True) for part in reversed(self.returned_parts)]
+    def gift_parts(self) -> list[tuple[Part, bool]]:
+        """The gifts that its coins paid for, in order, each with whether those coins were refunded since."""
+        parts = [(part, False) for part in self.parts] + [(part, True) for part in reversed(self.returned_parts)]
+        return [(part, returned) for part, returned in parts if isinstance(part, Part)]
+
+    def give_back(self, hold: bytes, kept: int) -> bool:
+        """Take back what a hold has of this lot, but for the first `kept` coins of the hold; whether that was any.
+
+        Coins that were refunded meanwhile come back too, and are not refunded any more.
+        """
+        refunded = _cut(self.returned_parts, hold, kept)
+        back = _cut(self.parts, hold, kept) + refunded
+        self.returned -= refunded
+        self.spent -= back
+        self.left += back
+        return back > 0
 
 
 class Lots:
@@ -146,12 +190,18 @@ class Lots:
         self.returned: dict[bytes, list[Part]] = {}
         """For each refund the parts of gifts that its coins had paid for, the last one first."""
         self._open: deque[Lot] = deque()
+        self._holds: dict[bytes, list[Lot]] = {}
         self._by_id: dict[bytes, list[Lot]] = {}
 
     @property
     def left_coins(self) -> int:
         """What all lots have left: the wallet, when nothing is owed."""
         return sum(lot.left for lot in self._open)
+
+    @property
+    def open_holds(self) -> Collection[bytes]:
+        """The holds that have not ended."""
+        return self._holds.keys()
 
     def of(self, lot_id: bytes) -> list[Lot]:
         """The lots of a purchase or grant: its coins, then its bonus; none when it has not come in."""
@@ -174,36 +224,53 @@ class Lots:
             case CoinsCame():
                 self._come(movement)
             case GiftPaid():
-                self._pay(movement)
+                self._spend(f"gift {format_id(movement.id)}", movement.coins, lambda *of: Part(movement, *of))
+            case CoinsHeld():
+                name = f"hold {format_id(movement.id)}"
+                part = lambda first, coins, _: HeldPart(movement.id, first, coins)  # noqa: E731 - as above
+                self._holds[movement.id] = self._spend(name, movement.coins, part)
+            case HoldOver():
+                self._end(movement)
             case CoinsReversed():
                 self._reverse(movement)
 
     def _come(self, came: CoinsCame) -> None:
+        place = len(self.all)
         if came.cause is Cause.PURCHASE:
-            lots = [Lot(came.id, LotKind.PAID, came.coins - came.bonus_coins, came.at_ms)]
+            lots = [Lot(came.id, LotKind.PAID, came.coins - came.bonus_coins, came.at_ms, place)]
         else:
-            lots = [Lot(came.id, LotKind.GRANTED, came.coins, came.at_ms, came.worth_bp)]
+            lots = [Lot(came.id, LotKind.GRANTED, came.coins, came.at_ms, place, came.worth_bp)]
         if came.bonus_coins:
-            lots.append(Lot(came.id, LotKind.BONUS, came.bonus_coins, came.at_ms, came.worth_bp))
+            lots.append(Lot(came.id, LotKind.BONUS, came.bonus_coins, came.at_ms, place + 1, came.worth_bp))
         self._by_id[came.id] = lots
         self.all += lots
         self._open += lots
         self.debt_coins -= self._take(self.debt_coins)
 
-    def _pay(self, gift: GiftPaid) -> None:
-        paid = 0
-        while paid < gift.coins:
+    def _spend(self, name: str, coins: int, part: Callable[[int, int, int], AnyPart]) -> list[Lot]:
+        """Take coins from the lots that are next; from which."""
+        spent, lots = 0, []
+        while spent < coins:
             if not self._open:
-                raise InvariantBroken("I9", f"gift {format_id(gift.id)} spent {gift.coins - paid} coins of no lot")
+                raise InvariantBroken("I9", f"{name} spent {coins - spent} coins of no lot")
             lot = self._open[0]
-            coins = min(lot.left, gift.coins - paid)
-            if coins:
-                lot.parts.append(Part(gift, paid, coins, lot.worth_bp))
-                lot.left -= coins
-                lot.spent += coins
-                paid += coins
+            some = min(lot.left, coins - spent)
+            if some:
+                lot.parts.append(part(spent, some, lot.worth_bp))
+                lot.left -= some
+                lot.spent += some
+                spent += some
+                lots.append(lot)
             if not lot.left:
                 self._open.popleft()
+        return lots
+
+    def _end(self, over: HoldOver) -> None:
+        if over.id not in self._holds:
+            raise InvariantBroken("I9", f"hold {format_id(over.id)} ended before it began")
+        again = [lot for lot in self._holds.pop(over.id) if lot.give_back(over.id, over.taken_coins)]
+        self._open = deque(sorted({*self._open, *again}, key=lambda lot: lot.place))
+        self.debt_coins -= self._take(self.debt_coins)
 
     def _reverse(self, reversal: CoinsReversed) -> None:
         lots = self.of(reversal.purchase)
@@ -216,7 +283,8 @@ class Lots:
             lot.reversed += coins
             taken -= coins
         self.debt_coins += taken - self._take(taken)
-        self.returned[reversal.id] = _return(lots, max(0, reversal.coins - left))
+        returned = _return(lots, max(0, reversal.coins - left))
+        self.returned[reversal.id] = [part for part in returned if isinstance(part, Part)]
 
     def _take(self, coins: int) -> int:
         """Take coins that no gift is paid with from the lots that would be spent next; how many there were."""
@@ -240,18 +308,30 @@ def walk(movements: Iterable[Movement]) -> Lots:
     return lots
 
 
-def _return(lots: list[Lot], coins: int) -> list[Part]:
+def _return(lots: list[Lot], coins: int) -> list[AnyPart]:
     """Take the last parts, worth so many coins or all there are, off what these lots paid for."""
-    returned: list[Part] = []
+    returned: list[AnyPart] = []
     for lot in reversed(lots):
         while coins and lot.parts:
             part = lot.parts.pop()
             kept = max(0, part.coins - coins)
             if kept:
-                lot.parts.append(Part(part.gift, part.first, kept, part.worth_bp))
-            gone = Part(part.gift, part.first + kept, part.coins - kept, part.worth_bp)
+                lot.parts.append(structs.replace(part, coins=kept))
+            gone = structs.replace(part, first=part.first + kept, coins=part.coins - kept)
             returned.append(gone)
             lot.returned_parts.append(gone)
             lot.returned += gone.coins
             coins -= gone.coins
     return returned
+
+
+def _cut(parts: list[AnyPart], hold: bytes, kept: int) -> int:
+    """Take the coins of a hold, but for its first `kept`, out of these parts; how many there were."""
+    gone = 0
+    for place in reversed(range(len(parts))):
+        part = parts[place]
+        if isinstance(part, HeldPart) and part.hold == hold:
+            stays = min(part.coins, max(0, kept - part.first))
+            parts[place : place + 1] = [structs.replace(part, coins=stays)] if stays else []
+            gone += part.coins - stays
+    return gone

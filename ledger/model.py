@@ -43,6 +43,8 @@ class Refusal(enum.Enum):
     """A spend cap would be passed."""
     RATE_LIMITED = "rate_limited"
     """The viewer's gifts come faster than the rate allows."""
+    TOO_MANY_HOLDS = "too_many_holds"
+    """The viewer has as many open holds as it may, or the partition as many as it can."""
 
 
 class Limit(enum.StrEnum):
@@ -69,6 +71,15 @@ class RefundKind(enum.StrEnum):
     REFUND = "refund"
     CHARGEBACK = "chargeback"
     """The buyer's bank took the money back."""
+
+
+class HoldEnd(enum.StrEnum):
+    """How a hold ended."""
+
+    SETTLED = "settled"
+    """Some or all of its coins were taken; the others are in the wallet again."""
+    VOIDED = "voided"
+    EXPIRED = "expired"
 
 
 class GiftOrder(Struct, frozen=True):
@@ -234,6 +245,87 @@ class Reversed(Struct, frozen=True):
 ReversalOutcome = Reversed | CreditRefused
 
 
+class HoldOrder(Struct, frozen=True):
+    """Coins to be put aside, once for this id.
+
+    Attributes:
+        id: UUIDv7, 16 bytes; unique for that viewer.
+        lasts_ms: after so long it expires, unless it was ended before.
+        reference: what it is for, as text that the ledger stores and never reads.
+    """
+
+    id: bytes
+    viewer: ViewerId
+    coins: int
+    lasts_ms: int
+    reference: str
+
+
+class Held(Struct, frozen=True):
+    """The coins have left the wallet and that is on disk; `balance_coins` as it was right after."""
+
+    balance_coins: int
+    expires_ms: int
+    replay: bool
+
+
+class HoldRefused(Struct, frozen=True):
+    """Nothing is held (after UNKNOWN it may be: tell the same id again).
+
+    Attributes:
+        balance_coins: the wallet as the ledger saw it, where it looked.
+        cap: with LIMIT_EXCEEDED.
+        reason: with FROZEN, the operator's.
+    """
+
+    refusal: Refusal
+    balance_coins: int | None = None
+    cap: CapPassed | None = None
+    reason: str = ""
+
+
+HoldOutcome = Held | HoldRefused
+
+
+class HoldEnded(Struct, frozen=True):
+    """The hold has ended, and that is on disk.
+
+    Attributes:
+        coins: what it held; `taken_coins` of them stay out of the wallet.
+        balance_coins: the wallet right after it ended.
+        replay: it had ended before.
+    """
+
+    end: HoldEnd
+    coins: int
+    taken_coins: int
+    balance_coins: int
+    at_ms: int
+    replay: bool
+
+
+class EndRefusal(enum.Enum):
+    """Why a hold was not ended."""
+
+    NO_SUCH_HOLD = "no_such_hold"
+    TOO_MANY_COINS = "too_many_coins"
+    """It holds fewer than were to be taken."""
+    NOT_DUE = "not_due"
+    """It was to expire before its time."""
+    UNKNOWN = "unknown"
+    """The connection broke; the same order told again gives the true outcome."""
+
+
+class EndRefused(Struct, frozen=True):
+    """The hold is as it was (after UNKNOWN it may have ended); `coins` is what it holds, where that was looked up."""
+
+    refusal: EndRefusal
+    coins: int | None = None
+
+
+EndOutcome = HoldEnded | EndRefused
+
+
 # Records, as the journal holds them. The first part is written by the caller, the second by the script.
 
 
@@ -281,7 +373,32 @@ class ReversalBody(Struct, frozen=True, array_like=True, tag="r"):
     taken_coins: int
 
 
-Body = GiftBody | CreditBody | ReversalBody
+class HoldBody(Struct, frozen=True, array_like=True, tag="h"):
+    """A hold's record. It expires `lasts_ms` after the record's time."""
+
+    id: bytes
+    viewer: ViewerId
+    coins: int
+    lasts_ms: int
+    reference: str
+
+
+class HoldEndBody(Struct, frozen=True, array_like=True, tag="e"):
+    """The record of a hold's end; the script writes all but the id and the viewer.
+
+    Attributes:
+        id: of the hold; its only end has it.
+        coins: what was held; all but `taken_coins` came back into the wallet.
+    """
+
+    id: bytes
+    viewer: ViewerId
+    coins: int
+    end: HoldEnd
+    taken_coins: int
+
+
+Body = GiftBody | CreditBody | ReversalBody | HoldBody | HoldEndBody
 
 
 class JournalRecord(Struct, frozen=True):

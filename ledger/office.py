@@ -1,6 +1,6 @@
 """Everything about money that asks PostgreSQL, opened and closed as one: directory, grants, purchases, payouts,
-statements, freezes and caps, and the duties behind them. The live ledger is not part of it: it is told of coins and of
-what forbids gifts."""
+statements, holds, freezes and caps, and the duties behind them. The live ledger is not part of it: it is told of coins
+and of what forbids gifts."""
 
 from collections.abc import Iterable
 
@@ -10,6 +10,7 @@ from ledger.crediting import Crediting, SettleStats
 from ledger.directory import Directory
 from ledger.grants import Grants
 from ledger.guards import Guards
+from ledger.holds import Holds
 from ledger.lot_statements import LotStatements
 from ledger.maturing import Maturing
 from ledger.payouts import Payouts
@@ -28,8 +29,8 @@ class Office:
     """The parts, each with its own contract.
 
     Attributes:
-        maturing, seals: for the worker, whose duties are their `run`, and those of `purchases`, `refunds`
-            and `guards`.
+        maturing, seals: for the worker, whose duties are their `run`, and those of `purchases`, `refunds`,
+            `holds` and `guards`.
     """
 
     def __init__(self, pool: Pool, ledger: Ledger, rails: Iterable[PaymentRail], config: LedgerConfig) -> None:
@@ -39,6 +40,7 @@ class Office:
         self.plans = Plans(pool, config)
         self.grants = Grants(pool, self._crediting, config)
         self.guards = Guards(pool, ledger, config)
+        self.holds = Holds(pool, ledger, config)
         self.refunds = Refunds(pool, ledger, config)
         self.purchases = Purchases(pool, self._crediting, self.refunds, rails, config)
         self.payouts = Payouts(pool, ManualRail(), config)

@@ -1,11 +1,12 @@
-"""The lots of one viewer that have coins left, as short as the flusher can keep them: no gift is remembered. No I/O.
+"""The lots of one viewer with coins left or in a hold, as short as the flusher can keep them: no gift is remembered. No
+I/O.
 
 It takes the same movements as `lots.Lots` and spends the same coins first (a test compares the two over random lives).
 All that it is for: to say of each gift, as it is written, how much less its coins are worth than paid ones.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -14,7 +15,7 @@ from msgspec import Struct
 from ledger.commission import BASIS_POINTS, share
 from ledger.errors import InvariantBroken
 from ledger.ids import format_id
-from ledger.lots import CoinsCame, CoinsReversed, GiftPaid, Lots, Movement
+from ledger.lots import CoinsCame, CoinsHeld, CoinsReversed, GiftPaid, HeldPart, HoldOver, Lot, Lots, Movement
 from ledger.model import Cause
 
 
@@ -41,12 +42,25 @@ class Less(NamedTuple):
 NOTHING_LESS: Final = Less(0, 0, 0)
 
 
+class InHold(NamedTuple):
+    """The coins from `first` on of an open hold that came from one lot."""
+
+    hold: str
+    first: int
+    coins: int
+
+
 class OpenLot(Struct, array_like=True):
-    """Coins of one purchase or grant that are left, all worth the same. Mutable: the flusher spends them."""
+    """Coins of one purchase or grant that are left, all worth the same. Mutable: the flusher spends them.
+
+    Attributes:
+        in_holds: those that may come back; they keep the lot in its place also while it has nothing left.
+    """
 
     id: str
     coins: int
     worth_bp: int
+    in_holds: list[InHold] = []
 
 
 class OpenLots:
@@ -64,7 +78,7 @@ class OpenLots:
 
     @property
     def discounted(self) -> bool:
-        """Whether any of the coins left are worth less than paid ones."""
+        """Whether any of the coins left, or of those in holds, are worth less than paid ones."""
         return any(lot.worth_bp < BASIS_POINTS for lot in self.lots)
 
     def add(self, movement: Movement) -> None:
@@ -76,6 +90,10 @@ class OpenLots:
                 self.pay(movement.id, coins, creator, agency)
             case CoinsReversed(purchase=purchase, taken_coins=taken):
                 self.reverse(purchase, taken)
+            case CoinsHeld(id=id_, coins=coins):
+                self.hold(id_, coins)
+            case HoldOver(id=id_, taken_coins=taken):
+                self.end_hold(id_, taken)
 
     def come(self, credit_id: bytes, cause: Cause, coins: int, worth: Worth | None) -> None:
         """Coins came in; without a worth all of them are worth what paid ones are."""
@@ -87,7 +105,9 @@ class OpenLots:
             self.lots.append(OpenLot(name, coins - cheap, BASIS_POINTS))
         if worth is not None and cheap:
             self.lots.append(OpenLot(name, cheap, worth.worth_bp))
-        self.debt_coins -= self._take(self.debt_coins)
+        if self.debt_coins:
+            self.debt_coins -= self._take(self.debt_coins)
+            self._drop_spent()
 
     def pay(self, gift_id: bytes, coins: int, creator_diamonds: int, agency_diamonds: int) -> Less:
         """A gift spends coins; by how much less it is worth.
@@ -95,20 +115,33 @@ class OpenLots:
         Raises:
             InvariantBroken: it spends coins that never came (I9).
         """
-        paid = cheap = creator = agency = 0
-        while paid < coins:
-            if not self.lots:
-                raise InvariantBroken("I9", f"gift {format_id(gift_id)} spent {coins - paid} coins of no lot")
-            lot = self.lots[0]
-            part = min(lot.coins, coins - paid)
+        cheap = creator = agency = 0
+        for lot, first, part in self._spend(f"gift {format_id(gift_id)}", coins):
             if lot.worth_bp < BASIS_POINTS:
-                span = (coins, paid, paid + part)
+                span = (coins, first, first + part)
                 cheap += part
                 creator += share(creator_diamonds, *span) - share(creator_diamonds, *span, lot.worth_bp)
                 agency += share(agency_diamonds, *span) - share(agency_diamonds, *span, lot.worth_bp)
-            paid += part
-            self._spend(lot, part)
+        if not self.lots[0].coins:
+            self._drop_spent()
         return Less(cheap, creator, agency)
+
+    def hold(self, hold_id: bytes, coins: int) -> None:
+        """Coins are put aside; raises as `pay`."""
+        name = format_id(hold_id)
+        for lot, first, part in self._spend(f"hold {name}", coins):
+            lot.in_holds = sorted([*lot.in_holds, InHold(name, first, part)])
+
+    def end_hold(self, hold_id: bytes, taken_coins: int) -> None:
+        """All but the first `taken_coins` of a hold come back to where they were taken from."""
+        name = format_id(hold_id)
+        for lot in self.lots:
+            for held in lot.in_holds:
+                if held.hold == name:
+                    lot.coins += held.coins - min(held.coins, max(0, taken_coins - held.first))
+            lot.in_holds = [held for held in lot.in_holds if held.hold != name]
+        self.debt_coins -= self._take(self.debt_coins)
+        self._drop_spent()
 
     def reverse(self, purchase: bytes, taken_coins: int) -> None:
         """A refund of this purchase took coins: of its own first, from their end, then those that are spent next."""
@@ -118,33 +151,56 @@ class OpenLots:
                 coins = min(lot.coins, taken)
                 lot.coins -= coins
                 taken -= coins
-        self.lots = deque(lot for lot in self.lots if lot.coins)
         self.debt_coins += taken - self._take(taken)
+        self._drop_spent()
 
     def _take(self, coins: int) -> int:
-        taken = 0
-        while self.lots and taken < coins:
-            part = min(self.lots[0].coins, coins - taken)
-            taken += part
-            self._spend(self.lots[0], part)
-        return taken
+        return sum(part for _, _, part in self._spend("", min(coins, sum(lot.coins for lot in self.lots))))
 
-    def _spend(self, lot: OpenLot, coins: int) -> None:
-        lot.coins -= coins
-        if not lot.coins:
-            self.lots.popleft()
+    def _spend(self, name: str, coins: int) -> list[tuple[OpenLot, int, int]]:
+        """Take coins from the lots that are next: of each how many, and how many there were before."""
+        spent, parts = 0, []
+        for lot in self.lots:
+            if spent == coins:
+                break
+            part = min(lot.coins, coins - spent)
+            if part:
+                parts.append((lot, spent, part))
+                lot.coins -= part
+                spent += part
+        if spent < coins:
+            raise InvariantBroken("I9", f"{name} spent {coins - spent} coins of no lot")
+        return parts
+
+    def _drop_spent(self) -> None:
+        self.lots = deque(lot for lot in self.lots if lot.coins or lot.in_holds)
 
 
 def open_lots_of(lots: Lots) -> OpenLots:
-    """The same from a whole walk: what is left, neighbours of one credit and worth put together."""
+    """The same from a whole walk: what is left or in a hold, neighbours of one credit and worth put together."""
     found: list[OpenLot] = []
     for lot in lots.all:
-        name = format_id(lot.id)
+        name, in_holds = format_id(lot.id), _in_holds(lot, lots.open_holds)
         if found and (found[-1].id, found[-1].worth_bp) == (name, lot.worth_bp):
             found[-1].coins += lot.left
-        elif lot.left:
-            found.append(OpenLot(name, lot.left, lot.worth_bp))
+            found[-1].in_holds = _joined(found[-1].in_holds + in_holds)
+        elif lot.left or in_holds:
+            found.append(OpenLot(name, lot.left, lot.worth_bp, in_holds))
     return OpenLots(found, lots.debt_coins)
+
+
+def _in_holds(lot: Lot, open_holds: Collection[bytes]) -> list[InHold]:
+    parts = [part for part in (*lot.parts, *lot.returned_parts) if isinstance(part, HeldPart)]
+    return _joined([InHold(format_id(part.hold), part.first, part.coins) for part in parts if part.hold in open_holds])
+
+
+def _joined(parts: Iterable[InHold]) -> list[InHold]:
+    """One for each hold: its coins of neighbouring lots lie side by side."""
+    joined: dict[str, InHold] = {}
+    for part in sorted(parts):
+        before = joined.get(part.hold, InHold(part.hold, part.first, 0))
+        joined[part.hold] = before._replace(coins=before.coins + part.coins)
+    return list(joined.values())
 
 
 def encode_lots(lots: OpenLots) -> str:

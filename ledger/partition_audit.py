@@ -10,7 +10,17 @@ from msgspec import Struct
 
 from ledger.invariants import Findings, Invariant
 from ledger.live_audit import LivePartition, Seen
-from ledger.model import AMOUNT_MAX, DIAMONDS_PER_COIN, CreditBody, GiftBody, JournalRecord, ReversalBody
+from ledger.live_holds import hold_name
+from ledger.model import (
+    AMOUNT_MAX,
+    DIAMONDS_PER_COIN,
+    CreditBody,
+    GiftBody,
+    HoldBody,
+    HoldEndBody,
+    JournalRecord,
+    ReversalBody,
+)
 
 
 class BookPartition(Struct, frozen=True):
@@ -19,7 +29,8 @@ class BookPartition(Struct, frozen=True):
     Attributes:
         end_seq: the live ledger's last record, read after the books were.
         wallets, stripes: coins of each viewer, diamonds of each creator from viewers of this partition.
-        coins_in, spent, reversed, earned, commission: what the platform's accounts say.
+        holds: coins of each hold that is open by its records, by `hold_name`.
+        coins_in, spent, reversed, held, charged, earned, commission: what the platform's accounts say.
         records: those that the comparison needs: between the first look at the balances and the journal, and those
             that were flushed after the live totals were read.
         stored: records of the books that the journal still has, by seq.
@@ -29,9 +40,12 @@ class BookPartition(Struct, frozen=True):
     end_seq: int
     wallets: dict[str, int]
     stripes: dict[str, int]
+    holds: dict[str, int]
     coins_in: int
     spent: int
     reversed: int
+    held: int
+    charged: int
     earned: int
     commission: int
     records: list[JournalRecord]
@@ -46,6 +60,8 @@ class Sums(Struct):
     coins_in: int = 0
     spent: int = 0
     reversed: int = 0
+    held: int = 0
+    charged: int = 0
     earned: int = 0
     commission: int = 0
 
@@ -71,6 +87,7 @@ def check_partition(live: LivePartition, books: BookPartition, findings: Finding
     for seq, stored in books.stored.items():
         if records[seq] != stored:
             findings.violate(Invariant.I9, f"{_name(stored)} of {stored.body.viewer}: journal and books differ")
+    _check_holds(name, live, books, records, whole, findings)
     if whole:
         _check_against_books(name, live, books, records, (wallets, stripes), findings)
 
@@ -100,7 +117,11 @@ def wallet_moved(record: JournalRecord) -> tuple[str, int] | None:
     match record.body:
         case CreditBody(viewer=viewer, coins=coins):
             return viewer, coins
+        case HoldEndBody(viewer=viewer, coins=coins, taken_coins=taken):
+            return viewer, coins - taken
         case ReversalBody(viewer=viewer, taken_coins=coins) | GiftBody(viewer=viewer, coins=coins):
+            return viewer, -coins
+        case HoldBody(viewer=viewer, coins=coins):
             return viewer, -coins
 
 
@@ -151,9 +172,9 @@ def _check_totals(
             findings.violate(Invariant.I2, f"{name}: wallet of {viewer} holds {coins} at record {totals.seq}")
     for what, found, expected in (
         (
-            "wallets hold {} coins, coins in - spent - reversed is {}",
+            "wallets hold {} coins, coins in - spent - reversed - held - charged is {}",
             sum(wallets.values()),
-            totals.coins_in - totals.spent - totals.reversed,
+            totals.coins_in - totals.spent - totals.reversed - totals.held - totals.charged,
         ),
         ("stripes hold {} diamonds, earned is {}", sum(stripes.values()), totals.earned),
         (
@@ -164,6 +185,49 @@ def _check_totals(
     ):
         if found != expected:
             findings.violate(Invariant.I1, f"{name}, record {totals.seq}: {what.format(found, expected)}")
+
+
+def _check_holds(
+    name: str,
+    live: LivePartition,
+    books: BookPartition,
+    records: Mapping[int, JournalRecord],
+    whole: bool,
+    findings: Findings,
+) -> None:
+    """Every open hold has its deadline and is counted, all of them are what is held, and the books know the same."""
+    holds = live.holds
+    findings.count(Invariant.I1, len(holds.coins))
+    for words in holds.loose:
+        findings.violate(Invariant.I1, f"{name}, record {holds.seq}: {words}")
+    if not whole:
+        return
+    expected = open_holds_at(books.holds, records, books.position_seq, holds.seq)
+    for hold in holds.coins.keys() | expected.keys():
+        found, booked = holds.coins.get(hold, 0), expected.get(hold, 0)
+        if found != booked:
+            findings.violate(
+                Invariant.I9, f"{name}, record {holds.seq}: hold {hold} is of {found} coins, the books say {booked}"
+            )
+
+
+def open_holds_at(
+    holds: Mapping[str, int], records: Mapping[int, JournalRecord], since: int, until: int
+) -> dict[str, int]:
+    """Open holds after record `until`, from those after record `since` and the records between, forward or back."""
+    coins = dict(holds)
+    forward = since <= until
+    between = range(since + 1, until + 1) if forward else range(since, until, -1)
+    for seq in between:
+        record = records.get(seq)
+        if record is None or not isinstance(record.body, HoldBody | HoldEndBody):
+            continue
+        body = record.body
+        if isinstance(body, HoldBody) is forward:
+            coins[hold_name(body.id, body.viewer)] = body.coins
+        else:
+            coins.pop(hold_name(body.id, body.viewer), None)
+    return coins
 
 
 def _check_against_books(
@@ -195,6 +259,8 @@ def _check_against_books(
         ("coins in", totals.coins_in, books.coins_in + sign * moved.coins_in),
         ("spent", totals.spent, books.spent + sign * moved.spent),
         ("reversed", totals.reversed, books.reversed + sign * moved.reversed),
+        ("held", totals.held, books.held + sign * moved.held),
+        ("charged", totals.charged, books.charged + sign * moved.charged),
         ("earned", totals.earned, books.earned + sign * moved.earned),
         ("commission", totals.commission, books.commission + sign * moved.commission),
     ):
@@ -224,6 +290,13 @@ def sum_of(records: Iterable[JournalRecord]) -> Sums:
         elif isinstance(body, ReversalBody):
             sums.wallets[body.viewer] -= body.taken_coins
             sums.reversed += body.taken_coins
+        elif isinstance(body, HoldBody):
+            sums.wallets[body.viewer] -= body.coins
+            sums.held += body.coins
+        elif isinstance(body, HoldEndBody):
+            sums.wallets[body.viewer] += body.coins - body.taken_coins
+            sums.held -= body.coins
+            sums.charged += body.taken_coins
         else:
             sums.wallets[body.viewer] -= body.coins
             sums.stripes[body.creator] += body.creator_diamonds

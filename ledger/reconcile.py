@@ -13,13 +13,13 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ledger.config import LedgerConfig
-from ledger.copy_rows import RECORD_COLUMNS, read_record
+from ledger.copy_rows import GIFT, HOLD, HOLD_ENDED, RECORD_COLUMNS, read_record
 from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.ids import format_id
 from ledger.journal import Position, decode_entry
 from ledger.keys import DEPLOYMENT, REPAIR_EPOCH, Keys, Total
 from ledger.migrate import check_schema
-from ledger.model import GiftBody, JournalRecord, Partition
+from ledger.model import CreditBody, GiftBody, HoldBody, HoldEndBody, JournalRecord, Partition, ReversalBody
 from ledger.postgres import Connection, open_pool, snapshot
 from ledger.redis_client import connect
 from ledger.replay import lives_in
@@ -49,7 +49,7 @@ class StillAtWork(LedgerError):
 
 
 class NamedRecord(Struct, frozen=True):
-    """A record as people look for it. `kind` is `gift` or what brought the coins."""
+    """A record as people look for it. `kind` is `gift`, `hold`, `hold_ended` or what brought or took the coins."""
 
     partition: Partition
     seq: int
@@ -203,7 +203,15 @@ async def book_records(
 def named(record: JournalRecord) -> NamedRecord:
     """A record in words that people know."""
     body = record.body
-    kind = "gift" if isinstance(body, GiftBody) else body.cause.value
+    match body:
+        case GiftBody():
+            kind = GIFT
+        case HoldBody():
+            kind = HOLD
+        case HoldEndBody():
+            kind = HOLD_ENDED
+        case CreditBody() | ReversalBody():
+            kind = body.cause.value
     return NamedRecord(record.partition, record.seq, kind, format_id(body.id), body.viewer, body.coins)
 
 

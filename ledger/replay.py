@@ -13,10 +13,19 @@ import msgspec
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken, LedgerError
 from ledger.gift_call import bucket_life_ms
+from ledger.hold_call import OpenHold, end_number, hold_field, pack_open_hold
 from ledger.ids import digest_of, id_time_ms
 from ledger.journal import encode_body, encode_reversal
 from ledger.keys import Keys, PartitionKeys, Total
-from ledger.model import CreditBody, GiftBody, JournalRecord, Partition, ReversalBody
+from ledger.model import (
+    CreditBody,
+    GiftBody,
+    HoldBody,
+    HoldEndBody,
+    JournalRecord,
+    Partition,
+    ReversalBody,
+)
 from ledger.partition_audit import sum_of, wallet_moved
 from ledger.scripts import Ask, Script
 
@@ -86,6 +95,8 @@ def replay_words(
     totals = (
         *(Total.COINS_IN.value, sums.coins_in, Total.SPENT.value, sums.spent),
         *((Total.REVERSED.value, sums.reversed) if sums.reversed else ()),
+        *((Total.HELD.value, sums.held) if sums.held else ()),
+        *((Total.CHARGED.value, sums.charged) if sums.charged else ()),
         *(Total.EARNED.value, sums.earned, Total.COMMISSION.value, sums.commission),
     )
     since_ms = now_ms - 2 * config.credit_ids_kept_ms
@@ -106,8 +117,10 @@ def replay_words(
         totals,
         [bucket * config.id_bucket_ms + life_ms for bucket in buckets],
         [len(words) for words in (combos, credit_ids, reversal_ids, entries, *buckets.values())],
+        _holds(records, since_ms),
     )
     names = [keys.wallets, keys.earnings, keys.totals, keys.combos, keys.credits, keys.reversals, keys.journal]
+    names += [keys.holds, keys.hold_deadlines, keys.hold_counts, keys.ended_holds]
     names += [keys.ids(bucket) for bucket in buckets]
     ids = [word for words in buckets.values() for word in words]
     return names, [_encoder.encode(head), *combos, *credit_ids, *reversal_ids, *entries, *ids]
@@ -209,6 +222,30 @@ def _reversal_ids(records: Sequence[JournalRecord], since_ms: int) -> list[bytes
             taken = _AMOUNT.pack(record.wallet_after) + _AMOUNT.pack(body.taken_coins)
             words += (body.id, digest_of(encode_reversal(body)) + taken)
     return words
+
+
+def _holds(records: Sequence[JournalRecord], since_ms: int) -> list[tuple[object, ...]]:
+    """What the records did to holds, in order, as the script's header says. Caps count them again after a repair."""
+    steps: list[tuple[object, ...]] = []
+    for record in records:
+        body = record.body
+        if isinstance(body, HoldBody):
+            expires_ms, digest = record.at_ms + body.lasts_ms, digest_of(encode_body(body))
+            times = (record.at_ms, expires_ms)
+            hold = OpenHold(body.id, body.viewer, body.coins, record.wallet_after, *times, True, digest, body.reference)
+            steps.append(
+                (_text(hold_field(body.id, body.viewer)), body.viewer, _text(pack_open_hold(hold)), expires_ms)
+            )
+        elif isinstance(body, HoldEndBody):
+            kept = record.at_ms >= since_ms
+            after = (end_number(body.end), body.taken_coins, record.wallet_after, record.at_ms)
+            steps.append((_text(hold_field(body.id, body.viewer)), body.viewer, kept, *after))
+    return steps
+
+
+def _text(content: bytes) -> msgspec.Raw:
+    """As a MessagePack string: Lua's decoder does not know its type for bytes."""
+    return msgspec.Raw(b"\xda" + len(content).to_bytes(2) + content)
 
 
 def _gift_ids(records: Sequence[JournalRecord], config: LedgerConfig, now_ms: int) -> dict[int, list[bytes]]:

@@ -91,10 +91,12 @@ FROM page WHERE seq <> seq_before + 1
 UNION ALL SELECT 'found', 'I1', format('record %s/%s: %s coins became %s and %s diamonds',
     $1, seq, coins, creator_diamonds, commission_diamonds), 0, 0, 0, 0
 FROM page WHERE kind = 'gift' AND creator_diamonds + commission_diamonds <> coins * 100
-UNION ALL SELECT 'moved', '', '', sum(greatest(moved, 0))::bigint,
+UNION ALL SELECT 'moved', '', '', sum(CASE WHEN kind = 'hold_ended' THEN 0 ELSE greatest(moved, 0) END)::bigint,
     sum(CASE kind WHEN 'gift' THEN coins ELSE 0 END)::bigint,
     sum(CASE kind WHEN 'gift' THEN creator_diamonds ELSE 0 END)::bigint, sum(commission_diamonds)::bigint FROM page
-UNION ALL SELECT 'reversed', '', '', sum(taken_coins)::bigint, 0, 0, 0 FROM page
+UNION ALL SELECT 'reversed', '', '', sum(CASE WHEN kind = 'hold_ended' THEN 0 ELSE taken_coins END)::bigint,
+    sum(CASE kind WHEN 'hold' THEN coins WHEN 'hold_ended' THEN -coins ELSE 0 END)::bigint,
+    sum(CASE kind WHEN 'hold_ended' THEN taken_coins ELSE 0 END)::bigint, 0 FROM page
 UNION ALL SELECT 'made', '', '', count(*) FILTER (WHERE moved <> 0),
     count(*) FILTER (WHERE kind = 'gift' AND creator_diamonds <> 0), 0, 0 FROM page
 UNION ALL SELECT 'creator', creator, '', sum(creator_diamonds)::bigint, count(*), coalesce(sum(less), 0)::bigint, 0
@@ -185,7 +187,7 @@ class RecordsPage(Struct):
 
     Attributes:
         last_seq: of its last record; 0 when there is none.
-        coins_in, spent, reversed, earned, commission: what they moved.
+        coins_in, spent, reversed, held, charged, earned, commission: what they moved.
         moving, earning: how many moved a wallet, and how many earned a creator something.
         creators: by creator what gifts are worth of paid coins, how many there were, and what they were worth less.
     """
@@ -196,6 +198,8 @@ class RecordsPage(Struct):
     coins_in: int = 0
     spent: int = 0
     reversed: int = 0
+    held: int = 0
+    charged: int = 0
     earned: int = 0
     commission: int = 0
     moving: int = 0
@@ -241,7 +245,7 @@ async def read_records(connection: Connection, partition: Partition, after: int,
             case "moved":
                 page.coins_in, page.spent, page.earned, page.commission = a or 0, b or 0, c or 0, d or 0
             case "reversed":
-                page.reversed = a or 0
+                page.reversed, page.held, page.charged = a or 0, b or 0, c or 0
             case "made":
                 page.moving, page.earning = a, b
             case "creator":

@@ -17,6 +17,7 @@ from ledger import rolling_books as books
 from ledger.accounts import BOOKS_PARTITION
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken
+from ledger.hold_audit import open_holds
 from ledger.invariants import Invariant
 from ledger.journal import Position, decode_entry
 from ledger.keys import Keys, PartitionKeys
@@ -29,6 +30,7 @@ from ledger.live_audit import (
     real_holes,
     scan_page,
 )
+from ledger.live_holds import read_holds
 from ledger.model import AMOUNT_MAX, DIAMONDS_PER_COIN, JournalRecord, Partition
 from ledger.pacing import Pacer
 from ledger.postgres import Pool, connected, snapshot
@@ -52,6 +54,8 @@ class _Walk(Struct):
     coins_in: int = 0
     spent: int = 0
     reversed: int = 0
+    held: int = 0
+    charged: int = 0
     earned: int = 0
     commission: int = 0
     moving: int = 0
@@ -186,6 +190,8 @@ class Round:
         walk.coins_in += page.coins_in
         walk.spent += page.spent
         walk.reversed += page.reversed
+        walk.held += page.held
+        walk.charged += page.charged
         walk.earned += page.earned
         walk.commission += page.commission
         walk.moving += page.moving
@@ -233,6 +239,7 @@ class Round:
         damaged: list[str] = []
         await self._journal(partition, names)
         await self._totals(partition, names, walk, damaged)
+        await self._holds(partition, names)
         await self._stripes(partition, names, walk, damaged)
         await self._strangers(partition, names, damaged)
         for words in damaged:
@@ -249,6 +256,8 @@ class Round:
             ("coins in", totals.coins_in, walk.coins_in),
             ("spent", totals.spent, walk.spent),
             ("reversed", totals.reversed, walk.reversed),
+            ("held", totals.held, walk.held),
+            ("charged", totals.charged, walk.charged),
             ("earned", totals.earned, walk.earned),
             ("commission", totals.commission, walk.commission),
         ):
@@ -274,6 +283,27 @@ class Round:
                 f"partition {partition}, record {totals.seq}: earned + commission is {diamonds} diamonds, 100 for each"
                 f" coin spent is {expected}",
             )
+
+    async def _holds(self, partition: Partition, names: PartitionKeys) -> None:
+        """The open holds fit each other, and are those of the books."""
+        async with self._pacer.slice():
+            holds = await read_holds(self._redis, names)
+        for words in holds.loose:
+            self._violate(Invariant.I1, f"partition {partition}, record {holds.seq}: {words}")
+        self._count(len(holds.coins))
+        if not await self._live_has(partition, holds.seq):
+            return
+        await self._reached({partition: holds.seq})
+        async with self._pacer.slice(), connected(self._pool) as connection:
+            booked = await open_holds(connection, partition, holds.seq)
+        for hold in sorted(holds.coins.keys() | booked.keys()):
+            found, expected = holds.coins.get(hold, 0), booked.get(hold, 0)
+            if found != expected:
+                self._violate(
+                    Invariant.I9,
+                    f"partition {partition}, record {holds.seq}: hold {hold} is of {found} coins, the books say"
+                    f" {expected}",
+                )
 
     async def _stripes(self, partition: Partition, names: PartitionKeys, walk: _Walk, damaged: list[str]) -> None:
         cursor, unseen = 0, set(walk.creators or ())

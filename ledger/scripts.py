@@ -12,6 +12,7 @@ from ledger.config import Durability, LedgerConfig
 from ledger.durability import NotReplicated
 from ledger.gift_call import GiftCall, Group, read_answer
 from ledger.gift_call import PreparedGift as PreparedGift
+from ledger.hold_call import end_words, hold_keys, hold_words, read_end_answer, read_hold_answer
 from ledger.journal import Position
 from ledger.keys import Keys
 from ledger.model import (
@@ -19,11 +20,16 @@ from ledger.model import (
     CreditAccepted,
     CreditOutcome,
     CreditRefused,
+    EndOutcome,
     GiftOutcome,
+    HoldEnd,
+    HoldOrder,
+    HoldOutcome,
     Partition,
     Refusal,
     ReversalOutcome,
     Reversed,
+    ViewerId,
 )
 from ledger.redis_client import Direct
 
@@ -74,11 +80,14 @@ class Scripts:
         self._ask_for_gifts: Ask = self._ask_replicated if replicated else self._direct.ask
         self._ask_for_credits: Ask = self._ask_replicated if replicated else self._ask
         self._keys = keys
+        self._config = config
         self._bucket_ms = config.id_bucket_ms
         self._gift_call = GiftCall(keys, config)
         self._gift = Script("gift", parts=("clock", "guards"))
         self._credit = Script("credit")
         self._reverse = Script("reverse")
+        self._hold = Script("hold", parts=("guards",))
+        self._end_hold = Script("end_hold", parts=("guards",))
         self._set_guards = Script("set_guards")
         self._set_counts = Script("set_counts")
         self._set_given = Script("set_given")
@@ -148,6 +157,26 @@ class Scripts:
         if status in (_ACCEPTED, _REPLAY):
             return Reversed(wallet, taken, replay=status == _REPLAY)
         return CreditRefused(_REFUSALS[status])
+
+    async def hold(self, order: HoldOrder, until_ms: int) -> HoldOutcome:
+        """Put coins aside, once for the id; UNKNOWN after `until_ms` (server clock) unless the id is known.
+
+        Raises:
+            redis.RedisError, OSError: not known whether it was done; asking again with the same id tells.
+        """
+        keys = hold_keys(self._keys.of(self._keys.partition_of(order.viewer)))
+        answer = await self._hold.call(self._ask_for_credits, keys, hold_words(order, self._config, until_ms))
+        return read_hold_answer(answer)
+
+    async def end_hold(self, hold_id: bytes, viewer: ViewerId, end: HoldEnd, taken_coins: int | None) -> EndOutcome:
+        """End a hold; one that has ended answers how. All its coins are taken when `taken_coins` is None.
+
+        Raises:
+            redis.RedisError, OSError: not known whether it was done; asking again tells.
+        """
+        keys = hold_keys(self._keys.of(self._keys.partition_of(viewer)))
+        words = end_words(hold_id, viewer, end, taken_coins)
+        return read_end_answer(await self._end_hold.call(self._ask_for_credits, keys, words))
 
     async def trim(self, partition: Partition, epoch: int, seq: int, flushed_seq: int) -> int:
         """Drop journal entries that end at or before (epoch, seq); note that PostgreSQL holds up to `flushed_seq`.

@@ -15,7 +15,8 @@ from ledger.config import LedgerConfig
 from ledger.durability import check_server
 from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.guard_state import GuardSettings, LiveGuard, pack_settings, read_guard
-from ledger.ids import digest_of
+from ledger.hold_call import EndedHold, OpenHold, hold_field, read_ended_hold, read_open_hold
+from ledger.ids import ID_BYTES, digest_of
 from ledger.journal import JournalReader, Position, encode_body, encode_reversal, gift_body
 from ledger.keys import DEPLOYMENT, FIRST_EPOCH, REPAIR_EPOCH, Keys, Total
 from ledger.model import (
@@ -24,13 +25,21 @@ from ledger.model import (
     CreditOrder,
     CreditOutcome,
     CreditRefused,
+    EndOutcome,
+    EndRefusal,
+    EndRefused,
     GiftOrder,
     GiftOutcome,
+    HoldEnd,
+    HoldOrder,
+    HoldOutcome,
+    HoldRefused,
     Partition,
     Refusal,
     ReversalBody,
     ReversalOrder,
     ReversalOutcome,
+    ViewerId,
 )
 from ledger.redis_client import connect
 from ledger.scripts import PreparedGift, Scripts
@@ -72,8 +81,8 @@ class RepairUnfinished(LedgerError):
 class Ledger:
     """The live ledger on one Redis or Valkey server.
 
-    Every method may raise `LedgerUnavailable` when the server does not answer, except `give`, `submit`, `credit` and
-    `reverse`, which answer `Refusal.UNKNOWN`.
+    Every method may raise `LedgerUnavailable` when the server does not answer, except `give`, `submit`, `credit`,
+    `reverse`, `hold` and `end_hold`, which answer UNKNOWN.
     """
 
     def __init__(self, redis: Redis, config: LedgerConfig) -> None:
@@ -184,6 +193,67 @@ class Ledger:
         except (RedisError, OSError) as exc:
             _log.warning("reversal_unknown", error=f"{type(exc).__name__}: {exc}")
             return CreditRefused(Refusal.UNKNOWN)
+
+    async def hold(self, order: HoldOrder, *, until_ms: int = AMOUNT_MAX) -> HoldOutcome:
+        """Put coins aside, once for the order's id; remembered and asked for as in `credit`.
+
+        Args:
+            until_ms: as in `credit`.
+        """
+        if not (order.coins > 0 and order.lasts_ms > 0):
+            raise ValueError("a hold is of at least one coin and one millisecond")
+        try:
+            return await asyncio.shield(self._scripts.hold(order, until_ms))
+        except (RedisError, OSError) as exc:
+            _log.warning("hold_unknown", error=f"{type(exc).__name__}: {exc}")
+            return HoldRefused(Refusal.UNKNOWN)
+
+    async def end_hold(
+        self, hold_id: bytes, viewer: ViewerId, end: HoldEnd, *, taken_coins: int | None = None
+    ) -> EndOutcome:
+        """End a hold. One that has ended already answers how, whatever was asked; from its deadline on it only expires.
+
+        An end is remembered as the ids of credits are; NO_SUCH_HOLD of an old hold says that the books have its end.
+
+        Args:
+            end: EXPIRED only where its time is over.
+            taken_coins: with SETTLED, how many of its coins are taken; all when None.
+        """
+        if taken_coins is not None and (taken_coins < 1 or end is not HoldEnd.SETTLED):
+            raise ValueError(f"{taken_coins} coins cannot be taken of a hold that is {end}")
+        try:
+            return await asyncio.shield(self._scripts.end_hold(hold_id, viewer, end, taken_coins))
+        except (RedisError, OSError) as exc:
+            _log.warning("hold_end_unknown", error=f"{type(exc).__name__}: {exc}")
+            return EndRefused(EndRefusal.UNKNOWN)
+
+    async def find_hold(self, hold_id: bytes, viewer: str) -> OpenHold | EndedHold | None:
+        """A hold that is open or ended lately."""
+        keys, field = self.keys.of(self.keys.partition_of(viewer)), hold_field(hold_id, viewer)
+        pipeline = self.redis.pipeline(transaction=True)
+        holds: Any = keys.holds
+        ended: Any = keys.ended_holds
+        name: Any = field
+        pipeline.hget(holds, name)
+        pipeline.hget(ended, name)
+        is_open, has_ended = await self._read(pipeline.execute())
+        if is_open is not None:
+            return read_open_hold(field, is_open)
+        return None if has_ended is None else read_ended_hold(field, has_ended)
+
+    async def due_holds(self, partition: Partition, limit: int) -> list[tuple[bytes, ViewerId]]:
+        """Holds of a partition whose time is over, by id and viewer, at most `limit`, the oldest deadlines first."""
+        deadlines: Any = self.keys.of(partition).hold_deadlines
+        now_ms = await self.partition_now_ms(partition)
+        fields: Any = await self._read(self.redis.zrangebyscore(deadlines, "-inf", now_ms, start=0, num=limit))
+        return [(field[:ID_BYTES], ViewerId(field[ID_BYTES:].decode())) for field in fields]
+
+    async def open_holds(self, partitions: Sequence[Partition]) -> int:
+        """How many holds of these partitions are open."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for partition in partitions:
+            pipeline.hlen(self.keys.of(partition).holds)
+        return sum(await self._read(pipeline.execute()))
 
     async def ping(self) -> None:
         """See that the server answers."""

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from ledger.config import LedgerConfig
 from ledger.guard_state import GuardSettings, LiveGuard
+from ledger.hold_call import hold_body
 from ledger.ids import digest_of, id_time_ms
 from ledger.journal import gift_body
 from ledger.keys import Keys
@@ -26,11 +27,22 @@ from ledger.model import (
     CreditOrder,
     CreditOutcome,
     CreditRefused,
+    EndOutcome,
+    EndRefusal,
+    EndRefused,
     GiftAccepted,
     GiftBody,
     GiftOrder,
     GiftOutcome,
     GiftRefused,
+    Held,
+    HoldBody,
+    HoldEnd,
+    HoldEndBody,
+    HoldEnded,
+    HoldOrder,
+    HoldOutcome,
+    HoldRefused,
     JournalRecord,
     Partition,
     Refusal,
@@ -38,9 +50,11 @@ from ledger.model import (
     ReversalOrder,
     ReversalOutcome,
     Reversed,
+    ViewerId,
 )
 from ledger.service import OpenCombo
 from ledger.twin_guards import TwinGuard, TwinGuards
+from ledger.twin_holds import TwinHold, TwinHolds
 
 COMBO_COUNT_MAX: Final = 2**31 - 1
 """What the books hold; one more begins another combo."""
@@ -98,6 +112,7 @@ class TwinPartition(Struct):
     ids: dict[tuple[bytes, str], PaidId] = field(default_factory=dict)
     credits: dict[bytes, PaidCredit] = field(default_factory=dict)
     reversals: dict[bytes, DoneReversal] = field(default_factory=dict)
+    holds: TwinHolds = field(default_factory=TwinHolds)
     combos: dict[tuple[str, str], OpenCombo] = field(default_factory=dict)
     records: list[JournalRecord] = field(default_factory=list)
 
@@ -161,6 +176,35 @@ class LedgerTwin:
         lost = self._lost.pop(0) if self._lost else None
         outcome = CreditRefused(Refusal.UNKNOWN) if lost is False else self._reverse(order, most, keep, until_ms)
         return outcome if lost is None else CreditRefused(Refusal.UNKNOWN)
+
+    async def hold(self, order: HoldOrder, *, until_ms: int = AMOUNT_MAX) -> HoldOutcome:
+        """Put coins aside, once for the order's id; an unknown id after `until_ms` is UNKNOWN."""
+        if not (order.coins > 0 and order.lasts_ms > 0):
+            raise ValueError("a hold is of at least one coin and one millisecond")
+        lost = self._lost.pop(0) if self._lost else None
+        outcome = HoldRefused(Refusal.UNKNOWN) if lost is False else self._hold(order, until_ms)
+        return outcome if lost is None else HoldRefused(Refusal.UNKNOWN)
+
+    async def end_hold(
+        self, hold_id: bytes, viewer: ViewerId, end: HoldEnd, *, taken_coins: int | None = None
+    ) -> EndOutcome:
+        """End a hold; one that has ended answers how."""
+        if taken_coins is not None and (taken_coins < 1 or end is not HoldEnd.SETTLED):
+            raise ValueError(f"{taken_coins} coins cannot be taken of a hold that is {end}")
+        lost = self._lost.pop(0) if self._lost else None
+        refused = EndRefused(EndRefusal.UNKNOWN)
+        outcome = refused if lost is False else self._end_hold(hold_id, viewer, end, taken_coins)
+        return outcome if lost is None else refused
+
+    async def due_holds(self, partition: Partition, limit: int) -> list[tuple[bytes, ViewerId]]:
+        """Holds of a partition whose time is over, the oldest deadlines first."""
+        state = self.partitions[partition]
+        due = state.holds.due(max(self._clock(), state.clock_ms), limit)
+        return [(hold_id, ViewerId(viewer)) for hold_id, viewer in due]
+
+    async def open_holds(self, partitions: Sequence[Partition]) -> int:
+        """How many holds of these partitions are open."""
+        return sum(len(self.partitions[partition].holds.open) for partition in partitions)
 
     def shut(self, partition: Partition) -> None:
         """A partition takes no orders: they hear UNKNOWN, except for a credit or reversal whose id is known."""
@@ -362,6 +406,66 @@ class LedgerTwin:
         self._record(state, order.viewer, max(time_ms, state.clock_ms), None, body)
         return Reversed(held - taken, taken, replay=False)
 
+    def _hold(self, order: HoldOrder, until_ms: int) -> HoldOutcome:
+        state, time_ms = self._of(order.viewer), self._clock()
+        known = state.holds.known(order)
+        if known is not None:
+            return known
+        if time_ms > until_ms or not state.epoch:
+            return HoldRefused(Refusal.UNKNOWN)
+        now_ms, wallet = max(time_ms, state.clock_ms), state.wallets.get(order.viewer, 0)
+        refused = self._why_no_hold(state, order, wallet, now_ms)
+        if refused is not None:
+            return refused
+        counted = state.guards.count_coins(order.viewer, order.coins, now_ms)
+        hold = TwinHold(order, wallet - order.coins, now_ms, counted)
+        state.wallets[order.viewer] = hold.balance_coins
+        state.holds.open[order.id, order.viewer] = hold
+        self._record(state, order.viewer, now_ms, None, hold_body(order))
+        return Held(hold.balance_coins, hold.expires_ms, replay=False)
+
+    def _why_no_hold(self, state: TwinPartition, order: HoldOrder, wallet: int, now_ms: int) -> HoldRefused | None:
+        config = self._config
+        forbidden = state.guards.forbid_coins(order.viewer, order.coins, wallet, now_ms)
+        if forbidden is not None:
+            return HoldRefused(forbidden.refusal, wallet, forbidden.cap, forbidden.reason)
+        if wallet < order.coins:
+            return HoldRefused(Refusal.INSUFFICIENT_COINS, wallet)
+        if state.holds.of_viewer(order.viewer) >= config.viewer_holds_max:
+            return HoldRefused(Refusal.TOO_MANY_HOLDS, wallet)
+        if len(state.holds.open) >= config.partition_holds_max:
+            return HoldRefused(Refusal.TOO_MANY_HOLDS, wallet)
+        if state.seq - state.flushed >= config.journal_records_max:
+            return HoldRefused(Refusal.OVERLOADED, wallet)
+        return None
+
+    def _end_hold(self, hold_id: bytes, viewer: ViewerId, end: HoldEnd, taken_coins: int | None) -> EndOutcome:
+        state, key = self._of(viewer), (hold_id, viewer)
+        if key in state.holds.ended:
+            return structs.replace(state.holds.ended[key][1], replay=True)
+        hold = state.holds.open.get(key)
+        if hold is None:
+            return EndRefused(EndRefusal.NO_SUCH_HOLD)
+        if not state.epoch:
+            return EndRefused(EndRefusal.UNKNOWN)
+        now_ms, coins = max(self._clock(), state.clock_ms), hold.order.coins
+        if now_ms >= hold.expires_ms:
+            end = HoldEnd.EXPIRED
+        elif end is HoldEnd.EXPIRED:
+            return EndRefused(EndRefusal.NOT_DUE, coins)
+        taken = (coins if taken_coins is None else taken_coins) if end is HoldEnd.SETTLED else 0
+        if taken > coins:
+            return EndRefused(EndRefusal.TOO_MANY_COINS, coins)
+        wallet = state.wallets.get(viewer, 0) + coins - taken
+        state.wallets[viewer] = wallet
+        if hold.counted:
+            state.guards.give_back(viewer, coins - taken, hold.begun_ms)
+        ended = HoldEnded(end, coins, taken, wallet, now_ms, replay=False)
+        state.holds.ended[key] = (state.holds.open.pop(key), ended)
+        state.holds.charged += taken
+        self._record(state, viewer, now_ms, None, HoldEndBody(hold_id, viewer, coins, end, taken))
+        return ended
+
     def _do_again(self, state: TwinPartition, record: JournalRecord) -> None:
         body, wallet, now_ms = record.body, record.wallet_after, self._clock()
         state.wallets[body.viewer] = wallet
@@ -391,6 +495,15 @@ class LedgerTwin:
                 if remembered:
                     reversal = ReversalOrder(body.id, body.viewer, body.purchase, body.coins, body.cause)
                     state.reversals[body.id] = DoneReversal(reversal, wallet, body.taken_coins)
+            case HoldBody():
+                order = HoldOrder(body.id, body.viewer, body.coins, body.lasts_ms, body.reference)
+                state.holds.open[body.id, body.viewer] = TwinHold(order, wallet, record.at_ms, counted=True)
+            case HoldEndBody():
+                hold = state.holds.open.pop((body.id, body.viewer))
+                state.holds.charged += body.taken_coins
+                if remembered:
+                    ended = HoldEnded(body.end, body.coins, body.taken_coins, wallet, record.at_ms, replay=False)
+                    state.holds.ended[body.id, body.viewer] = (hold, ended)
 
     def _record(self, state: TwinPartition, viewer: str, now_ms: int, combo: ComboTotals | None, body: Body) -> None:
         state.seq += 1

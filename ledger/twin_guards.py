@@ -76,6 +76,16 @@ class TwinGuards:
         passed = passed or self._creators_cap_passed(order, now_ms)
         return None if passed is None else GiftRefused(Refusal.LIMIT_EXCEEDED, wallet, cap=passed)
 
+    def forbid_coins(self, viewer: str, coins: int, wallet: int, now_ms: int) -> GiftRefused | None:
+        """Why coins may not be held, whatever is in the wallet: freeze, the viewer's caps."""
+        guard = self._of(viewer)
+        if guard is None:
+            return None
+        if guard.settings.frozen is not None:
+            return GiftRefused(Refusal.FROZEN, wallet, reason=guard.settings.frozen)
+        passed = self._cap_passed(guard, coins, now_ms)
+        return None if passed is None else GiftRefused(Refusal.LIMIT_EXCEEDED, wallet, cap=passed)
+
     def wait_ms(self, viewer: str, now_ms: int) -> int:
         """How long the viewer has to wait for its next gift; 0 or less for not at all."""
         guard = self._of(viewer)
@@ -85,18 +95,32 @@ class TwinGuards:
 
     def count(self, order: GiftOrder, now_ms: int) -> None:
         """The gift is paid."""
-        guard = self._of(order.viewer)
-        if guard is not None:
-            self.viewers[order.viewer] = guard
-            for limit in _COUNTED:
-                coins = guard.spent(limit, now_ms) + order.coins
-                guard.counted[limit] = (period_number(limit, now_ms), coins)
-            if self._rate_ms:
-                guard.reached_ms = self._reached_ms(guard, now_ms) + self._rate_ms
+        if self.count_coins(order.viewer, order.coins, now_ms) and self._rate_ms:
+            guard = self.viewers[order.viewer]
+            guard.reached_ms = self._reached_ms(guard, now_ms) + self._rate_ms
         if order.creator_day_coins_max is not None:
             self.given_today = {**self._given(now_ms), (order.viewer, order.creator): self._given_to(order, now_ms)}
             self.given_today[order.viewer, order.creator] += order.coins
             self.given_day = period_number(Limit.CREATOR_DAY, now_ms)
+
+    def count_coins(self, viewer: str, coins: int, now_ms: int) -> bool:
+        """Coins are spent, or held; whether they are counted."""
+        guard = self._of(viewer)
+        if guard is None:
+            return False
+        self.viewers[viewer] = guard
+        for limit in _COUNTED:
+            guard.counted[limit] = (period_number(limit, now_ms), guard.spent(limit, now_ms) + coins)
+        return True
+
+    def give_back(self, viewer: str, coins: int, counted_ms: int) -> None:
+        """Held coins came back: they do not count in those of the periods of that time that are counted still."""
+        guard = self.viewers.get(viewer)
+        if guard is None:
+            return
+        for limit, (number, counted) in guard.counted.items():
+            if number == period_number(limit, counted_ms):
+                guard.counted[limit] = (number, max(0, counted - coins))
 
     def _of(self, viewer: str) -> TwinGuard | None:
         everybody = self._rate_ms or any(self._caps.values())

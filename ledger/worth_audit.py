@@ -49,7 +49,7 @@ def worth_less(lots: Lots) -> Worths:
     """Which gifts are worth less, by all that the lots have paid for."""
     found: Worths = {}
     for lot in lots.all:
-        for part, _ in lot.all_parts():
+        for part, _ in lot.gift_parts():
             creator, agency = part.less
             coins, creator_before, agency_before = found.get(part.gift.id, (0, 0, 0))
             if part.worth_bp < BASIS_POINTS:

@@ -53,6 +53,9 @@ _REFUND: Final = admin.Refund(
     commission_diamonds=3_000,
     borne_diamonds=0,
 )
+_HOLD: Final = admin.Hold(
+    ID, "vera", 40, "order 4711", "settled", AT_MS, AT_MS + 900_000, taken_coins=25, ended_ms=AT_MS + 60_000
+)
 _LOT: Final = admin.ViewerLot(ID, "paid", AT_MS, 100, 0, 60, 40, 60)
 _PAID_GIFT: Final = admin.PaidGift(OTHER_ID, "cleo", "room:demo", AT_MS, 60, 3_000, 3_000, bonus=False, refunded=True)
 _OFFER: Final = public.PackageOffer(
@@ -170,6 +173,10 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     ),
     _REFUND,
     admin.Refunds([_REFUND], None),
+    admin.HoldBegun(ID, "vera", 40, AT_MS + 900_000, 60, replay=False),
+    admin.HoldEnded(ID, "vera", "settled", 40, 25, 75, AT_MS + 60_000, replay=False),
+    _HOLD,
+    admin.Holds([_HOLD], None),
     admin.ViewerLots("vera", 0, [_LOT], None),
     admin.PaidGifts(ID, [_PAID_GIFT], None),
     admin.User("vera", 995, [_ENTRY], [_PURCHASE], None, True, "A payment was taken back.", _LIMITS),
@@ -206,6 +213,8 @@ _BODIES: Final[tuple[Struct, ...]] = (
     creator.OwnRoomBody("The demo room", _FILTERS),
     creator.TrialGiftBody("rose", 5, "Test", "Does it work?"),
     admin.GrantBody(ID, "vera", 1_000, "Welcome."),
+    admin.HoldBody(ID, "vera", 40, 900_000, "order 4711"),
+    admin.HoldSettleBody(25),
     admin.RefundBody(OTHER_ID, ID, "refund", "Bought by a child.", 50),
     admin.RefundByHandBody("Looked through with the bank."),
     admin.CreatorBody("Ada", "GB", "standard", None),

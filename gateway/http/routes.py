@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from gateway.http import demo
-from gateway.http.admin import accounts, audit, creators, grants, plans, refunds, users
+from gateway.http.admin import accounts, audit, creators, grants, holds, plans, refunds, users
 from gateway.http.admin import catalog as admin_catalog
 from gateway.http.admin import rooms as admin_rooms
 from gateway.http.admin import videos as admin_videos
@@ -28,7 +28,7 @@ _RESOURCES: Final = (
     *(health, catalog, webhooks, rooms),
     *(wallet, limits, purchases, gifts),
     *(earnings, payout_methods, withdrawals, overlay_tokens, own_rooms),
-    *(grants, refunds, users, accounts, creators, plans, admin_rooms, admin_videos, admin_withdrawals),
+    *(grants, refunds, holds, users, accounts, creators, plans, admin_rooms, admin_videos, admin_withdrawals),
     *(admin_catalog, audit),
     demo,
 )

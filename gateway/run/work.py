@@ -66,6 +66,7 @@ async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[
                 Duty("flusher", lambda: leases.while_partitions(flusher.run), flusher.stats),
                 Duty("credits", lambda: leases.while_books(office.purchases.run), office.settle_stats),
                 Duty("refunds", lambda: leases.while_books(office.refunds.run), office.refunds.stats),
+                Duty("holds", lambda: leases.while_partitions(office.holds.run), office.holds.stats),
                 Duty("maturing", lambda: leases.while_books(office.maturing.run), office.maturing.stats),
                 Duty("seals", lambda: leases.while_books(office.seals.run), office.seals.stats),
                 Duty("guards", office.guards.run, office.guards.stats),

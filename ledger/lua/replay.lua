@@ -1,22 +1,25 @@
 -- Brings records that the books have back into a partition that lost them: what they did to wallets, stripes, totals, ids
 -- and combos, and the records themselves into the journal. Only the very next ones, into a partition that takes no orders.
 --
--- KEYS    wallets, earnings, totals, combos, credits, reversals, journal of one partition, then its id buckets
--- ARGV[1] msgpack {first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes}
+-- KEYS    wallets, earnings, totals, combos, credits, reversals, journal, holds, hold_deadlines, hold_counts, ended_holds of
+--         one partition, then its id buckets
+-- ARGV[1] msgpack {first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds}
 --         wallets = {viewers, coins before, coins after}   stripes = {creators, diamonds}
 --         sums    = for each total that rises: its name, by how much   expiries = in ms, of each id bucket
 --         sizes   = how many words follow for: combos, credits, reversals, journal, each id bucket
+--         holds   = in order, of each that begins: id field, viewer, value, deadline; of each that ends: id field, viewer,
+--                   whether that is still to be remembered, how, coins taken, wallet after, time
 -- ARGV[2] and on: field and value of each combo, credit id and refund id; id, t, d, r of each journal entry; field and
 --         value of each gift id, bucket by bucket
 -- returns {status, seq of the partition, viewer, coins}: status 0 done; 1 the next record is another; 2 the partition takes
 --         orders; 3 the viewer holds these coins and not those before
 
 local DONE, OTHER_RECORD, OPEN, OTHER_WALLET = 0, 1, 2, 3
-local FIXED_KEYS = 7
+local FIXED_KEYS, BEGINS = 11, 4
 local call = redis.call
-local wallets_key, earnings_key, totals_key, combos_key, credits_key, reversals_key, journal_key =
-  unpack(KEYS, 1, FIXED_KEYS)
-local first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes = unpack(cmsgpack.unpack(ARGV[1]))
+local wallets_key, earnings_key, totals_key, combos_key, credits_key, reversals_key, journal_key, holds_key,
+  deadlines_key, counts_key, ended_key = unpack(KEYS, 1, FIXED_KEYS)
+local first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds = unpack(cmsgpack.unpack(ARGV[1]))
 local viewers, before, after = unpack(wallets)
 
 local totals = call('HMGET', totals_key, 'epoch', 'seq', 'clock')
@@ -49,6 +52,22 @@ call('HSET', totals_key, 'seq', last_seq, 'flushed', last_seq, 'clock', math.max
 put(combos_key, sizes[1])
 put(credits_key, sizes[2])
 put(reversals_key, sizes[3])
+for _, step in ipairs(holds) do
+  local field, viewer, value_or_kept, deadline_or_how = unpack(step)
+  if #step == BEGINS then
+    call('HSET', holds_key, field, value_or_kept)
+    call('ZADD', deadlines_key, deadline_or_how, field)
+    call('HINCRBY', counts_key, viewer, 1)
+  else
+    local begun = call('HGET', holds_key, field)
+    if begun and value_or_kept then
+      call('HSET', ended_key, field, struct.pack('>Bddd', unpack(step, BEGINS)) .. begun)
+    end
+    call('HDEL', holds_key, field)
+    call('ZREM', deadlines_key, field)
+    if call('HINCRBY', counts_key, viewer, -1) < 1 then call('HDEL', counts_key, viewer) end
+  end
+end
 local entries = take(sizes[4])
 for e = 1, #entries, 4 do
   call('XADD', journal_key, entries[e], 't', entries[e + 1], 'd', entries[e + 2], 'r', entries[e + 3])

@@ -222,6 +222,71 @@ OF_THE_SCRIPTS = [
     ),
 ]
 
+HOLD, END_HOLD = "ledger/lua/hold.lua", "ledger/lua/end_hold.lua"
+
+OF_HOLDS = [
+    Bug(
+        "hold_stays_open_after_its_end",
+        "machine",
+        "I1: holds are not",
+        [Edit(END_HOLD, "call('HDEL', holds_key, field)\n", "")],
+    ),
+    Bug(
+        "hold_that_is_over_can_be_taken",
+        "machine",
+        "told",
+        [Edit(END_HOLD, "if now_ms >= expires_ms then", "if how == EXPIRE and now_ms >= expires_ms then")],
+    ),
+    Bug(
+        "hold_keeps_what_was_not_taken",
+        "machine",
+        "",
+        [Edit(END_HOLD, "or 0) + back\n", "or 0) + (how == SETTLE and 0 or back)\n")],
+    ),
+    Bug(
+        "coins_that_come_back_stay_counted",
+        "machine",
+        "",
+        [Edit(END_HOLD, "math.max(0, counts[2 * k + 1] - back)", "counts[2 * k + 1]")],
+    ),
+    Bug(
+        "hold_without_its_deadline",
+        "machine",
+        "I1:",
+        [Edit(HOLD, "call('ZADD', deadlines_key, expires_ms, field)\n", "")],
+    ),
+    Bug(
+        "hold_that_a_cap_does_not_count",
+        "machine",
+        "",
+        [Edit(HOLD, "  count_gift(guard, coins, 0, 0, now_ms)\n", "")],
+    ),
+    Bug(
+        "coins_held_while_orders_are_shut_out",
+        "machine",
+        "",
+        [Edit(HOLD, "if epoch < 1 then", "if epoch < 0 then")],
+    ),
+    Bug(
+        "hold_begun_again_after_its_end",
+        "machine",
+        "",
+        [Edit(HOLD, "  known = call('HGET', ended_key, field)\n", "")],
+    ),
+    Bug(
+        "books_take_a_void_for_charged",
+        "audit",
+        "I1",
+        [
+            Edit(
+                "ledger/flush_batch.py",
+                "zip(_HOLD_KINDS, (-body.coins, body.taken_coins), strict=True)",
+                "zip(_HOLD_KINDS, (-body.taken_coins, body.taken_coins), strict=True)",
+            )
+        ],
+    ),
+]
+
 OF_THE_WORKER = [
     Bug(
         "position_written_before_its_records",
@@ -378,4 +443,4 @@ OF_THE_WORTH = [
         ],
     ),
 ]
-BUGS = [*OF_THE_WORTH, *OF_THE_SCRIPTS, *OF_THE_WORKER, *OF_THE_ROOM]
+BUGS = [*OF_THE_WORTH, *OF_THE_SCRIPTS, *OF_HOLDS, *OF_THE_WORKER, *OF_THE_ROOM]

@@ -44,6 +44,7 @@ from tests.integration.ledger.gift_machine import run_machine
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_money.money import purchase_order
 from tests.integration.ledger_postgres.flushing import flushing
+from tests.integration.ledger_postgres.holding import hold_in_every_way
 from tests.servers import running_valkey
 from tests.unit.gateway.room.room_facts import gift
 from tests.unit.loadtest.conftest import PerfectRun
@@ -60,7 +61,7 @@ TURNS_MAX: Final = 150
 def machine(folder: Path, database_url: str) -> list[str]:
     """The state machine of the money scripts, the same examples each time; none is made smaller."""
     examples = settings(
-        max_examples=30,
+        max_examples=45,
         stateful_step_count=40,
         deadline=None,
         database=None,
@@ -126,6 +127,7 @@ async def _carry(folder: Path, database_url: str) -> tuple[list[str], list[str]]
         await _make_rooms(config, ledger)
         for viewer in VIEWERS:
             await ledger.credit(grant(viewer, 10_000))
+            await hold_in_every_way(ledger, viewer)
         await _flush_with_faults(ledger, pool, config)
         for point in range(POINTS_MAX):
             await _give_some(ledger)

@@ -23,6 +23,7 @@ OF_THE_PLATFORM: Final = frozenset(
         *(AccountKind.COINS_SOLD, AccountKind.COINS_GRANTED, AccountKind.SPENT, AccountKind.ISSUANCE),
         *(AccountKind.COMMISSION, AccountKind.REDEEMED, AccountKind.RESIDUE, AccountKind.PAYOUT_FUNDS),
         *(AccountKind.COINS_REVERSED, AccountKind.COMMISSION_RETURNED, AccountKind.DISCOUNT),
+        *(AccountKind.COINS_HELD, AccountKind.COINS_CHARGED),
     }
 )
 

@@ -510,6 +510,61 @@ export interface Refunds {
   next: string | null;
 }
 
+/** Put coins of a user aside. */
+export interface HoldBody {
+  id: string;
+  user: string;
+  coins: number;
+  lasts_ms: number;
+  reference?: string;
+}
+
+/** Coins that were put aside. */
+export interface HoldBegun {
+  id: string;
+  user: string;
+  coins: number;
+  expires_ms: number;
+  balance_coins: number;
+  replay: boolean;
+}
+
+/** Take coins of a hold. */
+export interface HoldSettleBody {
+  coins?: number | null;
+}
+
+/** A hold that has ended. */
+export interface HoldEnded {
+  id: string;
+  user: string;
+  state: "expired" | "settled" | "voided";
+  coins: number;
+  taken_coins: number;
+  balance_coins: number;
+  at_ms: number;
+  replay: boolean;
+}
+
+/** A hold as it stands; `taken_coins` and `ended_ms` are of one that has ended. */
+export interface Hold {
+  id: string;
+  user: string;
+  coins: number;
+  reference: string;
+  state: "expired" | "open" | "settled" | "voided";
+  begun_ms: number;
+  expires_ms: number;
+  taken_coins: number | null;
+  ended_ms: number | null;
+}
+
+/** A user's holds, the newest first. */
+export interface Holds {
+  holds: Hold[];
+  next: number | null;
+}
+
 /** Coins of one purchase (or its bonus) or grant; coins = left + spent + reversed. */
 export interface ViewerLot {
   id: string;
@@ -732,7 +787,7 @@ export interface AccountEntry {
 
 /** An account at a time. */
 export interface Account {
-  kind: "agency" | "available" | "coins_granted" | "coins_reversed" | "coins_sold" | "commission" | "commission_returned" | "discount" | "issuance" | "paid_out" | "payout_funds" | "payout_hold" | "pending" | "redeemed" | "residue" | "spent" | "wallet";
+  kind: "agency" | "available" | "coins_charged" | "coins_granted" | "coins_held" | "coins_reversed" | "coins_sold" | "commission" | "commission_returned" | "discount" | "issuance" | "paid_out" | "payout_funds" | "payout_hold" | "pending" | "redeemed" | "residue" | "spent" | "wallet";
   owner: string;
   unit: string;
   partition: number;

@@ -118,12 +118,98 @@ class Refunds(Struct, frozen=True):
     next: str | None
 
 
+HoldState = Literal["open", "settled", "voided", "expired"]
+HoldEndState = Literal["settled", "voided", "expired"]
+
+
+class HoldBody(Struct, frozen=True):
+    """Put coins of a user aside.
+
+    Attributes:
+        lasts_ms: after so long the hold expires, unless it was settled or voided.
+        reference: what it is for, such as an order's number; kept with the hold.
+    """
+
+    id: Id
+    user: Name
+    coins: Coins
+    lasts_ms: Annotated[int, Meta(ge=1, le=2**40)]
+    reference: Annotated[str, Meta(max_length=200)] = ""
+
+
+class HoldBegun(Struct, frozen=True):
+    """Coins that were put aside.
+
+    Attributes:
+        expires_ms: from then on nothing can be taken.
+        balance_coins: the wallet right after it.
+        replay: this id had been told before; nothing was put aside again.
+    """
+
+    id: str
+    user: str
+    coins: Amount
+    expires_ms: TimeMs
+    balance_coins: int
+    replay: bool
+
+
+class HoldSettleBody(Struct, frozen=True):
+    """Take coins of a hold.
+
+    Attributes:
+        coins: how many; all when absent.
+    """
+
+    coins: Coins | None = None
+
+
+class HoldEnded(Struct, frozen=True):
+    """A hold that has ended.
+
+    Attributes:
+        coins: what it held; all but `taken_coins` went back into the wallet.
+        balance_coins: the wallet right after it ended.
+        replay: it had ended before.
+    """
+
+    id: str
+    user: str
+    state: HoldEndState
+    coins: Amount
+    taken_coins: Amount
+    balance_coins: int
+    at_ms: TimeMs
+    replay: bool
+
+
+class Hold(Struct, frozen=True):
+    """A hold as it stands; `taken_coins` and `ended_ms` are of one that has ended."""
+
+    id: str
+    user: str
+    coins: Amount
+    reference: str
+    state: HoldState
+    begun_ms: TimeMs
+    expires_ms: TimeMs
+    taken_coins: Amount | None
+    ended_ms: TimeMs | None
+
+
+class Holds(Struct, frozen=True):
+    """A user's holds, the newest first."""
+
+    holds: list[Hold]
+    next: int | None
+
+
 class ViewerLot(Struct, frozen=True):
     """Coins of one purchase (or its bonus) or grant; coins = left + spent + reversed.
 
     Attributes:
         id: of the purchase or grant.
-        spent_coins: paid for gifts; `returned_coins` of them were refunded since.
+        spent_coins: paid for gifts, in a hold or taken of one; `returned_coins` of them were refunded since.
         reversed_coins: taken out of the wallet by refunds.
         worth_bp: what one of the coins is worth to the creator that it is given to, in basis points of a paid coin.
     """
@@ -429,6 +515,8 @@ AccountKindName = Literal[
     "coins_sold",
     "coins_granted",
     "coins_reversed",
+    "coins_held",
+    "coins_charged",
     "spent",
     "issuance",
     "commission",

@@ -21,7 +21,7 @@ class WalletEntry(Struct, frozen=True):
     """One movement of a wallet.
 
     Attributes:
-        id: of the gift, grant or purchase.
+        id: of the gift, grant, purchase, refund or hold.
         coins: what came (positive) or went (negative).
         balance_coins: the wallet right after it.
         gift, place, creator: of a gift, else null.

@@ -32,8 +32,14 @@ from ledger.model import (
     CreatorId,
     CreditOrder,
     CreditRefused,
+    EndRefusal,
+    EndRefused,
     GiftOrder,
     GiftOutcome,
+    Held,
+    HoldEnd,
+    HoldOrder,
+    HoldRefused,
     JournalRecord,
     Partition,
     RefundKind,
@@ -44,6 +50,7 @@ from ledger.model import (
 from ledger.service import Ledger, open_ledger
 from ledger.twin import LedgerTwin
 from ledger.twin_guards import TwinGuards
+from ledger.twin_holds import TwinHold, TwinHolds
 from tests.integration.ledger.losing_proxy import LosingProxy
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger.stored import Stored, check, read_all
@@ -64,6 +71,9 @@ COINS = st.one_of(SMALL, SMALL, SMALL, HUGE)
 CREDITS = st.sampled_from([1, 10, 100, AMOUNT_MAX // 50, AMOUNT_MAX - 500, AMOUNT_MAX, AMOUNT_MAX + 1])
 
 
+NUMBER = st.integers(0, 50)
+LASTS_MS = st.sampled_from([1, COMBO_MS, BUCKET_MS])
+LATE = st.sampled_from([False, False, True])
 KEPT = st.sampled_from([0, 0, 5, -AMOUNT_MAX])
 """What a wallet keeps when coins of a refund are taken from it; below zero how far it may owe."""
 
@@ -140,6 +150,8 @@ class GiftMachine(RuleBasedStateMachine):
             id_ahead_ms=AHEAD_MS,
             id_bucket_ms=BUCKET_MS,
             journal_records_max=UNFLUSHED_MAX,
+            viewer_holds_max=2,
+            partition_holds_max=3,
         )
         self.twin = LedgerTwin(self.config)
         self.ledger: Ledger = self.runner.run(self._open())
@@ -148,6 +160,7 @@ class GiftMachine(RuleBasedStateMachine):
         self.told: list[GiftOrder] = []
         self.credited: list[CreditOrder] = []
         self.reversed: list[ReversalOrder] = []
+        self.held: list[HoldOrder] = []
         self.history: list[list[JournalRecord]] = [[], []]
         self.trimmed = [0, 0]
         self.epoch = 1
@@ -289,6 +302,54 @@ class GiftMachine(RuleBasedStateMachine):
         self.runner.run(self.twin.reverse(order, most=7, keep=0))
         self._reverse(order, 7, 0, AMOUNT_MAX)
 
+    @rule(viewer=VIEWERS, coins=st.one_of(SMALL, SMALL, HUGE), lasts_ms=LASTS_MS, late=LATE)
+    def hold(self, viewer: str, coins: int, lasts_ms: int, late: bool) -> None:
+        self.numbers += 1
+        order = HoldOrder(self._id(now_ms()), ViewerId(viewer), coins, lasts_ms, "order")
+        self._hold(order, 1 if late else AMOUNT_MAX)
+
+    @precondition(lambda self: self.held)
+    @rule(number=NUMBER, changed=st.sampled_from([{}, {}, {"coins": 77}, {"lasts_ms": 2}]), late=LATE)
+    def hold_again(self, number: int, changed: dict[str, Any], late: bool) -> None:
+        order = self.held[-1 - number % len(self.held)]
+        self._hold(msgspec.structs.replace(order, **changed), 1 if late else AMOUNT_MAX)
+
+    @precondition(lambda self: self.held)
+    @rule(number=NUMBER, end=st.sampled_from(list(HoldEnd)), part=st.sampled_from([None, None, 0.0, 0.5, 1.0, 2.0]))
+    def end_a_hold(self, number: int, end: HoldEnd, part: float | None) -> None:
+        """One that is open, has ended, or never was; with more or fewer coins than it holds."""
+        order = self.held[-1 - number % len(self.held)]
+        taken = None if part is None or end is not HoldEnd.SETTLED else max(1, int(order.coins * part))
+        self._end_hold(order, end, taken)
+
+    @rule(viewer=VIEWERS, late_ms=st.sampled_from([-1, 0, 1]), end=st.sampled_from(list(HoldEnd)))
+    def end_a_hold_about_its_deadline(self, viewer: str, late_ms: int, end: HoldEnd) -> None:
+        """Right before it, at it, and right after it."""
+        self.hold(viewer, 2, COMBO_MS, False)
+        self._set_clock(self.clock_ms + COMBO_MS + late_ms)
+        self._end_hold(self.held[-1], end, None)
+
+    @rule(partition=st.integers(0, 1), limit=st.sampled_from([1, 10]))
+    def let_holds_expire(self, partition: int, limit: int) -> None:
+        due = self.runner.run(self.twin.due_holds(Partition(partition), limit))
+        assert self.runner.run(self.ledger.due_holds(Partition(partition), limit)) == due
+        for hold_id, viewer in due:
+            self._end_hold(HoldOrder(hold_id, viewer, 1, 1, ""), HoldEnd.EXPIRED, None)
+
+    @rule(viewer=VIEWERS)
+    def lose_the_answers_about_a_hold(self, viewer: str) -> None:
+        self.numbers += 1
+        order = HoldOrder(self._id(now_ms()), ViewerId(viewer), 3, BUCKET_MS, "lost")
+        self.proxy.lose_next()
+        assert self.runner.run(self.ledger.hold(order)) == HoldRefused(Refusal.UNKNOWN)
+        self.runner.run(self.twin.hold(order))
+        self._hold(order, AMOUNT_MAX)
+        self.proxy.lose_next()
+        lost = self.runner.run(self.ledger.end_hold(order.id, order.viewer, HoldEnd.SETTLED, taken_coins=1))
+        assert lost == EndRefused(EndRefusal.UNKNOWN)
+        self.runner.run(self.twin.end_hold(order.id, order.viewer, HoldEnd.SETTLED, taken_coins=1))
+        self._end_hold(order, HoldEnd.VOIDED, None)
+
     @rule(viewer=VIEWERS, both=st.booleans())
     def shut_orders_out_for_a_while(self, viewer: str, both: bool) -> None:
         """As a repair does; then they are let in under a later epoch."""
@@ -300,6 +361,10 @@ class GiftMachine(RuleBasedStateMachine):
         self._give_all([self._order(Fresh(viewer, "cora", 1, 1, 5_000, "", 0))])
         self.credit(viewer, 10)
         self.take_back(viewer, 7, 1.0, 0)
+        self.hold(viewer, 1, BUCKET_MS, False)
+        if self.held:
+            self.hold_again(0, {}, False)
+            self.end_a_hold(0, HoldEnd.VOIDED, None)
         if self.credited:
             self.credit_again(0, {}, False)
         if self.reversed:
@@ -368,6 +433,8 @@ class GiftMachine(RuleBasedStateMachine):
             "coins_in": state.coins_in,
             "spent": state.spent,
             "reversed": state.reversed,
+            "held": state.holds.held,
+            "charged": state.holds.charged,
             "earned": state.earned,
             "commission": state.commission,
             "flushed": state.flushed,
@@ -379,6 +446,7 @@ class GiftMachine(RuleBasedStateMachine):
         assert stored.reversals == {
             reversal_id: (done.balance_coins, done.taken_coins) for reversal_id, done in state.reversals.items()
         }
+        self._compare_holds(state.holds, stored)
         assert stored.combos == {
             f"{viewer}\0{key}": (combo.id, combo.count, combo.coins, combo.deadline_ms)
             for (viewer, key), combo in state.combos.items()
@@ -386,6 +454,20 @@ class GiftMachine(RuleBasedStateMachine):
         self._compare_guards(state.guards, stored)
         first = self.trimmed[partition] + 1
         assert [record for record in stored.records if record.seq >= first] == state.records
+
+    def _compare_holds(self, holds: TwinHolds, stored: Stored) -> None:
+        def values(hold: TwinHold) -> tuple[int, ...]:
+            return (hold.balance_coins, hold.expires_ms, hold.order.coins, hold.begun_ms, hold.counted)
+
+        ends = list(HoldEnd)
+        assert stored.holds == {key[0] + key[1].encode(): values(hold) for key, hold in holds.open.items()}
+        assert stored.ended_holds == {
+            key[0] + key[1].encode(): (
+                *(ends.index(ended.end) + 1, ended.taken_coins, ended.balance_coins, ended.at_ms),
+                *values(hold),
+            )
+            for key, (hold, ended) in holds.ended.items()
+        }
 
     def _compare_guards(self, guards: TwinGuards, stored: Stored) -> None:
         assert stored.guards == {
@@ -418,6 +500,20 @@ class GiftMachine(RuleBasedStateMachine):
         told = self.runner.run(self.ledger.reverse(order, most=most, keep=keep, until_ms=until_ms))
         assert told == expected, f"told {told}, expected {expected}"
         self.reversed.append(order)
+
+    def _hold(self, order: HoldOrder, until_ms: int) -> None:
+        expected = self.runner.run(self.twin.hold(order, until_ms=until_ms))
+        told = self.runner.run(self.ledger.hold(order, until_ms=until_ms))
+        assert told == expected, f"told {told}, expected {expected}"
+        self.held.append(order)
+        if isinstance(told, Held):
+            # The twin's own time of the commit is the machine's.
+            assert told.replay or told.expires_ms == self.clock_ms + order.lasts_ms
+
+    def _end_hold(self, order: HoldOrder, end: HoldEnd, taken: int | None) -> None:
+        expected = self.runner.run(self.twin.end_hold(order.id, order.viewer, end, taken_coins=taken))
+        told = self.runner.run(self.ledger.end_hold(order.id, order.viewer, end, taken_coins=taken))
+        assert told == expected, f"told {told}, expected {expected}"
 
     def _reversal(self, viewer: str, coins: int) -> ReversalOrder:
         self.numbers += 1

@@ -9,11 +9,13 @@ from redis import Redis
 from ledger.config import LedgerConfig
 from ledger.journal import decode_entry
 from ledger.keys import DEPLOYMENT, Keys, PartitionKeys
-from ledger.model import CreditBody, GiftBody, JournalRecord, Partition, ReversalBody
+from ledger.model import CreditBody, GiftBody, HoldBody, HoldEndBody, JournalRecord, Partition, ReversalBody
 
 _REMEMBERED = struct.Struct(">8sd")
 _REVERSED = struct.Struct(">8sdd")
 _COMBO = struct.Struct(">16sddd")
+_HOLD = struct.Struct(">8sddddB")
+_HOLD_END = struct.Struct(">Bddd")
 _COUNTS = struct.Struct(">7d")
 AMOUNT_MAX = 2**53 - 1
 
@@ -27,6 +29,9 @@ class Stored(Struct):
         ids: by gift id + viewer: coins paid.
         credits: by id: balance after.
         reversals: by id: balance after, and coins taken.
+        holds: open ones, by id + viewer: wallet after, deadline, coins, time, whether caps counted them.
+        deadlines: the same fields, with their deadlines; hold_counts: how many a viewer has.
+        ended_holds: by id + viewer: number of how, coins taken, wallet after, time, then as in `holds`.
         expiries: of each bucket of ids, by the time at which it begins.
         guards: by viewer: the time that its rate has reached, then number and coins of day, week and month.
         given_today: by viewer NUL creator; and the number of the day.
@@ -39,6 +44,10 @@ class Stored(Struct):
     ids: dict[bytes, int]
     credits: dict[bytes, int]
     reversals: dict[bytes, tuple[int, int]]
+    holds: dict[bytes, tuple[int, ...]]
+    deadlines: dict[bytes, int]
+    hold_counts: dict[str, int]
+    ended_holds: dict[bytes, tuple[int, ...]]
     expiries: dict[int, int]
     records: list[JournalRecord]
     guards: dict[str, tuple[float, ...]]
@@ -58,6 +67,7 @@ def read_all(redis: "Redis", keys: Keys, config: LedgerConfig) -> list[Stored]:
         buckets = sorted(name for name in names if name.startswith(own.ids(0)[:-1]))
         known |= {own.wallets, own.earnings, own.totals, own.combos, own.credits, own.journal, own.relay, *buckets}
         known |= {own.guards, own.given_today, own.reversals}
+        known |= {own.holds, own.hold_deadlines, own.hold_counts, own.ended_holds}
         stored.append(_read(redis, partition, own, buckets, config))
     assert set(names) <= known
     return stored
@@ -71,7 +81,8 @@ def check(stored: Stored, history: list[JournalRecord], config: LedgerConfig) ->
     assert stored.records == history[len(history) - len(stored.records) :], "I4: records changed"
     wallets: dict[str, int] = {}
     stripes: dict[str, int] = {}
-    coins_in = spent = back = commission = at_ms = 0
+    open_holds: dict[bytes, int] = {}
+    coins_in = spent = back = charged = commission = at_ms = 0
     for record in history:
         body = record.body
         assert record.at_ms >= at_ms, "times fall"
@@ -89,19 +100,32 @@ def check(stored: Stored, history: list[JournalRecord], config: LedgerConfig) ->
             assert 0 <= body.taken_coins <= body.coins, "I1: a reversal took more than it was of"
             wallets[body.viewer] = wallets.get(body.viewer, 0) - body.taken_coins
             back += body.taken_coins
+        elif isinstance(body, HoldBody):
+            wallets[body.viewer] = wallets.get(body.viewer, 0) - body.coins
+            open_holds[body.id + body.viewer.encode()] = body.coins
+        elif isinstance(body, HoldEndBody):
+            assert open_holds.pop(body.id + body.viewer.encode(), None) == body.coins, "I3: a hold ended twice"
+            assert 0 <= body.taken_coins <= body.coins, "I1: a hold was charged more than it held"
+            wallets[body.viewer] = wallets.get(body.viewer, 0) + body.coins - body.taken_coins
+            charged += body.taken_coins
         assert record.wallet_after == wallets[body.viewer], "I2: a wallet is not what its records make it"
-        assert record.wallet_after >= 0 or not isinstance(body, GiftBody), "I2: a gift was paid on credit"
+        assert record.wallet_after >= 0 or not isinstance(body, GiftBody | HoldBody), "I2: a gift was paid on credit"
     assert (wallets, stripes) == (stored.wallets, stored.stripes), "I1: balances are not what the records make them"
-    sums = (coins_in, spent, back, commission)
-    assert sums == tuple(totals[name] for name in ("coins_in", "spent", "reversed", "commission"))
+    sums = (coins_in, spent, back, charged, commission)
+    assert sums == tuple(totals[name] for name in ("coins_in", "spent", "reversed", "charged", "commission"))
+    assert {field: hold[2] for field, hold in stored.holds.items()} == open_holds, "I1: holds are not their records"
     _check_ids(stored, history, config)
 
 
 def check_sums(stored: Stored) -> None:
     """What must hold of the balances alone."""
     totals = stored.totals
-    left = totals["coins_in"] - totals["spent"] - totals["reversed"]
+    left = totals["coins_in"] - totals["spent"] - totals["reversed"] - totals["held"] - totals["charged"]
     assert sum(stored.wallets.values()) == left, "I1: coins do not sum to zero"
+    assert sum(hold[2] for hold in stored.holds.values()) == totals["held"], "I1: holds are not what is held"
+    assert stored.deadlines == {field: hold[1] for field, hold in stored.holds.items()}, "I1: deadlines are others"
+    viewers = [field[16:].decode() for field in stored.holds]
+    assert stored.hold_counts == {viewer: viewers.count(viewer) for viewer in viewers}, "I1: counts of holds are others"
     assert sum(stored.stripes.values()) == totals["earned"], "I1: stripes are not what was earned"
     assert totals["earned"] + totals["commission"] == 100 * totals["spent"], "I1: diamonds do not sum to zero"
     amounts = [*stored.stripes.values(), *totals.values()]
@@ -117,6 +141,10 @@ def _check_ids(stored: Stored, history: list[JournalRecord], config: LedgerConfi
     reversals = [r.body.id for r in history if isinstance(r.body, ReversalBody)]
     assert len(dict(gifts)) == len(gifts) and len(set(credits)) == len(credits), "I3: an id was paid twice"
     assert len(set(reversals)) == len(reversals), "I3: a refund was taken twice"
+    begun = [r.body.id + r.body.viewer.encode() for r in history if isinstance(r.body, HoldBody)]
+    ended = [r.body.id + r.body.viewer.encode() for r in history if isinstance(r.body, HoldEndBody)]
+    assert len(set(begun)) == len(begun) and len(set(ended)) == len(ended), "I3: a hold began or ended twice"
+    assert stored.ended_holds.keys() == set(ended), "I3: ends of holds are not remembered"
     assert stored.ids == dict(gifts), "I3: ids are not those that were paid"
     assert stored.credits.keys() == set(credits), "I3: ids of credits are not those that were credited"
     assert stored.reversals.keys() == set(reversals), "I3: ids of refunds are not those that were taken"
@@ -131,14 +159,17 @@ def _read(
     pipeline: Any = redis.pipeline(transaction=True)
     for name in (keys.totals, keys.wallets, keys.earnings, keys.combos, keys.credits, keys.reversals):
         pipeline.hgetall(name)
-    pipeline.hgetall(keys.guards)
-    pipeline.hgetall(keys.given_today)
+    for name in (keys.guards, keys.given_today, keys.holds, keys.hold_counts, keys.ended_holds):
+        pipeline.hgetall(name)
+    pipeline.zrange(keys.hold_deadlines, 0, -1, withscores=True)
     pipeline.xrange(keys.journal)
     for name in buckets:
         pipeline.hgetall(name)
         pipeline.pexpiretime(name)
-    totals, wallets, stripes, combos, credits, reversals, guards, given_today, entries, *ids = pipeline.execute()
-    names = ("epoch", "seq", "clock", "coins_in", "spent", "reversed", "earned", "commission", "flushed")
+    totals, wallets, stripes, combos, credits, reversals, guards, given_today, *others = pipeline.execute()
+    holds, hold_counts, ended_holds, deadlines, entries, *ids = others
+    coins = ("coins_in", "spent", "reversed", "held", "charged")
+    names = ("epoch", "seq", "clock", *coins, "earned", "commission", "flushed")
     return Stored(
         totals=dict.fromkeys(names, 0) | _amounts(totals),
         wallets=_amounts(wallets),
@@ -147,6 +178,10 @@ def _read(
         ids={field: int(_REMEMBERED.unpack(value)[1]) for found in ids[::2] for field, value in found.items()},
         credits={field: int(_REMEMBERED.unpack(value)[1]) for field, value in credits.items()},
         reversals={field: _reversed(value) for field, value in reversals.items()},
+        holds={field: _hold(value) for field, value in holds.items()},
+        deadlines={field: int(deadline_ms) for field, deadline_ms in deadlines},
+        hold_counts=_amounts(hold_counts),
+        ended_holds={field: _hold_end(value) for field, value in ended_holds.items()},
         expiries={_begin_ms(name, config): expires_ms for name, expires_ms in zip(buckets, ids[1::2], strict=True)},
         records=[record for stream_id, entry in entries for record in decode_entry(partition, stream_id, entry)],
         guards={viewer.decode(): _COUNTS.unpack_from(value) for viewer, value in guards.items()},
@@ -166,6 +201,14 @@ def _combo(value: bytes) -> tuple[bytes, int, int, int]:
 def _reversed(value: bytes) -> tuple[int, int]:
     _, balance_coins, taken_coins = _REVERSED.unpack(value)
     return int(balance_coins), int(taken_coins)
+
+
+def _hold(value: bytes) -> tuple[int, ...]:
+    return tuple(map(int, _HOLD.unpack_from(value)[1:]))
+
+
+def _hold_end(value: bytes) -> tuple[int, ...]:
+    return (*map(int, _HOLD_END.unpack_from(value)), *_hold(value[_HOLD_END.size :]))
 
 
 def _begin_ms(name: bytes, config: LedgerConfig) -> int:

@@ -17,12 +17,17 @@ from ledger.model import (
     AMOUNT_MAX,
     CreditOrder,
     CreditOutcome,
+    EndOutcome,
     GiftOrder,
     GiftOutcome,
+    HoldEnd,
+    HoldOrder,
+    HoldOutcome,
     JournalRecord,
     Partition,
     ReversalOrder,
     ReversalOutcome,
+    ViewerId,
 )
 from ledger.service import Ledger, OpenCombo, open_ledger
 from ledger.twin import LedgerTwin
@@ -39,6 +44,12 @@ class LiveLedger(Protocol):
     async def reverse(
         self, order: ReversalOrder, *, most: int, keep: int, until_ms: int = AMOUNT_MAX
     ) -> ReversalOutcome: ...
+    async def hold(self, order: HoldOrder, *, until_ms: int = AMOUNT_MAX) -> HoldOutcome: ...
+    async def end_hold(
+        self, hold_id: bytes, viewer: ViewerId, end: HoldEnd, *, taken_coins: int | None = None
+    ) -> EndOutcome: ...
+    async def due_holds(self, partition: Partition, limit: int) -> list[tuple[bytes, ViewerId]]: ...
+    async def open_holds(self, partitions: Sequence[Partition]) -> int: ...
     async def ping(self) -> None: ...
     async def now_ms(self) -> int: ...
     async def balance(self, viewer: str) -> int: ...

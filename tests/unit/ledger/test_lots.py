@@ -8,7 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import InvariantBroken
-from ledger.lots import CoinsCame, CoinsReversed, GiftPaid, Lot, LotKind, Lots, Movement, Part, walk
+from ledger.lots import (
+    CoinsCame,
+    CoinsHeld,
+    CoinsReversed,
+    GiftPaid,
+    HeldPart,
+    HoldOver,
+    Lot,
+    LotKind,
+    Lots,
+    Movement,
+    Part,
+    walk,
+)
 from ledger.model import Cause
 
 TABLES = {
@@ -55,6 +68,37 @@ D+ 5 = 5 + 0 + 0, r: g[0:100]
         gift h 10            | A 100 = 70 + 30 + 0, B 50 = 0 + 0 + 50
         back s A 100 takes 70 | A 100 = 0 + 30 + 70, B 50 = 0 + 0 + 50, s: h[0:10] g[0:20]
     """,
+    "coins of a hold go back to where they came from, but for those that were taken": """
+        buy A 10             | A 10 = 10 + 0 + 0
+        buy B 10             | A 10 = 10 + 0 + 0, B 10 = 10 + 0 + 0
+        hold h 15            | A 10 = 0 + 10 + 0, B 10 = 5 + 5 + 0
+        gift g 3             | A 10 = 0 + 10 + 0, B 10 = 2 + 8 + 0
+        end h 4              | A 10 = 6 + 4 + 0, B 10 = 7 + 3 + 0
+        gift i 7             | A 10 = 0 + 10 + 0, B 10 = 6 + 4 + 0
+    """,
+    "holds that end in any order give their coins back in order": """
+        grant A 1            | A 1 = 1 + 0 + 0
+        hold h 1             | A 1 = 0 + 1 + 0
+        grant B 2            | A 1 = 0 + 1 + 0, B 2 = 2 + 0 + 0
+        hold i 2             | A 1 = 0 + 1 + 0, B 2 = 0 + 2 + 0
+        end h 0              | A 1 = 1 + 0 + 0, B 2 = 0 + 2 + 0
+        end i 1              | A 1 = 1 + 0 + 0, B 2 = 1 + 1 + 0
+        gift g 2             | A 1 = 0 + 1 + 0, B 2 = 0 + 2 + 0
+    """,
+    "a refund finds coins in a hold; those come back all the same, and pay a debt first": """
+        buy A 10             | A 10 = 10 + 0 + 0
+        gift g 4             | A 10 = 6 + 4 + 0
+        hold h 6             | A 10 = 0 + 10 + 0
+        back r A 8 takes 8   | A 10 = 0 + 10 + 0, owes 8, r: g[2:4]
+        end h 1              | A 10 = 0 + 5 + 5, owes 3, r: g[2:4]
+    """,
+    "a refund that never makes a debt, of coins in a hold": """
+        buy A 10             | A 10 = 10 + 0 + 0
+        hold h 10            | A 10 = 0 + 10 + 0
+        grant B 3            | A 10 = 0 + 10 + 0, B 3 = 3 + 0 + 0
+        back r A 10 takes 3  | A 10 = 0 + 10 + 0, B 3 = 0 + 0 + 3
+        end h 0              | A 10 = 10 + 0 + 0, B 3 = 0 + 0 + 3
+    """,
 }
 
 
@@ -71,6 +115,10 @@ def _movement(words: list[str]) -> Movement:
             return CoinsCame(_id(name), Cause.GRANT, int(amount))
         case ["gift", name, amount]:
             return GiftPaid(_id(name), "cora", "room:demo", int(amount), int(amount) * 50)
+        case ["hold", name, amount]:
+            return CoinsHeld(_id(name), int(amount))
+        case ["end", name, taken]:
+            return HoldOver(_id(name), int(taken))
         case ["back", name, purchase, coins, "takes", taken]:
             return CoinsReversed(_id(name), _id(purchase), int(coins), int(taken))
     raise ValueError(words)
@@ -111,6 +159,12 @@ def test_gift_of_coins_that_never_came() -> None:
         walk([_movement(["grant", "A", "5"]), _movement(["gift", "g", "6"])])
 
 
+def test_end_of_a_hold_that_never_began() -> None:
+    """Likewise."""
+    with pytest.raises(InvariantBroken, match="I9"):
+        walk([_movement(["grant", "A", "5"]), _movement(["end", "h", "5"])])
+
+
 def test_refund_of_a_purchase_that_never_came() -> None:
     """Likewise."""
     with pytest.raises(InvariantBroken, match="I9"):
@@ -131,6 +185,7 @@ class Life:
     movements: list[Movement] = dataclasses.field(default_factory=list)
     wallet: int = 0
     refundable: dict[bytes, int] = dataclasses.field(default_factory=dict)
+    held: dict[bytes, int] = dataclasses.field(default_factory=dict)
 
     def step(self, what: int, amount: int, bonus: int, commission: int) -> None:
         """One more movement, of those that the wallet allows."""
@@ -150,6 +205,16 @@ class Life:
                 self.refundable[purchase] -= coins
                 self.movements.append(CoinsReversed(name, purchase, coins, taken))
                 self.wallet -= taken
+        elif what == 3 and self.held:
+            hold = list(self.held)[bonus % len(self.held)]
+            coins = self.held.pop(hold)
+            taken = coins * commission // 100
+            self.movements.append(HoldOver(hold, taken))
+            self.wallet += coins - taken
+        elif what == 4 and 0 < amount <= self.wallet:
+            self.movements.append(CoinsHeld(name, amount))
+            self.held[name] = amount
+            self.wallet -= amount
         elif 0 < amount <= self.wallet:
             diamonds = amount * 100 * (100 - commission) // 100
             self.movements.append(GiftPaid(name, "cora", "room:demo", amount, diamonds))
@@ -160,14 +225,14 @@ class Life:
 def lives(draw: st.DrawFn) -> Life:
     """Any life of up to sixty movements."""
     life = Life()
-    steps = st.tuples(st.integers(0, 5), st.integers(1, 40), st.integers(0, 9), st.integers(0, 100))
+    steps = st.tuples(st.integers(0, 7), st.integers(1, 40), st.integers(0, 9), st.integers(0, 100))
     for step in draw(st.lists(steps, max_size=60)):
         life.step(*step)
     return life
 
 
 def _parts(lots: Lots) -> list[Part]:
-    return [part for lot in lots.all for part in lot.parts] + [p for parts in lots.returned.values() for p in parts]
+    return [part for lot in lots.all for part, _ in lot.gift_parts()]
 
 
 @given(lives())
@@ -206,10 +271,34 @@ def test_refunds_return_what_was_spent(life: Life) -> None:
     for movement in life.movements:
         mine: list[Lot] = lots.of(movement.purchase) if isinstance(movement, CoinsReversed) else []
         left, spent = sum(lot.left for lot in mine), sum(lot.spent - lot.returned for lot in mine)
+        before, held = sum(lot.returned for lot in mine), _held_coins(mine)
         lots.add(movement)
         if isinstance(movement, CoinsReversed):
-            returned = sum(part.coins for part in lots.returned[movement.id])
+            returned = sum(lot.returned for lot in mine) - before
             assert returned == min(spent, max(0, movement.coins - left))
+            gifts = sum(part.coins for part in lots.returned[movement.id])
+            assert returned - gifts == held - _held_coins(mine)
+
+
+@given(lives())
+def test_holds_leave_what_was_taken(life: Life) -> None:
+    """Of a hold that ended the first coins stay, as many as were taken; of an open one all do. Each is there once."""
+    taken = {movement.id: movement.taken_coins for movement in life.movements if isinstance(movement, HoldOver)}
+    begun = {movement.id: movement.coins for movement in life.movements if isinstance(movement, CoinsHeld)}
+    covered: defaultdict[bytes, set[int]] = defaultdict(set)
+    for lot in walk(life.movements).all:
+        for part in (*lot.parts, *lot.returned_parts):
+            if isinstance(part, HeldPart):
+                coins = set(range(part.first, part.first + part.coins))
+                assert not coins & covered[part.hold]
+                covered[part.hold] |= coins
+    assert dict(covered) == {
+        hold: set(range(taken.get(hold, coins))) for hold, coins in begun.items() if taken.get(hold, coins)
+    }
+
+
+def _held_coins(lots: list[Lot]) -> int:
+    return sum(part.coins for lot in lots for part in lot.parts if isinstance(part, HeldPart))
 
 
 @given(lives())
@@ -219,7 +308,7 @@ def test_lots_are_spent_in_order(life: Life) -> None:
     for movement in life.movements:
         before = [lot.spent for lot in lots.all]
         lots.add(movement)
-        if isinstance(movement, GiftPaid):
+        if isinstance(movement, GiftPaid | CoinsHeld):
             spent = [place for place, lot in enumerate(lots.all) if lot.spent > before[place]]
             assert all(lot.left == 0 for lot in lots.all[: spent[-1]])
     assert _words(lots) == _words(walk(life.movements))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.ids import format_id
-from ledger.lots import CoinsCame, CoinsReversed, GiftPaid, Lots, Movement
+from ledger.lots import CoinsCame, CoinsHeld, CoinsReversed, GiftPaid, HoldOver, Lots, Movement
 from ledger.model import Cause
 from ledger.open_lots import OpenLots, Worth, decode_lots, encode_lots, open_lots_of
 
@@ -14,11 +14,12 @@ WORTHS: Final = (0, 1, 2_500, 3_333, 9_999, 10_000)
 
 
 class Coin(NamedTuple):
-    """One coin: of which credit, whether of its second lot, and what it is worth."""
+    """One coin: of which credit, whether of its second lot, what it is worth, and the how manieth that ever came."""
 
     credit: bytes
     bonus: bool
     worth_bp: int
+    number: int
 
 
 class Purse:
@@ -26,15 +27,30 @@ class Purse:
 
     def __init__(self) -> None:
         self.coins: list[Coin] = []
-        self.debt = 0
+        self.debt = self.came = 0
+        self.held: dict[bytes, list[Coin]] = {}
+        """By open hold, in order."""
         self.spent: dict[bytes, list[tuple[bytes, int, Coin]]] = {}
         """By credit, in the order in which they were given: gift, place in the gift, the coin."""
 
     def come(self, credit: bytes, paid: int, bonus: int, worth_bp: int, *, granted: bool) -> None:
-        fresh = [Coin(credit, False, worth_bp if granted else 10_000)] * paid + [Coin(credit, True, worth_bp)] * bonus
-        self.coins += fresh
+        for number in range(paid + bonus):
+            worth = worth_bp if granted or number >= paid else 10_000
+            self.coins.append(Coin(credit, number >= paid, worth, self.came + number))
+        self.came += paid + bonus
+        self.pay_debt()
+
+    def pay_debt(self) -> None:
         pays = min(self.debt, len(self.coins))
         self.coins, self.debt = self.coins[pays:], self.debt - pays
+
+    def end(self, hold: bytes, taken: int) -> None:
+        """All but the first coins of a hold are in the row again, each in its place."""
+        back = set(self.held.pop(hold)[taken:])
+        self.coins = sorted([*self.coins, *back], key=lambda coin: coin.number)
+        for credit, spent in self.spent.items():
+            self.spent[credit] = [one for one in spent if one[0] != hold or one[2] not in back]
+        self.pay_debt()
 
     def pay(self, gift: bytes, coins: int) -> list[Coin]:
         given, self.coins = self.coins[:coins], self.coins[coins:]
@@ -92,7 +108,9 @@ class Life:
         for one in (self.open, walked, decode_lots(encode_lots(self.open), self.open.debt_coins)):
             assert [(lot.id, lot.worth_bp) for lot in one.lots for _ in range(lot.coins)] == row
             assert one.debt_coins == self.purse.debt
-        assert self.open.discounted == any(coin.worth_bp < 10_000 for coin in self.purse.coins)
+            assert one.lots == walked.lots
+        held = [coin for coins in self.purse.held.values() for coin in coins]
+        assert self.open.discounted == any(coin.worth_bp < 10_000 for coin in [*self.purse.coins, *held])
         assert self.lots.left_coins == len(row)
 
 
@@ -122,7 +140,7 @@ def give(life: Life, data: st.DataObject) -> None:
     assert less.coins == sum(coin.worth_bp < 10_000 for coin in given)
     assert creator - less.creator == worth_of(creator, coins, places)
     assert agency - less.agency == worth_of(agency, coins, places)
-    parts = [part for lot in life.lots.all for part in lot.parts if part.gift.id == gift]
+    parts = [part for lot in life.lots.all for part, _ in lot.gift_parts() if part.gift.id == gift]
     assert sum(part.less[0] for part in parts) == less.creator
     assert sum(part.less[1] for part in parts) == less.agency
     assert sum(part.creator_diamonds for part in parts) == creator - less.creator
@@ -143,18 +161,33 @@ def refund(life: Life, data: st.DataObject) -> None:
     name = life.next_id()
     returned = life.purse.reverse(lot.id, coins, taken)
     life.tell(CoinsReversed(name, lot.id, coins, taken))
-    for gift in {gift for gift, _, _ in returned}:
+    for gift in {gift for gift, _, _ in returned} & life.gifts.keys():
         value, creator, _ = life.gifts[gift]
         expected = {place: coin.worth_bp for of_gift, place, coin in returned if of_gift == gift}
         parts = [part for part in life.lots.returned[name] if part.gift.id == gift]
         assert sum(part.creator_diamonds for part in parts) == worth_of(creator, value, expected)
 
 
+def hold(life: Life, data: st.DataObject) -> None:
+    if life.purse.coins and not life.purse.debt:
+        coins, name = data.draw(st.integers(1, len(life.purse.coins))), life.next_id()
+        life.purse.held[name] = life.purse.pay(name, coins)
+        life.tell(CoinsHeld(name, coins))
+
+
+def end(life: Life, data: st.DataObject) -> None:
+    if life.purse.held:
+        name = data.draw(st.sampled_from(sorted(life.purse.held)))
+        taken = data.draw(st.integers(0, len(life.purse.held[name])))
+        life.purse.end(name, taken)
+        life.tell(HoldOver(name, taken))
+
+
 @given(st.data())
 def test_any_life_against_single_coins(data: st.DataObject) -> None:
     """Gifts are worth what their coins are, one by one, and refunds take back exactly that: all three agree."""
     life = Life()
-    for step in data.draw(st.lists(st.sampled_from([come, give, give, refund]), max_size=25)):
+    for step in data.draw(st.lists(st.sampled_from([come, come, give, give, hold, hold, end, refund]), max_size=30)):
         step(life, data)
         life.assert_agreed()
 
