@@ -21,6 +21,7 @@ MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 OTHER: Final = "other"
 ACCEPTED: Final = "accepted"
 REPLAYED: Final = "replayed"
+HELD: Final = "held"
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _ROLES: Final = frozenset({"viewer", "creator", "overlay", "operator"})
@@ -96,6 +97,21 @@ GIFTS: Final = Metric(
 GIFT_SECONDS: Final = Metric(
     Histogram, "giftwire_gift_seconds", "From a gift's arrival to its reply.", buckets=_SECONDS
 )
+HOLDS: Final = Metric(
+    Counter,
+    "giftwire_holds_total",
+    "Requests to hold coins, by outcome: held, replayed, or the refusal's code.",
+    {"outcome": frozenset({HELD, REPLAYED, *Code})},
+)
+HOLD_ENDS: Final = Metric(
+    Counter,
+    "giftwire_hold_ends_total",
+    "Requests to end a hold, by what was asked and outcome: how it ended, replayed, or the refusal's code.",
+    {
+        "asked": frozenset({"settle", "void"}),
+        "outcome": frozenset({"settled", "voided", "expired", REPLAYED, *Code}),
+    },
+)
 TICKS: Final = Metric(Counter, "giftwire_ticks_total", "Ticks of rooms.")
 TICK_SECONDS: Final = Metric(Histogram, "giftwire_tick_seconds", "Time that one tick took.", buckets=_SECONDS)
 TICK_SOCKETS: Final = Metric(Counter, "giftwire_tick_sockets_total", "Sockets that ticks were written to.")
@@ -131,6 +147,7 @@ REQUEST_SECONDS: Final = Metric(
 
 METRICS: Final = (
     *(SOCKETS, SOCKETS_OPENED, SOCKETS_CLOSED, SESSIONS, FRAMES, FRAME_BYTES, SHED, GIFTS, GIFT_SECONDS),
+    *(HOLDS, HOLD_ENDS),
     *(TICKS, TICK_SECONDS, TICK_SOCKETS, ROOMS, EVENTS, RESYNCS, ACK_LAG),
     *(COMMITS, COMMIT_GIFTS, COMMIT_RETRIES, REQUESTS, REQUEST_SECONDS),
 )
@@ -215,6 +232,16 @@ class Metrics:
         else:
             self._counter(GIFTS, outcome=outcome, way=way).inc()
         self._gift_seconds.observe(seconds)
+
+    # Holds.
+
+    def hold_answered(self, outcome: str) -> None:
+        """Coins were to be held: `held`, `replayed` or a refusal's code."""
+        self._counter(HOLDS, outcome=outcome).inc()
+
+    def hold_end_answered(self, asked: str, outcome: str) -> None:
+        """A hold was to be settled or voided: how it ended, `replayed` or a refusal's code."""
+        self._counter(HOLD_ENDS, asked=asked, outcome=outcome).inc()
 
     # Rooms.
 

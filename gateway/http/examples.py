@@ -173,6 +173,9 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     ),
     _REFUND,
     admin.Refunds([_REFUND], None),
+    viewer.WalletHolds(
+        [viewer.WalletHold(ID, 40, "order 4711", "open", AT_MS, AT_MS + 900_000, taken_coins=None, ended_ms=None)], None
+    ),
     admin.HoldBegun(ID, "vera", 40, AT_MS + 900_000, 60, replay=False),
     admin.HoldEnded(ID, "vera", "settled", 40, 25, 75, AT_MS + 60_000, replay=False),
     _HOLD,

@@ -1,10 +1,12 @@
 """Coins that are put aside for something outside of this server: reserved first, then taken, or given back."""
 
+from collections.abc import Callable
 from typing import Final
 
 from gateway.http.operation import declare
 from gateway.http.paging import NumberPage, cut, wanted
 from gateway.http.problems import Problem
+from gateway.metrics import HELD, REPLAYED
 from gateway.replies import CAPS, CODES
 from gateway.services import Services
 from gateway.wire.codes import Code
@@ -37,11 +39,14 @@ async def begin_hold(services: Services, body: HoldBody) -> HoldBegun:
     """
     longest_ms = services.config.ledger.hold_ms_max
     if body.lasts_ms > longest_ms:
+        services.metrics.hold_answered(Code.UNPROCESSABLE)
         raise Problem(Code.UNPROCESSABLE, f"Coins are held for {longest_ms} ms at most.", field="$.lasts_ms")
     order = HoldOrder(parse_id(body.id), ViewerId(body.user), body.coins, body.lasts_ms, body.reference)
     outcome = await services.office.holds.begin(order)
     if isinstance(outcome, HoldRefused):
+        services.metrics.hold_answered(CODES[outcome.refusal])
         raise _not_held(outcome)
+    services.metrics.hold_answered(REPLAYED if outcome.replay else HELD)
     return HoldBegun(body.id, body.user, body.coins, outcome.expires_ms, outcome.balance_coins, outcome.replay)
 
 
@@ -51,13 +56,13 @@ async def settle_hold(services: Services, user: Name, id: Id, body: HoldSettleBo
     A hold whose time is over has expired, also when nobody has noticed yet: nothing is taken then.
     """
     outcome = await services.office.holds.settle(parse_id(id), ViewerId(user), body.coins)
-    return _ended(user, id, outcome, HoldEnd.SETTLED, body.coins)
+    return _counted(services, "settle", lambda: _ended(user, id, outcome, HoldEnd.SETTLED, body.coins))
 
 
 async def void_hold(services: Services, user: Name, id: Id) -> HoldEnded:
     """Give all coins of a hold back. One that was voided or has expired answers how it ended."""
     outcome = await services.office.holds.void(parse_id(id), ViewerId(user))
-    return _ended(user, id, outcome, HoldEnd.VOIDED, None)
+    return _counted(services, "void", lambda: _ended(user, id, outcome, HoldEnd.VOIDED, None))
 
 
 async def read_hold(services: Services, user: Name, id: Id) -> Hold:
@@ -89,6 +94,16 @@ def _not_held(refused: HoldRefused) -> Problem:
         )
     detail = {Refusal.UNKNOWN: _UNKNOWN, Refusal.FROZEN: f"{_FROZEN} {refused.reason}"}.get(refused.refusal, "")
     return Problem(code, detail, balance_coins=refused.balance_coins if code is Code.INSUFFICIENT_COINS else None)
+
+
+def _counted(services: Services, asked: str, answer: Callable[[], HoldEnded]) -> HoldEnded:
+    try:
+        ended = answer()
+    except Problem as problem:
+        services.metrics.hold_end_answered(asked, problem.code)
+        raise
+    services.metrics.hold_end_answered(asked, REPLAYED if ended.replay else ended.state)
+    return ended
 
 
 def _ended(user: str, id: str, outcome: EndOutcome, asked: HoldEnd, coins: int | None) -> HoldEnded:

@@ -4,7 +4,8 @@ from gateway.auth import Identity
 from gateway.http.operation import declare
 from gateway.http.paging import NumberPage, cut, wanted
 from gateway.services import Services
-from gateway.wire.http.viewer import Wallet, WalletEntries, WalletEntry
+from gateway.wire.http.viewer import Wallet, WalletEntries, WalletEntry, WalletHold, WalletHolds
+from ledger.holds import Hold
 from ledger.ids import format_id
 from ledger.statements import WalletEntry as StatementRow
 
@@ -21,6 +22,27 @@ async def list_wallet_entries(services: Services, caller: Identity, query: Numbe
     rows = await services.office.statements.wallet_entries(caller.user, after=query.after, limit=limit + 1)
     page = cut(rows, limit, lambda row: row.number)
     return WalletEntries([wallet_entry(row) for row in page.rows], page.next)
+
+
+async def list_wallet_holds(services: Services, caller: Identity, query: NumberPage) -> WalletHolds:
+    """List what is, or was, put aside of the wallet, the newest first. The books follow the balance by moments."""
+    limit = wanted(query.limit, services.config.http.page_entries_max)
+    rows = await services.office.holds.of_viewer(caller.user, after=query.after, limit=limit + 1)
+    page = cut(rows, limit, lambda row: row[0])
+    return WalletHolds([_hold(hold) for _, hold in page.rows], page.next)
+
+
+def _hold(hold: Hold) -> WalletHold:
+    return WalletHold(
+        format_id(hold.id),
+        hold.coins,
+        hold.reference,
+        "open" if hold.end is None else hold.end.value,
+        hold.begun_ms,
+        hold.expires_ms,
+        hold.taken_coins,
+        hold.ended_ms,
+    )
 
 
 def wallet_entry(row: StatementRow) -> WalletEntry:
@@ -40,4 +62,5 @@ def wallet_entry(row: StatementRow) -> WalletEntry:
 OPERATIONS = (
     declare("GET", "/v1/wallet", read_wallet, tag="wallet", roles=("viewer",)),
     declare("GET", "/v1/wallet/entries", list_wallet_entries, tag="wallet", roles=("viewer",)),
+    declare("GET", "/v1/wallet/holds", list_wallet_holds, tag="wallet", roles=("viewer",)),
 )

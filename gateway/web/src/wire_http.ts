@@ -143,6 +143,24 @@ export interface WalletEntry {
   creator: string | null;
 }
 
+/** Coins of this wallet that are, or were, put aside for an order. */
+export interface WalletHold {
+  id: string;
+  coins: number;
+  reference: string;
+  state: "expired" | "open" | "settled" | "voided";
+  begun_ms: number;
+  expires_ms: number;
+  taken_coins: number | null;
+  ended_ms: number | null;
+}
+
+/** Holds of a wallet, the newest first. */
+export interface WalletHolds {
+  holds: WalletHold[];
+  next: number | null;
+}
+
 /** Movements of a wallet, the newest first. */
 export interface WalletEntries {
   entries: WalletEntry[];

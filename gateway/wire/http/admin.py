@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from gateway.wire.http.public import Catalog
 from gateway.wire.http.viewer import Purchase, SpendLimits, WalletEntry
-from gateway.wire.http.words import BasisPoints, Coins, Country, SignedAmount, Title, Word
+from gateway.wire.http.words import BasisPoints, Coins, Country, HoldState, SignedAmount, Title, Word
 from gateway.wire.messages import Amount, Id, Name, TimeMs
 
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
@@ -118,7 +118,6 @@ class Refunds(Struct, frozen=True):
     next: str | None
 
 
-HoldState = Literal["open", "settled", "voided", "expired"]
 HoldEndState = Literal["settled", "voided", "expired"]
 
 

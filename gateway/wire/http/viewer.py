@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from gateway.wire.http.words import Coins, Country, Platform, SignedAmount, Word
+from gateway.wire.http.words import Coins, Country, HoldState, Platform, SignedAmount, Word
 from gateway.wire.messages import COUNT_MAX, MESSAGE_LENGTH_MAX, Amount, ComboCount, Id, Name, TimeMs
 
 
@@ -35,6 +35,32 @@ class WalletEntry(Struct, frozen=True):
     gift: str | None
     place: str | None
     creator: str | None
+
+
+class WalletHold(Struct, frozen=True):
+    """Coins of this wallet that are, or were, put aside for an order.
+
+    Attributes:
+        reference: what they are for, in the words of whoever holds them.
+        state: `open` until they are taken (`settled`), or back in the wallet (`voided`, `expired`).
+        taken_coins: of a hold that has ended; the others are back.
+    """
+
+    id: str
+    coins: Amount
+    reference: str
+    state: HoldState
+    begun_ms: TimeMs
+    expires_ms: TimeMs
+    taken_coins: Amount | None
+    ended_ms: TimeMs | None
+
+
+class WalletHolds(Struct, frozen=True):
+    """Holds of a wallet, the newest first."""
+
+    holds: list[WalletHold]
+    next: int | None
 
 
 class WalletEntries(Struct, frozen=True):

@@ -7,6 +7,7 @@ from msgspec import Meta
 from gateway.wire.messages import AMOUNT_MAX
 
 Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)", description="ISO 3166-1 alpha-2 code.")]
+HoldState = Literal["open", "settled", "voided", "expired"]
 Platform = Literal["web", "ios", "android"]
 Coins = Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
 TITLE_LENGTH_MAX = 200

@@ -10,7 +10,10 @@ from websockets.exceptions import InvalidStatus
 
 from gateway.edge.config import EdgeConfig
 from gateway.wire.codec import SUBPROTOCOL_MSGPACK
+from ledger.ids import parse_id
+from ledger.model import HoldOrder, ViewerId
 from tests.gateways import Gateway, Message, fresh_id, running_gateway
+from tests.waiting import back_off
 
 
 async def test_hello_is_answered_with_the_wallet(gateway: Gateway) -> None:
@@ -121,6 +124,24 @@ async def test_gift_is_paid_and_everybody_sees_it(gateway: Gateway) -> None:
     # The grant's own balance may still come late, to both.
     await second.until(lambda told: told["type"] == "balance" and told["balance_coins"] == 997)
     assert all(told["balance_coins"] != 997 for told in ada.heard if told["type"] == "balance")
+
+
+async def test_wallet_is_told_of_holds(gateway: Gateway) -> None:
+    """A session hears of the balance when coins are put aside, when some are taken, and when a hold expires."""
+    await gateway.grant("ada", 1_000)
+    ada, holds, viewer = await gateway.greet("ada"), gateway.services.office.holds, ViewerId("ada")
+    order = HoldOrder(parse_id(fresh_id()), viewer, 400, 600_000, "order 7")
+    await holds.begin(order)
+    await ada.until(lambda told: told["type"] == "balance" and told["balance_coins"] == 600)
+    await holds.settle(order.id, viewer, 150)
+    await ada.until(lambda told: told["type"] == "balance" and told["balance_coins"] == 850)
+    await holds.begin(HoldOrder(parse_id(fresh_id()), viewer, 800, 1, "order 8"))
+    partitions = [partition for partition, _ in gateway.services.ledger.keys.all()]
+    await gateway.grant("ada", 1)
+    while await gateway.services.ledger.balance("ada") < 851:
+        await holds.expire(partitions)
+        await back_off()
+    await ada.until(lambda told: told["type"] == "balance" and told["balance_coins"] == 851)
 
 
 async def test_gift_told_twice_is_paid_once(gateway: Gateway) -> None:

@@ -194,3 +194,50 @@ async def test_hold_by_others(api: Api, role: Any) -> None:
     """Only an operator puts coins aside."""
     response = await api.call("POST", "/v1/admin/holds", "vera", role, json=_body(1))
     assert refusal(response) == Refusal(403, "not_allowed")
+
+
+async def test_viewer_sees_what_is_put_aside(api: Api) -> None:
+    """Its own holds with what they are for, and nobody else's."""
+    await api.grant("vera", 100)
+    await api.grant("vito", 100)
+    bodies = [_body(40), _body(7), _body(9, user="vito")]
+    for body in bodies:
+        await _hold(api, body)
+    await _end(api, bodies[0], "settle", {"coins": 25})
+    await api.flush()
+    seen = await api.get("/v1/wallet/holds", "vera")
+    assert [(hold["id"], hold["coins"], hold["state"], hold["taken_coins"]) for hold in seen["holds"]] == [
+        (bodies[1]["id"], 7, "open", None),
+        (bodies[0]["id"], 40, "settled", 25),
+    ]
+    assert (seen["holds"][0]["reference"], seen["next"]) == ("order 1", None)
+    first = await api.get("/v1/wallet/holds", "vera", limit=1)
+    assert (await api.get("/v1/wallet/holds", "vera", after=first["next"]))["holds"] == seen["holds"][1:]
+
+
+async def test_holds_are_counted_by_outcome(api: Api) -> None:
+    """Every way that a request about a hold ends is a number of its own in the metrics."""
+    await api.grant("vera", 100)
+    body, late = _body(10), _body(5, lasts_ms=1)
+    for _ in range(2):
+        await _hold(api, body)
+    await _hold(api, late)
+    longest_ms = api.services.config.ledger.hold_ms_max
+    for wrong in (_body(101), {**body, "coins": 11}, _body(1, lasts_ms=longest_ms + 1)):
+        refusal(await _try(api, "/v1/admin/holds", wrong))
+    refusal(await _end(api, late, "settle", {}))
+    for step, asked in (("settle", {"coins": 4}), ("settle", {"coins": 4}), ("void", None)):
+        await _end(api, body, step, asked)
+    await _end(api, {**body, "id": fresh_id()}, "void")
+    text = (await api.call("GET", "/metrics")).text
+    for outcome, count in (("held", 2), ("replayed", 1), ("insufficient_coins", 1), ("id_conflict", 1)):
+        assert f'giftwire_holds_total{{outcome="{outcome}"}} {count}.0' in text
+    assert 'giftwire_holds_total{outcome="unprocessable"} 1.0' in text
+    for asked_for, outcome, count in (
+        ("settle", "settled", 1),
+        ("settle", "replayed", 1),
+        ("settle", "wrong_state", 1),
+        ("void", "wrong_state", 1),
+        ("void", "not_found", 1),
+    ):
+        assert f'giftwire_hold_ends_total{{asked="{asked_for}",outcome="{outcome}"}} {count}.0' in text
