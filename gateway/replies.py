@@ -31,7 +31,7 @@ _MESSAGES: Final[dict[Refusal, str]] = {
     Refusal.OWN_GIFT: "Nobody can give to themselves.",
     Refusal.RATE_LIMITED: "Gifts come faster than they may.",
 }
-CAPS: Final[dict[Limit, str]] = {
+_CAPS: Final[dict[Limit, str]] = {
     Limit.GIFT: "This gift costs more than a gift may.",
     Limit.DAY: "This would pass the limit of coins for a day.",
     Limit.WEEK: "This would pass the limit of coins for a week.",
@@ -97,7 +97,7 @@ def refused_by_ledger(refusal: GiftRefused, *, ref: str, id: str, bar: Bar | Non
         message = f"{message} {refusal.reason}"
     reply = refused(
         code,
-        message if cap is None else CAPS[cap.limit],
+        message if cap is None else _CAPS[cap.limit],
         ref=ref,
         id=id,
         balance_coins=_set(refusal.balance_coins) if code is Code.INSUFFICIENT_COINS else UNSET,

@@ -174,6 +174,14 @@ def read_answer(groups: Sequence[Group], answer: Sequence[Any]) -> list[list[Gif
     return [_read_group(group, *reply) for group, reply in zip(groups, answer, strict=True)]
 
 
+def read_refusal(status: int, wallet: int, first: int, second: Any, now_ms: int) -> GiftRefused:
+    """What a status says that is no payment and no replay; other scripts that judge as this one have the same ones."""
+    outcome = _other(status, wallet, first, second, now_ms)
+    if isinstance(outcome, GiftAccepted):
+        raise InvariantBroken("I3", f"status {status} is no refusal")
+    return outcome
+
+
 def _columns(group: Group, buckets: list[int], expiries: list[int]) -> tuple[Any, ...]:
     orders = [gift.order for gift in group]
     viewers: dict[str, int] = {}

@@ -8,36 +8,31 @@ from msgspec import Struct
 
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken
+from ledger.gift_call import read_refusal
 from ledger.ids import ID_BYTES, digest_of
 from ledger.journal import HOLD_ENDS, encode_body, encode_hold_end
 from ledger.keys import PartitionKeys
 from ledger.model import (
-    CapPassed,
     EndOutcome,
     EndRefusal,
     EndRefused,
+    GiftRefused,
     Held,
     HoldBody,
     HoldEnd,
     HoldEnded,
     HoldOrder,
     HoldOutcome,
-    HoldRefused,
-    Limit,
     Refusal,
     ViewerId,
 )
-from ledger.periods import resets_at_ms
 
-_ACCEPTED, _REPLAY, _FROZEN = 0, 1, 8
-_LIMITS: Final = {11: Limit.GIFT, 12: Limit.DAY, 13: Limit.WEEK, 14: Limit.MONTH}
+_ACCEPTED, _REPLAY = 0, 1
 _REFUSALS: Final = {
-    2: Refusal.INSUFFICIENT_COINS,
     3: Refusal.ID_CONFLICT,
     6: Refusal.UNKNOWN,
-    7: Refusal.OVERLOADED,
-    17: Refusal.TOO_MANY_HOLDS,
-    18: Refusal.TOO_MANY_HOLDS,
+    30: Refusal.TOO_MANY_HOLDS,
+    31: Refusal.TOO_MANY_HOLDS,
 }
 _NO_BALANCE: Final = frozenset({Refusal.ID_CONFLICT, Refusal.UNKNOWN})
 _ENDS: Final = tuple(HOLD_ENDS)
@@ -112,14 +107,10 @@ def read_hold_answer(answer: Sequence[Any]) -> HoldOutcome:
     status, wallet, at_ms, first, second = answer
     if status in (_ACCEPTED, _REPLAY):
         return Held(wallet, at_ms, replay=status == _REPLAY)
-    if status == _FROZEN:
-        return HoldRefused(Refusal.FROZEN, wallet, reason=second.decode())
-    limit = _LIMITS.get(status)
-    if limit is not None:
-        cap = CapPassed(limit, first, second, resets_at_ms(limit, at_ms))
-        return HoldRefused(Refusal.LIMIT_EXCEEDED, wallet, cap)
+    if status not in _REFUSALS:
+        return read_refusal(status, wallet, first, second, at_ms)
     refusal = _REFUSALS[status]
-    return HoldRefused(refusal, None if refusal in _NO_BALANCE else wallet)
+    return GiftRefused(refusal, None if refusal in _NO_BALANCE else wallet)
 
 
 def end_words(hold_id: bytes, viewer: ViewerId, end: HoldEnd, taken_coins: int | None) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from ledger.model import (
     EndOutcome,
     EndRefusal,
     EndRefused,
+    GiftRefused,
     Held,
     HoldBody,
     HoldEnd,
@@ -26,7 +27,6 @@ from ledger.model import (
     HoldEnded,
     HoldOrder,
     HoldOutcome,
-    HoldRefused,
     JournalRecord,
     Partition,
     Refusal,
@@ -90,16 +90,16 @@ class Holds:
         """Put coins aside; the same id of this viewer again is answered as the first time, also after it has ended.
 
         Returns:
-            `HoldRefused(UNKNOWN)` when the live ledger did not answer: the same order again tells.
+            `GiftRefused(UNKNOWN)` when the live ledger did not answer: the same order again tells.
         """
         try:
             asked_ms = await self._ledger.now_ms()
         except LedgerUnavailable:
-            return HoldRefused(Refusal.UNKNOWN)
+            return GiftRefused(Refusal.UNKNOWN)
         begun, _ = await self._booked(order.id, order.viewer)
         if begun is not None:
             if begun.body != hold_body(order):
-                return HoldRefused(Refusal.ID_CONFLICT)
+                return GiftRefused(Refusal.ID_CONFLICT)
             return Held(begun.wallet_after, begun.at_ms + order.lasts_ms, replay=True)
         return await self._ledger.hold(order, until_ms=asked_ms + self._config.credit_ids_kept_ms // 2)
 

@@ -167,7 +167,7 @@ class CapPassed(Struct, frozen=True):
 
 
 class GiftRefused(Struct, frozen=True):
-    """The gift was not paid.
+    """The gift was not paid, or the coins not held (after UNKNOWN they may be: the same id told again tells).
 
     Attributes:
         balance_coins: the wallet as the ledger saw it, where it looked.
@@ -269,22 +269,7 @@ class Held(Struct, frozen=True):
     replay: bool
 
 
-class HoldRefused(Struct, frozen=True):
-    """Nothing is held (after UNKNOWN it may be: tell the same id again).
-
-    Attributes:
-        balance_coins: the wallet as the ledger saw it, where it looked.
-        cap: with LIMIT_EXCEEDED.
-        reason: with FROZEN, the operator's.
-    """
-
-    refusal: Refusal
-    balance_coins: int | None = None
-    cap: CapPassed | None = None
-    reason: str = ""
-
-
-HoldOutcome = Held | HoldRefused
+HoldOutcome = Held | GiftRefused
 
 
 class HoldEnded(Struct, frozen=True):

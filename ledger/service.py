@@ -30,10 +30,10 @@ from ledger.model import (
     EndRefused,
     GiftOrder,
     GiftOutcome,
+    GiftRefused,
     HoldEnd,
     HoldOrder,
     HoldOutcome,
-    HoldRefused,
     Partition,
     Refusal,
     ReversalBody,
@@ -206,7 +206,7 @@ class Ledger:
             return await asyncio.shield(self._scripts.hold(order, until_ms))
         except (RedisError, OSError) as exc:
             _log.warning("hold_unknown", error=f"{type(exc).__name__}: {exc}")
-            return HoldRefused(Refusal.UNKNOWN)
+            return GiftRefused(Refusal.UNKNOWN)
 
     async def end_hold(
         self, hold_id: bytes, viewer: ViewerId, end: HoldEnd, *, taken_coins: int | None = None

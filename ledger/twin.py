@@ -42,7 +42,6 @@ from ledger.model import (
     HoldEnded,
     HoldOrder,
     HoldOutcome,
-    HoldRefused,
     JournalRecord,
     Partition,
     Refusal,
@@ -182,8 +181,8 @@ class LedgerTwin:
         if not (order.coins > 0 and order.lasts_ms > 0):
             raise ValueError("a hold is of at least one coin and one millisecond")
         lost = self._lost.pop(0) if self._lost else None
-        outcome = HoldRefused(Refusal.UNKNOWN) if lost is False else self._hold(order, until_ms)
-        return outcome if lost is None else HoldRefused(Refusal.UNKNOWN)
+        outcome = GiftRefused(Refusal.UNKNOWN) if lost is False else self._hold(order, until_ms)
+        return outcome if lost is None else GiftRefused(Refusal.UNKNOWN)
 
     async def end_hold(
         self, hold_id: bytes, viewer: ViewerId, end: HoldEnd, *, taken_coins: int | None = None
@@ -412,7 +411,7 @@ class LedgerTwin:
         if known is not None:
             return known
         if time_ms > until_ms or not state.epoch:
-            return HoldRefused(Refusal.UNKNOWN)
+            return GiftRefused(Refusal.UNKNOWN)
         now_ms, wallet = max(time_ms, state.clock_ms), state.wallets.get(order.viewer, 0)
         refused = self._why_no_hold(state, order, wallet, now_ms)
         if refused is not None:
@@ -424,19 +423,19 @@ class LedgerTwin:
         self._record(state, order.viewer, now_ms, None, hold_body(order))
         return Held(hold.balance_coins, hold.expires_ms, replay=False)
 
-    def _why_no_hold(self, state: TwinPartition, order: HoldOrder, wallet: int, now_ms: int) -> HoldRefused | None:
+    def _why_no_hold(self, state: TwinPartition, order: HoldOrder, wallet: int, now_ms: int) -> GiftRefused | None:
         config = self._config
         forbidden = state.guards.forbid_coins(order.viewer, order.coins, wallet, now_ms)
         if forbidden is not None:
-            return HoldRefused(forbidden.refusal, wallet, forbidden.cap, forbidden.reason)
+            return forbidden
         if wallet < order.coins:
-            return HoldRefused(Refusal.INSUFFICIENT_COINS, wallet)
+            return GiftRefused(Refusal.INSUFFICIENT_COINS, wallet)
         if state.holds.of_viewer(order.viewer) >= config.viewer_holds_max:
-            return HoldRefused(Refusal.TOO_MANY_HOLDS, wallet)
+            return GiftRefused(Refusal.TOO_MANY_HOLDS, wallet)
         if len(state.holds.open) >= config.partition_holds_max:
-            return HoldRefused(Refusal.TOO_MANY_HOLDS, wallet)
+            return GiftRefused(Refusal.TOO_MANY_HOLDS, wallet)
         if state.seq - state.flushed >= config.journal_records_max:
-            return HoldRefused(Refusal.OVERLOADED, wallet)
+            return GiftRefused(Refusal.OVERLOADED, wallet)
         return None
 
     def _end_hold(self, hold_id: bytes, viewer: ViewerId, end: HoldEnd, taken_coins: int | None) -> EndOutcome:

@@ -2,7 +2,7 @@
 
 from msgspec import Struct, field
 
-from ledger.model import Held, HoldEnded, HoldOrder, HoldOutcome, HoldRefused, Refusal
+from ledger.model import GiftRefused, Held, HoldEnded, HoldOrder, HoldOutcome, Refusal
 
 
 class TwinHold(Struct, frozen=True):
@@ -51,7 +51,7 @@ class TwinHolds(Struct):
         if hold is None:
             return None
         if hold.order != order:
-            return HoldRefused(Refusal.ID_CONFLICT)
+            return GiftRefused(Refusal.ID_CONFLICT)
         return Held(hold.balance_coins, hold.expires_ms, replay=True)
 
     def due(self, now_ms: int, limit: int) -> list[tuple[bytes, str]]:

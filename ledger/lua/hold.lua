@@ -8,12 +8,11 @@
 --         8 most open holds of the viewer, 9 of the partition, 10 most records that the books may lack,
 --         11 to 14 the operator's caps of gift, day, week and month (0 for none), 15 reference,
 --         16 whether everybody's coins are counted (1 or 0)
--- returns {status, wallet after, when it expires (the time, when over a cap), two values of the status}
---         status 0 accepted, 1 replay, 2 insufficient, 3 conflict, 6 late, 7 overloaded, 8 frozen (0, reason), over the cap
---                (cap, coins counted before) of a 11 gift, 12 day, 13 week, 14 month, 17 too many of the viewer, 18 of the
---                partition; or an error FENCED when the partition has no epoch or epoch 0
+-- returns {status, wallet after, when it expires (of a refusal the time), two values of the status}
+--         status 0 accepted, 1 replay, 3 conflict, 6 late, 30 too many open holds of the viewer, 31 of the partition, and
+--                the others of gift.lua; or an error FENCED when the partition has no epoch or epoch 0
 
-local ACCEPTED, REPLAY, INSUFFICIENT, CONFLICT, LATE, OVERLOADED, VIEWER_FULL, FULL = 0, 1, 2, 3, 6, 7, 17, 18
+local ACCEPTED, REPLAY, INSUFFICIENT, CONFLICT, LATE, OVERLOADED, VIEWER_FULL, FULL = 0, 1, 2, 3, 6, 7, 30, 31
 local ENDED_BYTES = 25 -- of an ended hold: how, coins taken, wallet after, time; behind them it is as it was while open
 local NO_ID = string.rep('\0', 16)
 local call, pack, unpack_values = redis.call, struct.pack, struct.unpack

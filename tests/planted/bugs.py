@@ -384,6 +384,24 @@ OF_THE_ROOM = [
 
 OF_THE_WORTH = [
     Bug(
+        "coins_of_a_hold_come_back_to_no_lot",
+        "worth",
+        "I9: ",
+        [Edit("ledger/flush_batch.py", "        lots.end_hold(body.id, body.taken_coins)\n", "")],
+    ),
+    Bug(
+        "last_coins_of_a_hold_are_taken_first",
+        "worth",
+        "I9: ",
+        [
+            Edit(
+                "ledger/open_lots.py",
+                "held.coins - min(held.coins, max(0, taken_coins - held.first))",
+                "held.coins - min(held.coins, max(0, held.first + held.coins - taken_coins))",
+            )
+        ],
+    ),
+    Bug(
         "bonus_coins_given_as_paid_ones_after_a_restart",
         "worth",
         "I9: ",

@@ -44,7 +44,7 @@ from tests.integration.ledger.gift_machine import run_machine
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_money.money import purchase_order
 from tests.integration.ledger_postgres.flushing import flushing
-from tests.integration.ledger_postgres.holding import hold_in_every_way
+from tests.integration.ledger_postgres.holding import hold, hold_in_every_way, settle
 from tests.servers import running_valkey
 from tests.unit.gateway.room.room_facts import gift
 from tests.unit.loadtest.conftest import PerfectRun
@@ -159,15 +159,23 @@ async def _spend_mixed(folder: Path, database_url: str) -> list[str]:
         pool, ledger, rail = await open_pool(config), open_ledger(config), SandboxRail.from_key("a key " * 8)
         await ledger.start()
         office = await open_office(config, ledger, rails=[rail])
+        held: list[tuple[str, bytes]] = []
         for turn in range(3):
             for viewer in VIEWERS:
                 bought = purchase_order(viewer, coins=10, bonus_coins=4)
                 purchase = await office.purchases.begin(bought)
                 await office.purchases.hear("sandbox", *rail.pay(purchase, RailOutcome.PAID))
                 await office.grants.grant(GrantOrder(new_id(now_ms()), ViewerId(viewer), 3, "a prize", "olga"))
-            for coins in (5, 7, 3):
+            for viewer in VIEWERS:
+                # Held over a flush, and over gifts that spend what was bought later.
+                held.append((viewer, await hold(ledger, viewer, 6)))
+            for coins in (5, 3):
                 await asyncio.gather(*(ledger.give(gift_order(viewer, coins, creator="cora")) for viewer in VIEWERS))
                 await _flush_rest(ledger, pool, config)
+            for viewer, hold_id in held[-len(VIEWERS) :]:
+                await settle(ledger, viewer, hold_id, 2)
+            await asyncio.gather(*(ledger.give(gift_order(viewer, 5, creator="cora")) for viewer in VIEWERS))
+            await _flush_rest(ledger, pool, config)
             if turn == 1:
                 order_ = RefundOrder(new_id(now_ms()), bought.id, 6, RefundKind.CHARGEBACK, "a test", "olga")
                 await office.refunds.refund(order_)

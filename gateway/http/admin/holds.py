@@ -6,8 +6,9 @@ from typing import Final
 from gateway.http.operation import declare
 from gateway.http.paging import NumberPage, cut, wanted
 from gateway.http.problems import Problem
+from gateway.http.viewer.gifts import problem_of_refused
 from gateway.metrics import HELD, REPLAYED
-from gateway.replies import CAPS, CODES
+from gateway.replies import CODES, refused_by_ledger
 from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.admin import Hold, HoldBegun, HoldBody, HoldEnded, Holds, HoldSettleBody
@@ -19,16 +20,14 @@ from ledger.model import (
     EndOutcome,
     EndRefusal,
     EndRefused,
+    GiftRefused,
     HoldEnd,
     HoldOrder,
-    HoldRefused,
-    Limit,
     Refusal,
     ViewerId,
 )
 
 _OPEN: Final = "open"
-_FROZEN: Final = "This account is frozen."
 _UNKNOWN: Final = "It is not known whether it was done: the same request again tells."
 
 
@@ -43,9 +42,9 @@ async def begin_hold(services: Services, body: HoldBody) -> HoldBegun:
         raise Problem(Code.UNPROCESSABLE, f"Coins are held for {longest_ms} ms at most.", field="$.lasts_ms")
     order = HoldOrder(parse_id(body.id), ViewerId(body.user), body.coins, body.lasts_ms, body.reference)
     outcome = await services.office.holds.begin(order)
-    if isinstance(outcome, HoldRefused):
+    if isinstance(outcome, GiftRefused):
         services.metrics.hold_answered(CODES[outcome.refusal])
-        raise _not_held(outcome)
+        raise _not_held(outcome, body.id)
     services.metrics.hold_answered(REPLAYED if outcome.replay else HELD)
     return HoldBegun(body.id, body.user, body.coins, outcome.expires_ms, outcome.balance_coins, outcome.replay)
 
@@ -81,19 +80,9 @@ async def list_holds(services: Services, user: Name, query: NumberPage) -> Holds
     return Holds([_hold(stored) for _, stored in page.rows], page.next)
 
 
-def _not_held(refused: HoldRefused) -> Problem:
-    code, cap = CODES[refused.refusal], refused.cap
-    if cap is not None:
-        return Problem(
-            code,
-            CAPS[cap.limit],
-            limit=cap.limit.value,
-            limit_coins=cap.coins,
-            spent_coins=None if cap.limit is Limit.GIFT else cap.spent_coins,
-            resets_at_ms=cap.resets_at_ms,
-        )
-    detail = {Refusal.UNKNOWN: _UNKNOWN, Refusal.FROZEN: f"{_FROZEN} {refused.reason}"}.get(refused.refusal, "")
-    return Problem(code, detail, balance_coins=refused.balance_coins if code is Code.INSUFFICIENT_COINS else None)
+def _not_held(refused: GiftRefused, hold_id: str) -> Problem:
+    problem = problem_of_refused(refused_by_ledger(refused, ref="", id=hold_id))
+    return Problem(Code.UNAVAILABLE, _UNKNOWN) if refused.refusal is Refusal.UNKNOWN else problem
 
 
 def _counted(services: Services, asked: str, answer: Callable[[], HoldEnded]) -> HoldEnded:

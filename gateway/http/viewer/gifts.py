@@ -29,7 +29,7 @@ async def send_gift(services: Services, caller: Identity, body: GiftBody) -> Gif
     seconds = time.perf_counter() - began_s
     if isinstance(reply, Refused):
         services.metrics.gift_answered(reply.code, seconds, "http")
-        raise _problem(reply)
+        raise problem_of_refused(reply)
     services.metrics.gift_answered(REPLAYED if reply.replay else ACCEPTED, seconds, "http")
     return GiftReceipt(reply.id, reply.coins, reply.balance_coins, reply.replay, reply.combo)
 
@@ -84,7 +84,8 @@ async def _reply(services: Services, caller: Identity, body: GiftBody) -> GiftRe
     return await told
 
 
-def _problem(reply: Refused) -> Problem:
+def problem_of_refused(reply: Refused) -> Problem:
+    """A refusal of the WebSocket as a problem document says it."""
     return Problem(
         Code(reply.code),
         reply.message,

@@ -36,10 +36,10 @@ from ledger.model import (
     EndRefused,
     GiftOrder,
     GiftOutcome,
+    GiftRefused,
     Held,
     HoldEnd,
     HoldOrder,
-    HoldRefused,
     JournalRecord,
     Partition,
     RefundKind,
@@ -341,7 +341,7 @@ class GiftMachine(RuleBasedStateMachine):
         self.numbers += 1
         order = HoldOrder(self._id(now_ms()), ViewerId(viewer), 3, BUCKET_MS, "lost")
         self.proxy.lose_next()
-        assert self.runner.run(self.ledger.hold(order)) == HoldRefused(Refusal.UNKNOWN)
+        assert self.runner.run(self.ledger.hold(order)) == GiftRefused(Refusal.UNKNOWN)
         self.runner.run(self.twin.hold(order))
         self._hold(order, AMOUNT_MAX)
         self.proxy.lose_next()

@@ -11,11 +11,11 @@ from ledger.model import (
     AMOUNT_MAX,
     EndRefusal,
     EndRefused,
+    GiftRefused,
     Held,
     HoldEnd,
     HoldEnded,
     HoldOrder,
-    HoldRefused,
     Partition,
     Refusal,
     ViewerId,
@@ -226,7 +226,7 @@ async def test_hold_whose_id_may_have_been_forgotten(valkey_url: str, kind: str)
     await subject.ledger.start()
     await subject.ledger.credit(grant("ann", 10))
     order = HoldOrder(new_id(now_ms()), ANN, 4, 60_000, "")
-    assert await subject.ledger.hold(order, until_ms=1) == HoldRefused(Refusal.UNKNOWN)
+    assert await subject.ledger.hold(order, until_ms=1) == GiftRefused(Refusal.UNKNOWN)
     assert await subject.ledger.balance("ann") == 10
     first = await subject.ledger.hold(order)
     again = await subject.ledger.hold(order, until_ms=1)
@@ -261,7 +261,7 @@ async def test_hold_of_a_server_that_is_gone(valkey_url: str) -> None:
     """Its outcome is UNKNOWN; nothing is raised."""
     ledger = open_ledger(LedgerConfig(redis_url="unix:///nowhere/at/all.sock", partitions=1))
     order = HoldOrder(new_id(now_ms()), ANN, 60, 60_000, "")
-    assert await ledger.hold(order) == HoldRefused(Refusal.UNKNOWN)
+    assert await ledger.hold(order) == GiftRefused(Refusal.UNKNOWN)
     assert await ledger.end_hold(order.id, ANN, HoldEnd.VOIDED) == EndRefused(EndRefusal.UNKNOWN)
 
 

@@ -17,11 +17,11 @@ from ledger.lots import LotKind
 from ledger.model import (
     EndRefusal,
     EndRefused,
+    GiftRefused,
     Held,
     HoldEnd,
     HoldEnded,
     HoldOrder,
-    HoldRefused,
     Limit,
     Partition,
     Refusal,
@@ -74,7 +74,7 @@ async def test_hold_is_known_for_ever(office: Office, ledger: Ledger, money: Mon
     assert await office.holds.begin(order) == msgspec.structs.replace(first, replay=True)
     for other in ({"coins": 31}, {"lasts_ms": 1}, {"reference": "order 8"}):
         changed = msgspec.structs.replace(order, **other)
-        assert await office.holds.begin(changed) == HoldRefused(Refusal.ID_CONFLICT)
+        assert await office.holds.begin(changed) == GiftRefused(Refusal.ID_CONFLICT)
     assert await ledger.balance("ann") == 88
 
 
@@ -88,7 +88,7 @@ async def test_hold_that_nobody_knows(office: Office) -> None:
 async def test_hold_while_the_live_ledger_is_away(config: LedgerConfig, nowhere: Ledger) -> None:
     """The outcome is unknown, and said to be."""
     office = await open_office(config, nowhere)
-    assert await office.holds.begin(order_of(5)) == HoldRefused(Refusal.UNKNOWN)
+    assert await office.holds.begin(order_of(5)) == GiftRefused(Refusal.UNKNOWN)
     assert await office.holds.void(new_id(now_ms()), ANN) == EndRefused(EndRefusal.UNKNOWN)
     await office.close()
 
