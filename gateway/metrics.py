@@ -24,7 +24,7 @@ REPLAYED: Final = "replayed"
 HELD: Final = "held"
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-_ROLES: Final = frozenset({"viewer", "creator", "overlay", "operator"})
+_ROLES: Final = frozenset({"viewer", "creator", "overlay", "agency", "operator"})
 _OUTCOMES: Final = frozenset({ACCEPTED, REPLAYED, *Code})
 _CLOSES: Final = frozenset({"1000", "1001", "1002", "1003", "1006", "1007", "1009", *(str(code) for code in CloseCode)})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})

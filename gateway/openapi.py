@@ -26,6 +26,7 @@ _TAGS: Final = {
     "rooms": "Where gifts are given.",
     "creators": "What a creator earns.",
     "payouts": "Withdrawing what was earned.",
+    "agencies": "What an agency is given of its creators' gifts, and withdrawing it.",
     "overlays": "Showing gifts in a stream.",
     "operators": "Running the server.",
     "demo": "There in the demo only: play money for everybody.",

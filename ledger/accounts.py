@@ -35,11 +35,14 @@ class AccountKind(enum.StrEnum):
     DISCOUNT = "discount"
     """What gifts were worth less to creators and agencies, since their coins were not all paid for."""
     AGENCY = "agency"
-    # One a creator.
+    # One a creator (what can be paid out: also one an agency, under its name as a payee).
     PENDING = "pending"
     AVAILABLE = "available"
     PAYOUT_HOLD = "payout_hold"
     PAID_OUT = "paid_out"
+    # One an agency.
+    AGENCY_MATURED = "agency_matured"
+    """What of an agency's diamonds became available: the other side of `agency`, of which nothing is ever taken."""
     # One in all (in each currency).
     COMMISSION_RETURNED = "commission_returned"
     """Commission of gifts whose coins were refunded; issuance of this partition is what they had issued."""
@@ -54,6 +57,7 @@ MAY_OWE: Final = frozenset(
         AccountKind.COINS_GRANTED,
         AccountKind.ISSUANCE,
         AccountKind.COMMISSION_RETURNED,
+        AccountKind.AGENCY_MATURED,
         AccountKind.PAYOUT_FUNDS,
     }
 )
@@ -97,9 +101,9 @@ def agency(name: str, partition: int) -> AccountKey:
     return AccountKey(AccountKind.AGENCY, name, DIAMONDS, partition)
 
 
-def earnings(kind: AccountKind, creator: str) -> AccountKey:
-    """Diamonds of a creator: pending, available or on hold for a payout."""
-    return AccountKey(kind, creator, DIAMONDS, BOOKS_PARTITION)
+def earnings(kind: AccountKind, payee: str) -> AccountKey:
+    """Diamonds of a creator or agency: pending, available or on hold for a payout."""
+    return AccountKey(kind, payee, DIAMONDS, BOOKS_PARTITION)
 
 
 class Account:

@@ -31,7 +31,8 @@ WHERE positions.partition = moved.partition
 """
 _SAVE_DAYS: Final = """
 INSERT INTO creator_days AS days (creator, day, earned, gifts)
-SELECT * FROM unnest($1::text[], $2::date[], $3::bigint[], $4::bigint[]) ORDER BY 1, 2
+SELECT * FROM unnest($1::text[], $2::date[], $3::bigint[], $4::bigint[]) AS made (creator, day, earned, gifts)
+ORDER BY creator COLLATE "C", day
 ON CONFLICT (creator, day) DO UPDATE SET earned = days.earned + excluded.earned, gifts = days.gifts + excluded.gifts
 """
 _SAVE_DISCOUNTED: Final = """

@@ -102,13 +102,22 @@ FULL JOIN (
     SELECT r.creator, sum(r.creator_diamonds - coalesce(l.creator_diamonds, 0)) AS earned, count(*) AS gifts,
         coalesce(sum(l.creator_diamonds), 0) AS less
     FROM journal_records r LEFT JOIN gift_discounts l USING (partition, seq) WHERE r.kind = 'gift' GROUP BY r.creator
+    UNION ALL
+    SELECT 'agency/' || r.agency, sum(r.agency_diamonds - coalesce(l.agency_diamonds, 0)), count(*),
+        coalesce(sum(l.agency_diamonds), 0)
+    FROM journal_records r LEFT JOIN gift_discounts l USING (partition, seq)
+    WHERE r.agency IS NOT NULL GROUP BY r.agency
 ) r USING (creator)
 WHERE (d.earned, d.gifts, d.less) IS DISTINCT FROM (r.earned, r.gifts, r.less)
 """
 _UNRIPE: Final = """
 SELECT format('pending of %s: %s diamonds, and %s were earned, have not matured and were not taken back', owner,
     a.balance, d.unripe)
-FROM (SELECT owner, b.balance FROM accounts JOIN balances b ON b.account_id = id WHERE kind = 'pending') a
+FROM (
+    SELECT owner, b.balance FROM accounts JOIN balances b ON b.account_id = id WHERE kind = 'pending'
+    UNION ALL SELECT 'agency/' || owner, sum(amount) FROM accounts JOIN entries ON account_id = id
+    WHERE kind IN ('agency', 'agency_matured') GROUP BY owner
+) a
 FULL JOIN (
     SELECT creator AS owner, sum(earned - matured - taken_back) AS unripe FROM creator_days GROUP BY creator
 ) d USING (owner)
@@ -234,7 +243,7 @@ SELECT format('payout hold of %s: %s diamonds, and withdrawals on their way hold
     coalesce(a.balance, 0), coalesce(w.diamonds, 0))
 FROM (SELECT owner, b.balance FROM accounts JOIN balances b ON b.account_id = id WHERE kind = 'payout_hold') a
 FULL JOIN (
-    SELECT creator AS owner, sum(diamonds) AS diamonds FROM withdrawals WHERE state IN ({_HOLDING}) GROUP BY creator
+    SELECT payee AS owner, sum(diamonds) AS diamonds FROM withdrawals WHERE state IN ({_HOLDING}) GROUP BY payee
 ) w USING (owner)
 WHERE coalesce(a.balance, 0) <> coalesce(w.diamonds, 0)
 """  # noqa: S608
@@ -243,8 +252,8 @@ SELECT format('paid out to %s: %s %s in the books, %s by withdrawals', owner, co
     coalesce(w.amount, 0))
 FROM (SELECT owner, unit, b.balance FROM accounts JOIN balances b ON b.account_id = id WHERE kind = 'paid_out') a
 FULL JOIN (
-    SELECT creator AS owner, currency AS unit, sum(amount_minor) AS amount FROM withdrawals
-    WHERE state = '{PayoutState.PAID.value}' GROUP BY creator, currency
+    SELECT payee AS owner, currency AS unit, sum(amount_minor) AS amount FROM withdrawals
+    WHERE state = '{PayoutState.PAID.value}' GROUP BY payee, currency
 ) w USING (owner, unit)
 WHERE coalesce(a.balance, 0) <> coalesce(w.amount, 0)
 """  # noqa: S608
@@ -256,7 +265,7 @@ FROM (SELECT coalesce(sum(b.balance), 0) AS balance FROM accounts JOIN balances 
 WHERE a.balance <> w.diamonds
 """  # noqa: S608
 _STEPS: Final = """
-SELECT format('withdrawal %s of %s is %s, and its steps end at %s', w.id, w.creator, w.state, coalesce(s.to_state, '-'))
+SELECT format('withdrawal %s of %s is %s, and its steps end at %s', w.id, w.payee, w.state, coalesce(s.to_state, '-'))
 FROM withdrawals w LEFT JOIN LATERAL (
     SELECT to_state FROM withdrawal_steps WHERE withdrawal = w.id ORDER BY number DESC LIMIT 1
 ) s ON true WHERE s.to_state IS DISTINCT FROM w.state

@@ -19,6 +19,7 @@ from ledger.rows import bounded, refused_values
 from ledger.terms import PlanTerms, Terms
 
 _PUT_CREATOR: Final = """
+WITH made AS (INSERT INTO agencies (agency, name) SELECT $6::text, $6 WHERE $6 IS NOT NULL ON CONFLICT DO NOTHING)
 INSERT INTO creators (creator, name, country, plan, commission_bp, agency) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (creator) DO UPDATE SET name = excluded.name, country = excluded.country, plan = excluded.plan,
     commission_bp = excluded.commission_bp, agency = excluded.agency, changed_at = now()
@@ -91,6 +92,8 @@ class Directory:
         agency: str | None = None,
     ) -> Creator:
         """Make a creator, or replace all that is known of one. Gifts given before keep the split they had.
+
+        An agency that nobody has heard of is made.
 
         Raises:
             ValueRefused: see the bounds of `Creator`; an id is 1 to 64 letters, digits and `_.:@-`.

@@ -35,6 +35,7 @@ from ledger.model import (
     ReversalBody,
 )
 from ledger.open_lots import NOTHING_LESS, Less, OpenLots, Worth
+from ledger.payees import agency_payee
 from ledger.worth_rows import Discount
 
 _DAY_MS: Final = 86_400_000
@@ -45,7 +46,7 @@ _SOURCE_OF: Final = {Cause.GRANT: AccountKind.COINS_GRANTED, Cause.PURCHASE: Acc
 
 
 class CreatorDay(Struct):
-    """What gifts of this batch earned a creator on one day: diamonds, how many gifts, and what discounts took off."""
+    """What gifts of this batch earned somebody on one day: diamonds, how many gifts, and what discounts took off."""
 
     earned: int = 0
     gifts: int = 0
@@ -58,7 +59,7 @@ class FlushBatch(Struct):
     Attributes:
         records, entries: rows in binary COPY format, with header and trailer.
         lasts: the last record of each partition.
-        days: by creator and day (days since 1970-01-01).
+        days: by creator, or agency as a payee, and day (days since 1970-01-01).
         agencies: diamonds by agency and partition.
         discounts: of gifts that are worth less, since their coins were not all paid for.
         open_lots: of viewers who had such coins, after the last record of their partition here.
@@ -219,15 +220,19 @@ def _post_gift(
         sums[kind, partition] = sums.get((kind, partition), 0) + amount
     if body.agency_diamonds:
         _share_with_agency(batch, record, body, less.agency)
-    creator_day = (body.creator, record.at_ms // _DAY_MS)
-    day = batch.days.get(creator_day)
-    if day is None:
-        day = batch.days[creator_day] = CreatorDay()
-    day.earned += body.creator_diamonds - less.creator
-    day.discounted += less.creator
-    day.gifts += 1
+    _count_day(batch, body.creator, record.at_ms, body.creator_diamonds, less.creator)
     batch.records += pack_gift(record, body)
     batch.gifts += 1
+
+
+def _count_day(batch: FlushBatch, payee: str, at_ms: int, diamonds: int, less: int) -> None:
+    key = (payee, at_ms // _DAY_MS)
+    day = batch.days.get(key)
+    if day is None:
+        day = batch.days[key] = CreatorDay()
+    day.earned += diamonds - less
+    day.discounted += less
+    day.gifts += 1
 
 
 def _discount(
@@ -255,6 +260,7 @@ def _share_with_agency(batch: FlushBatch, record: JournalRecord, body: GiftBody,
         )
     share = (body.agency, record.partition)
     batch.agencies[share] = batch.agencies.get(share, 0) + body.agency_diamonds - less
+    _count_day(batch, agency_payee(body.agency), record.at_ms, body.agency_diamonds, less)
 
 
 def _post_credit(

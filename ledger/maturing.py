@@ -1,8 +1,9 @@
 """Lets earnings mature: what a creator earned on a day can be withdrawn some days later.
 
 Gifts are counted by creator and day (UTC), so a whole day matures at once: `maturing_days` after its end. With 0 days
-everything matures in the next round. A row remembers how much of its day has matured, and the creator's accounts are
-locked meanwhile: workers that do this at the same time move each diamond once.
+everything matures in the next round. Agencies mature by the same rows, under their names as payees. A row remembers how
+much of its day has matured, and the accounts are locked meanwhile: workers that do this at the same time move each
+diamond once.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from ledger.accounts import AccountKey, AccountKind, earnings
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken
 from ledger.ids import new_id
+from ledger.payees import given_to, ripening
 from ledger.postgres import Pool, connected
 from ledger.posting import BookRecord, Posting, open_posting
 
@@ -87,14 +89,15 @@ class Maturing:
         return [row["creator"] for row in rows]
 
     async def _mature(self, creators: Sequence[str], last_day: datetime.date) -> int:
-        kinds = (AccountKind.PENDING, AccountKind.AVAILABLE)
-        async with open_posting(self._pool, [earnings(kind, one) for one in creators for kind in kinds]) as posting:
+        accounts = [ripening(one) for one in creators] + [earnings(AccountKind.AVAILABLE, one) for one in creators]
+        async with open_posting(self._pool, accounts) as posting:
             days = await posting.connection.fetch(_RIPE_DAYS, last_day, list(creators))
             amounts: defaultdict[str, int] = defaultdict(int)
             for day in days:
                 amounts[day["creator"]] += day["diamonds"]
+            given = await given_to(posting.connection, amounts)
             for creator, diamonds in amounts.items():
-                _post(posting, creator, diamonds, last_day)
+                _post(posting, creator, diamonds, last_day, given.get(creator, 0))
             await _note(posting, days)
         self.stats.records += len(amounts)
         self.stats.diamonds += sum(amounts.values())
@@ -111,12 +114,11 @@ def ripens_on(day: datetime.date, maturing_days: int) -> datetime.date:
     return day if maturing_days == 0 else day + datetime.timedelta(days=maturing_days + 1)
 
 
-def _post(posting: Posting, creator: str, diamonds: int, last_day: datetime.date) -> None:
-    pending, available = earnings(AccountKind.PENDING, creator), earnings(AccountKind.AVAILABLE, creator)
-    if posting.balance(pending) < diamonds:
-        raise InvariantBroken(
-            "I10", f"{creator} has {posting.balance(pending)} diamonds pending, and {diamonds} are to mature"
-        )
+def _post(posting: Posting, creator: str, diamonds: int, last_day: datetime.date, given: int) -> None:
+    pending, available = ripening(creator), earnings(AccountKind.AVAILABLE, creator)
+    unripe = posting.balance(pending) + given
+    if unripe < diamonds:
+        raise InvariantBroken("I10", f"{creator} has {unripe} diamonds pending, and {diamonds} are to mature")
     movements: list[tuple[AccountKey, int]] = [(pending, -diamonds), (available, diamonds)]
     now_ms = round(datetime.datetime.now(datetime.UTC).timestamp() * 1000)
     posting.add(BookRecord(new_id(now_ms), MATURED, creator, last_day.isoformat(), diamonds, movements))

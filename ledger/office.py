@@ -5,6 +5,7 @@ and of what forbids gifts."""
 from collections.abc import Iterable
 
 from ledger.account_history import AccountHistory
+from ledger.agencies import Agencies
 from ledger.config import LedgerConfig
 from ledger.crediting import Crediting, SettleStats
 from ledger.directory import Directory
@@ -37,6 +38,7 @@ class Office:
         self._pool = pool
         self._crediting = Crediting(pool, ledger, config)
         self.directory = Directory(pool, config)
+        self.agencies = Agencies(pool, config)
         self.plans = Plans(pool, config)
         self.grants = Grants(pool, self._crediting, config)
         self.guards = Guards(pool, ledger, config)

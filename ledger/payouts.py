@@ -1,7 +1,7 @@
-"""Earnings and the way out: what a creator may withdraw, withdrawals, and the operator's steps with each.
+"""Earnings and the way out: what creators and agencies may withdraw, withdrawals, and the operator's steps with each.
 
 Money is withdrawn from the books alone, never from live earnings. One withdrawal at a time is judged, with the
-creator's accounts locked: requests that come together can never pass what is available.
+payee's accounts locked: requests that come together can never pass what is available. Payees: `ledger/payees.py`.
 """
 
 import datetime
@@ -18,38 +18,41 @@ from ledger.config import LedgerConfig
 from ledger.errors import IdConflict, LimitReached, NotFound, ValueRefused, WrongState
 from ledger.ids import format_id
 from ledger.maturing import ripens_on
-from ledger.model import CreatorId
+from ledger.payees import agency_of, given_to
 from ledger.payout_states import CAME_BACK, HoldEffect, PayoutState, effect_of, next_states
 from ledger.postgres import Connection, Pool, connected, snapshot, transaction
 from ledger.posting import BookRecord, Posting, open_posting
 from ledger.rails.interface import PayoutRail, Transfer
 from ledger.rows import bounded, ms_of, refused_values, uuid_of
 
-REQUESTED_BY: Final = "creator"
-"""Who makes the first step of every withdrawal."""
+REQUESTED_BY: Final = frozenset({"creator", "agency"})
+"""Who makes the first step of a withdrawal."""
 _DAY_MS: Final = 86_400_000
 _BALANCES: Final = """
 SELECT kind, balance FROM accounts JOIN balances ON account_id = id
 WHERE owner = $1 AND unit = 'diamonds' AND partition = -1
 """
-_PAID_OUT: Final = "SELECT coalesce(sum(diamonds), 0)::bigint FROM withdrawals WHERE creator = $1 AND state = 'paid'"
+_PAID_OUT: Final = "SELECT coalesce(sum(diamonds), 0)::bigint FROM withdrawals WHERE payee = $1 AND state = 'paid'"
 _TAKEN_BACK: Final = """
 SELECT coalesce(sum(from_pending + from_available), 0)::bigint FROM refund_shares WHERE creator = $1
+"""
+_MATURED: Final = """
+SELECT balance FROM accounts JOIN balances ON account_id = id WHERE owner = $1 AND kind = 'agency_matured'
 """
 _DISCOUNTED: Final = "SELECT coalesce(sum(discounted), 0)::bigint FROM creator_days WHERE creator = $1"
 _FIRST_UNRIPE: Final = "SELECT min(day) FROM creator_days WHERE creator = $1 AND matured + taken_back < earned"
 _ADD_METHOD: Final = """
-INSERT INTO payout_methods (id, creator, kind, label, details) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO payout_methods (id, payee, kind, label, details) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING RETURNING id
 """
 _USED_TODAY: Final = """
 SELECT coalesce(sum(amount_minor), 0)::bigint AS used_minor,
     extract(epoch FROM date_trunc('day', now(), 'UTC'))::bigint AS day_start_s
-FROM withdrawals WHERE creator = $1 AND state <> ALL ($2::text[]) AND requested_at >= date_trunc('day', now(), 'UTC')
+FROM withdrawals WHERE payee = $1 AND state <> ALL ($2::text[]) AND requested_at >= date_trunc('day', now(), 'UTC')
 """
 _REQUEST: Final = """
 INSERT INTO withdrawals
-    (id, creator, method, asked_diamonds, diamonds, diamonds_per_minor, amount_minor, currency, state)
+    (id, payee, method, asked_diamonds, diamonds, diamonds_per_minor, amount_minor, currency, state)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'requested') RETURNING *
 """
 _MOVE: Final = "UPDATE withdrawals SET state = $2, changed_at = now() WHERE id = $1 RETURNING *"
@@ -59,7 +62,7 @@ SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5 FROM withdrawal_steps WH
 """
 _LIST: Final = """
 SELECT * FROM withdrawals
-WHERE ($1::text IS NULL OR creator = $1) AND ($2::text IS NULL OR state = $2) AND id < $3 ORDER BY id DESC LIMIT $4
+WHERE ($1::text IS NULL OR payee = $1) AND ($2::text IS NULL OR state = $2) AND id < $3 ORDER BY id DESC LIMIT $4
 """
 _KIND_OF: Final = {
     HoldEffect.PAY_OUT: "payout_paid",
@@ -69,7 +72,7 @@ _KIND_OF: Final = {
 
 
 class Earnings(Struct, frozen=True):
-    """What a creator has in the books, in diamonds.
+    """What a creator or agency has in the books, in diamonds.
 
     Attributes:
         pending_diamonds: earned, not ripe yet.
@@ -95,12 +98,12 @@ class PayoutMethod(Struct, frozen=True):
 
     Attributes:
         kind: one that the payout rail can pay, such as `bank`.
-        label: what the creator calls it, 1 to 100 characters.
+        label: what its payee calls it, 1 to 100 characters.
         details: where to pay, up to 4 KiB that the ledger never reads. Not for logs.
     """
 
     id: bytes
-    creator: CreatorId
+    payee: str
     kind: str
     label: str
     details: bytes
@@ -108,16 +111,16 @@ class PayoutMethod(Struct, frozen=True):
 
 
 class WithdrawalOrder(Struct, frozen=True):
-    """Diamonds that a creator wants paid out.
+    """Diamonds that a creator or agency wants paid out.
 
     Attributes:
         id: UUIDv7, 16 bytes.
-        method: the id of a payout method of this creator.
+        method: the id of a payout method of this payee.
         diamonds: at least 1. What is over a whole minor unit stays available.
     """
 
     id: bytes
-    creator: CreatorId
+    payee: str
     method: bytes
     diamonds: int
 
@@ -132,7 +135,7 @@ class Withdrawal(Struct, frozen=True):
     """
 
     id: bytes
-    creator: CreatorId
+    payee: str
     method: bytes
     asked_diamonds: int
     diamonds: int
@@ -158,11 +161,11 @@ class PayoutRefusal(enum.Enum):
     """Why a withdrawal was not taken. Nothing is kept of it; the same id may be told again."""
 
     UNKNOWN_METHOD = "unknown_method"
-    """The creator has no such payout method."""
+    """The payee has no such payout method."""
     BELOW_THRESHOLD = "below_threshold"
     """It would pay less than one withdrawal must."""
     DAY_LIMIT = "day_limit"
-    """The creator would withdraw more than one may on one day (UTC)."""
+    """The payee would withdraw more than one may on one day (UTC)."""
     INSUFFICIENT_EARNINGS = "insufficient_earnings"
 
 
@@ -194,17 +197,19 @@ class Payouts:
         self._rail = rail
         self._config = config
 
-    async def earnings(self, creator: str) -> Earnings:
-        """All of a creator's accounts at one moment; zeros for a creator that never earned."""
+    async def earnings(self, payee: str) -> Earnings:
+        """All of a payee's accounts at one moment; zeros for one that never earned."""
         async with snapshot(self._pool) as connection:
-            rows = await connection.fetch(_BALANCES, creator)
-            paid_out = await connection.fetchval(_PAID_OUT, creator)
-            taken_back = await connection.fetchval(_TAKEN_BACK, creator)
-            discounted = await connection.fetchval(_DISCOUNTED, creator)
-            first_unripe = await connection.fetchval(_FIRST_UNRIPE, creator)
+            rows = await connection.fetch(_BALANCES, payee)
+            given = await given_to(connection, (payee,))
+            matured = await connection.fetchval(_MATURED, agency_of(payee)) if given else 0
+            paid_out = await connection.fetchval(_PAID_OUT, payee)
+            taken_back = await connection.fetchval(_TAKEN_BACK, payee)
+            discounted = await connection.fetchval(_DISCOUNTED, payee)
+            first_unripe = await connection.fetchval(_FIRST_UNRIPE, payee)
         balances = {row["kind"]: row["balance"] for row in rows}
         return Earnings(
-            pending_diamonds=balances.get(AccountKind.PENDING, 0),
+            pending_diamonds=balances.get(AccountKind.PENDING, 0) + given.get(payee, 0) + (matured or 0),
             available_diamonds=balances.get(AccountKind.AVAILABLE, 0),
             on_hold_diamonds=balances.get(AccountKind.PAYOUT_HOLD, 0),
             paid_out_diamonds=paid_out,
@@ -213,35 +218,33 @@ class Payouts:
             discounted_diamonds=discounted,
         )
 
-    async def methods(self, creator: str) -> list[PayoutMethod]:
-        """A creator's payout methods, oldest first."""
+    async def methods(self, payee: str) -> list[PayoutMethod]:
+        """A payee's payout methods, oldest first."""
         async with connected(self._pool) as connection:
-            rows = await connection.fetch("SELECT * FROM payout_methods WHERE creator = $1 ORDER BY id", creator)
+            rows = await connection.fetch("SELECT * FROM payout_methods WHERE payee = $1 ORDER BY id", payee)
         return [_method(row) for row in rows]
 
-    async def add_method(self, method_id: bytes, creator: str, kind: str, label: str, details: bytes) -> PayoutMethod:
+    async def add_method(self, method_id: bytes, payee: str, kind: str, label: str, details: bytes) -> PayoutMethod:
         """Store a way to be paid; the same id again answers with the first one.
 
         Raises:
-            NotFound: there is no such creator.
+            NotFound: there is no such creator or agency.
             IdConflict: the id was used with other content.
-            LimitReached: the creator has `payout_methods_max` of them.
+            LimitReached: the payee has `payout_methods_max` of them.
             ValueRefused: the payout rail cannot pay this kind, or a value is outside of its bounds.
         """
         if kind not in self._rail.kinds:
             raise ValueRefused("kind", f"{kind!r} cannot be paid; there are {sorted(self._rail.kinds)}")
         with refused_values():
             async with transaction(self._pool) as connection:
-                # The lock makes the bound exact, and says whether there is such a creator.
-                if not await connection.fetchval("SELECT 1 FROM creators WHERE creator = $1 FOR UPDATE", creator):
-                    raise NotFound(f"no creator {creator}")
-                added = await connection.fetchval(_ADD_METHOD, uuid_of(method_id), creator, kind, label, details)
+                await _lock_payee(connection, payee)
+                added = await connection.fetchval(_ADD_METHOD, uuid_of(method_id), payee, kind, label, details)
                 if added is not None:
-                    await self._check_methods(connection, creator)
+                    await self._check_methods(connection, payee)
                 row = await connection.fetchrow("SELECT * FROM payout_methods WHERE id = $1", uuid_of(method_id))
         method = None if row is None else _method(row)
-        if method is None or (method.creator, method.kind, method.label, method.details) != (
-            creator,
+        if method is None or (method.payee, method.kind, method.label, method.details) != (
+            payee,
             kind,
             label,
             details,
@@ -260,13 +263,13 @@ class Payouts:
         """
         if order.diamonds < 1:
             raise ValueError("a withdrawal is of at least one diamond")
-        available = earnings(AccountKind.AVAILABLE, order.creator)
-        hold = earnings(AccountKind.PAYOUT_HOLD, order.creator)
+        available = earnings(AccountKind.AVAILABLE, order.payee)
+        hold = earnings(AccountKind.PAYOUT_HOLD, order.payee)
         async with open_posting(self._pool, (available, hold)) as posting:
             stored = await _stored(posting.connection, order.id)
             if stored is not None:
-                if (stored.creator, stored.method, stored.asked_diamonds) != (
-                    order.creator,
+                if (stored.payee, stored.method, stored.asked_diamonds) != (
+                    order.payee,
                     order.method,
                     order.diamonds,
                 ):
@@ -280,7 +283,7 @@ class Payouts:
     async def withdrawals(
         self,
         *,
-        creator: str | None = None,
+        payee: str | None = None,
         state: PayoutState | None = None,
         after: bytes | None = None,
         limit: int = 100,
@@ -289,7 +292,7 @@ class Payouts:
         last = uuid.UUID(int=2**128 - 1) if after is None else uuid_of(after)
         state_name = None if state is None else state.value
         async with connected(self._pool) as connection:
-            rows = await connection.fetch(_LIST, creator, state_name, last, bounded(limit, self._config.list_rows_max))
+            rows = await connection.fetch(_LIST, payee, state_name, last, bounded(limit, self._config.list_rows_max))
         return [_withdrawal(row) for row in rows]
 
     async def withdrawal(self, withdrawal_id: bytes) -> Withdrawal | None:
@@ -313,7 +316,7 @@ class Payouts:
         """
         async with connected(self._pool) as connection:
             row = await connection.fetchrow(
-                "SELECT w.creator, amount_minor, currency, kind, label, details"
+                "SELECT w.payee, amount_minor, currency, kind, label, details"
                 " FROM withdrawals w JOIN payout_methods m ON m.id = w.method WHERE w.id = $1",
                 uuid_of(withdrawal_id),
             )
@@ -350,19 +353,19 @@ class Payouts:
         ripe = ripens_on(day, self._config.maturing_days)
         return (ripe - datetime.date(1970, 1, 1)).days * _DAY_MS
 
-    async def _check_methods(self, connection: Connection, creator: str) -> None:
+    async def _check_methods(self, connection: Connection, payee: str) -> None:
         limit = self._config.payout_methods_max
-        methods = await connection.fetchval("SELECT count(*) FROM payout_methods WHERE creator = $1", creator)
+        methods = await connection.fetchval("SELECT count(*) FROM payout_methods WHERE payee = $1", payee)
         if methods > limit:
-            raise LimitReached(limit, f"{creator} has {limit} payout methods")
+            raise LimitReached(limit, f"{payee} has {limit} payout methods")
 
     async def _judge(self, posting: Posting, order: WithdrawalOrder, available: int) -> PayoutRefused | None:
         connection, config = posting.connection, self._config
         amount_minor, diamonds = to_minor(order.diamonds, config.diamonds_per_minor)
         has_method = await connection.fetchval(
-            "SELECT 1 FROM payout_methods WHERE id = $1 AND creator = $2", uuid_of(order.method), order.creator
+            "SELECT 1 FROM payout_methods WHERE id = $1 AND payee = $2", uuid_of(order.method), order.payee
         )
-        today = await connection.fetchrow(_USED_TODAY, order.creator, sorted(CAME_BACK))
+        today = await connection.fetchrow(_USED_TODAY, order.payee, sorted(CAME_BACK))
         used_minor, day_start_s = (0, 0) if today is None else (today["used_minor"], today["day_start_s"])
         if not has_method:
             refusal = PayoutRefusal.UNKNOWN_METHOD
@@ -392,22 +395,38 @@ class Payouts:
         amount_minor, diamonds = to_minor(order.diamonds, rate)
         withdrawal_id = uuid_of(order.id)
         values = (uuid_of(order.method), order.diamonds, diamonds, rate, amount_minor, self._config.payout_currency)
-        row = await posting.connection.fetchrow(_REQUEST, withdrawal_id, order.creator, *values)
+        row = await posting.connection.fetchrow(_REQUEST, withdrawal_id, order.payee, *values)
         if row is None:
             raise NotFound(f"no withdrawal {format_id(order.id)}")
-        await posting.connection.execute(_STEP, withdrawal_id, None, PayoutState.REQUESTED.value, REQUESTED_BY, "")
+        by = "creator" if agency_of(order.payee) is None else "agency"
+        await posting.connection.execute(_STEP, withdrawal_id, None, PayoutState.REQUESTED.value, by, "")
         movements = [(available, -diamonds), (hold, diamonds)]
-        posting.add(BookRecord(order.id, "payout_requested", order.creator, format_id(order.id), diamonds, movements))
+        posting.add(BookRecord(order.id, "payout_requested", order.payee, format_id(order.id), diamonds, movements))
         return _withdrawal(row)
+
+
+async def _lock_payee(connection: Connection, payee: str) -> None:
+    """Lock a payee's row, which makes the bound of its methods exact.
+
+    Raises:
+        NotFound: there is no such creator or agency.
+    """
+    agency = agency_of(payee)
+    if agency is None:
+        found = await connection.fetchval("SELECT 1 FROM creators WHERE creator = $1 FOR UPDATE", payee)
+    else:
+        found = await connection.fetchval("SELECT 1 FROM agencies WHERE agency = $1 FOR UPDATE", agency)
+    if not found:
+        raise NotFound(f"no creator {payee}" if agency is None else f"no agency {agency}")
 
 
 def _accounts_of(withdrawal: Withdrawal) -> list[AccountKey]:
     return [
-        earnings(AccountKind.AVAILABLE, withdrawal.creator),
-        earnings(AccountKind.PAYOUT_HOLD, withdrawal.creator),
+        earnings(AccountKind.AVAILABLE, withdrawal.payee),
+        earnings(AccountKind.PAYOUT_HOLD, withdrawal.payee),
         AccountKey(AccountKind.REDEEMED, "", DIAMONDS, BOOKS_PARTITION),
         AccountKey(AccountKind.PAYOUT_FUNDS, "", withdrawal.currency, BOOKS_PARTITION),
-        AccountKey(AccountKind.PAID_OUT, withdrawal.creator, withdrawal.currency, BOOKS_PARTITION),
+        AccountKey(AccountKind.PAID_OUT, withdrawal.payee, withdrawal.currency, BOOKS_PARTITION),
     ]
 
 
@@ -420,7 +439,7 @@ def _record(withdrawal: Withdrawal, effect: HoldEffect) -> BookRecord:
         HoldEffect.TAKE_BACK: [(redeemed, -diamonds), (available, diamonds), (paid_out, -money), (funds, money)],
     }[effect]
     reference = format_id(withdrawal.id)
-    return BookRecord(withdrawal.id, _KIND_OF[effect], withdrawal.creator, reference, diamonds, movements)
+    return BookRecord(withdrawal.id, _KIND_OF[effect], withdrawal.payee, reference, diamonds, movements)
 
 
 def _wrong_state(withdrawal: Withdrawal, to: PayoutState) -> str:
@@ -436,7 +455,7 @@ async def _stored(connection: Connection, withdrawal_id: bytes) -> Withdrawal | 
 def _method(row: asyncpg.Record) -> PayoutMethod:
     return PayoutMethod(
         id=row["id"].bytes,
-        creator=CreatorId(row["creator"]),
+        payee=row["payee"],
         kind=row["kind"],
         label=row["label"],
         details=row["details"],
@@ -447,7 +466,7 @@ def _method(row: asyncpg.Record) -> PayoutMethod:
 def _withdrawal(row: asyncpg.Record) -> Withdrawal:
     return Withdrawal(
         id=row["id"].bytes,
-        creator=CreatorId(row["creator"]),
+        payee=row["payee"],
         method=row["method"].bytes,
         asked_diamonds=row["asked_diamonds"],
         diamonds=row["diamonds"],

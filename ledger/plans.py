@@ -1,4 +1,4 @@
-"""Commission plans in PostgreSQL, version after version, and what agencies have earned by them."""
+"""Commission plans in PostgreSQL, version after version."""
 
 import asyncpg
 import msgspec
@@ -19,11 +19,6 @@ SELECT DISTINCT ON (plan) {_COLUMNS} FROM commission_plans WHERE plan > $1 ORDER
 _ADD = "INSERT INTO commission_plans (plan, version, terms, made_by) VALUES ($1, $2, $3, $4)"
 # Seldom written: two who write at once wait for each other here, so that versions have no gap.
 _LOCK = "LOCK TABLE commission_plans IN SHARE ROW EXCLUSIVE MODE"
-_AGENCIES = """
-SELECT owner AS agency, sum(last.balance_after)::bigint AS diamonds FROM accounts JOIN LATERAL (
-    SELECT balance_after FROM entries WHERE account_id = accounts.id ORDER BY number DESC LIMIT 1
-) last ON true WHERE kind = 'agency' AND owner > $1 GROUP BY owner ORDER BY owner LIMIT $2
-"""
 
 
 class Plan(Struct, frozen=True):
@@ -34,13 +29,6 @@ class Plan(Struct, frozen=True):
     terms: PlanTerms
     made_by: str
     made_ms: int
-
-
-class AgencyEarnings(Struct, frozen=True):
-    """What an agency was given of all gifts in the books, in diamonds."""
-
-    agency: str
-    diamonds: int
 
 
 class Plans:
@@ -87,12 +75,6 @@ class Plans:
         async with connected(self._pool) as connection:
             rows = await connection.fetch(_ALL, after or "", bounded(limit, self._rows_max))
         return [_plan(row) for row in rows]
-
-    async def agencies(self, *, after: str | None = None, limit: int = 100) -> list[AgencyEarnings]:
-        """Agencies that earned anything, by name, from the one behind `after` on."""
-        async with connected(self._pool) as connection:
-            rows = await connection.fetch(_AGENCIES, after or "", bounded(limit, self._rows_max))
-        return [AgencyEarnings(row["agency"], row["diamonds"]) for row in rows]
 
 
 def read_terms(stored: str) -> PlanTerms:

@@ -79,9 +79,11 @@ UNION ALL SELECT 'rows', '', '', count(*), 0, 0, 0 FROM page
 
 _RECORDS: Final = f"""
 WITH page AS MATERIALIZED (
-    SELECT r.*, lag(r.seq, 1, $2::bigint) OVER (ORDER BY r.seq) AS seq_before, l.creator_diamonds AS less
+    SELECT r.*, lag(r.seq, 1, $2::bigint) OVER (ORDER BY r.seq) AS seq_before, l.creator_diamonds AS less,
+        l.agency_diamonds AS agency_less
     FROM (
-        SELECT seq, kind, coins, taken_coins, creator, creator_diamonds, commission_diamonds, {MOVED} AS moved
+        SELECT seq, kind, coins, taken_coins, creator, creator_diamonds, commission_diamonds, agency, agency_diamonds,
+            {MOVED} AS moved
         FROM journal_records WHERE partition = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4
     ) r LEFT JOIN gift_discounts l ON l.partition = $1 AND l.seq = r.seq
 )
@@ -102,6 +104,9 @@ UNION ALL SELECT 'made', '', '', count(*) FILTER (WHERE moved <> 0),
 UNION ALL SELECT 'creator', creator, '', sum(creator_diamonds)::bigint, count(*), coalesce(sum(less), 0)::bigint, 0
 FROM page
 WHERE kind = 'gift' GROUP BY creator
+UNION ALL SELECT 'agency', 'agency/' || agency, '', sum(agency_diamonds)::bigint, count(*),
+    coalesce(sum(agency_less), 0)::bigint, 0
+FROM page WHERE agency IS NOT NULL GROUP BY agency
 UNION ALL SELECT 'rows', '', '', count(*), coalesce(max(seq), 0), 0, 0 FROM page
 """  # noqa: S608 - texts of ours
 
@@ -190,6 +195,7 @@ class RecordsPage(Struct):
         coins_in, spent, reversed, held, charged, earned, commission: what they moved.
         moving, earning: how many moved a wallet, and how many earned a creator something.
         creators: by creator what gifts are worth of paid coins, how many there were, and what they were worth less.
+        agencies: the same of what agencies were given, by agency as a payee.
     """
 
     found: list[Found]
@@ -205,6 +211,7 @@ class RecordsPage(Struct):
     moving: int = 0
     earning: int = 0
     creators: dict[str, tuple[int, int, int]] = {}
+    agencies: dict[str, tuple[int, int, int]] = {}
 
 
 async def read_positions(connection: Connection) -> dict[Partition, int]:
@@ -250,6 +257,8 @@ async def read_records(connection: Connection, partition: Partition, after: int,
                 page.moving, page.earning = a, b
             case "creator":
                 page.creators[word] = (a, b, c)
+            case "agency":
+                page.agencies[word] = (a, b, c)
             case "rows":
                 page.rows, page.last_seq = a, b
     return page

@@ -201,6 +201,9 @@ class Round:
             self._creators[creator] = (earned + diamonds - less, given + gifts)
             if walk.creators is not None:
                 walk.creators[creator] = walk.creators.get(creator, 0) + diamonds
+        for agency, (diamonds, gifts, less) in page.agencies.items():
+            earned, given = self._creators.get(agency, (0, 0))
+            self._creators[agency] = (earned + diamonds - less, given + gifts)
 
     async def _days(self) -> None:
         """What creators earned by days is what the records earned them."""

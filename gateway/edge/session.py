@@ -191,6 +191,10 @@ class Session:
         except BadToken:
             self.connection.close(CloseCode.BAD_TOKEN, "the token is not valid")
             return
+        if identity.role == "agency":
+            # Its name may be that of a creator, whose gifts are not for it to see.
+            self.connection.close(CloseCode.FORBIDDEN, "an agency's token is for HTTP")
+            return
         self._greeting = True
         self._services.spawn(self._greet(message, identity))
 

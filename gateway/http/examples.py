@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from gateway.wire.http import admin, creator, demo, public, viewer
+from gateway.wire.http import admin, agency, creator, demo, public, viewer
 from gateway.wire.messages import (
     Accepted,
     Ack,
@@ -134,6 +134,7 @@ _PLAN: Final = admin.Plan("gold", 2, "olga", AT_MS, 4_000, 1_000, {"diamond": 3_
 _ADMIN_VIDEO: Final = admin.AdminVideo("first_song", "My first song", "ada", "Ada", 5_000)
 _METHOD: Final = creator.PayoutMethod(ID, "bank", "My bank, …4321", AT_MS)
 _WITHDRAWAL: Final = creator.Withdrawal(OTHER_ID, "ada", ID, 150_050, 150_000, 1_500, "USD", "requested", AT_MS, AT_MS)
+_AGENCY: Final = agency.Agency("stars", 120_000, "Stars", "GB")
 _INVARIANT: Final = admin.AuditInvariant("I1", "Conservation: every unit sums to zero", True, 33, [])
 
 _ANSWERS: Final[tuple[Struct, ...]] = (
@@ -189,7 +190,11 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     admin.AdminRooms([_ADMIN_ROOM], None),
     _PLAN,
     admin.Plans([_PLAN], None),
-    admin.Agencies([admin.Agency("stars", 120_000)], None),
+    agency.Agencies([_AGENCY], None),
+    _AGENCY,
+    agency.AgencyEarnings("stars", 120_000, 20_000, 40_000, 0, 60_000, AT_MS, 0, "USD", 100),
+    agency.AgencyStatistics("stars", [creator.DayStatistics("2026-11-24", 12_500, 40)]),
+    agency.AgencyCreators("stars", ["ada"], None),
     _ADMIN_VIDEO,
     admin.AdminVideos([_ADMIN_VIDEO], None),
     admin.AdminCatalog(
@@ -221,6 +226,7 @@ _BODIES: Final[tuple[Struct, ...]] = (
     admin.RefundBody(OTHER_ID, ID, "refund", "Bought by a child.", 50),
     admin.RefundByHandBody("Looked through with the bank."),
     admin.CreatorBody("Ada", "GB", "standard", None),
+    agency.AgencyBody("Stars", "GB"),
     admin.RoomBody("ada", "The demo room"),
     admin.PlanBody(4_000, 1_000, {"diamond": 3_500}, [_PLAN_EVENT]),
     admin.VideoBody("ada", "My first song"),

@@ -9,11 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from gateway.http import demo
-from gateway.http.admin import accounts, audit, creators, grants, holds, plans, refunds, users
+from gateway.http.admin import accounts, agencies, audit, creators, grants, holds, plans, refunds, users
 from gateway.http.admin import catalog as admin_catalog
 from gateway.http.admin import rooms as admin_rooms
 from gateway.http.admin import videos as admin_videos
 from gateway.http.admin import withdrawals as admin_withdrawals
+from gateway.http.agency import earnings as agency_earnings
+from gateway.http.agency import payouts as agency_payouts
 from gateway.http.creator import earnings, overlay_tokens, payout_methods, withdrawals
 from gateway.http.creator import rooms as own_rooms
 from gateway.http.documents import Documents
@@ -28,7 +30,9 @@ _RESOURCES: Final = (
     *(health, catalog, webhooks, rooms),
     *(wallet, limits, purchases, gifts),
     *(earnings, payout_methods, withdrawals, overlay_tokens, own_rooms),
-    *(grants, refunds, holds, users, accounts, creators, plans, admin_rooms, admin_videos, admin_withdrawals),
+    *(agency_earnings, agency_payouts),
+    *(grants, refunds, holds, users, accounts, creators, agencies, plans),
+    *(admin_rooms, admin_videos, admin_withdrawals),
     *(admin_catalog, audit),
     demo,
 )

@@ -32,7 +32,7 @@ Ref = Annotated[str, Meta(min_length=1, max_length=64, description="Chosen by th
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
 TimeMs = Annotated[int, Meta(ge=0, le=AMOUNT_MAX, description="Milliseconds since the Unix epoch.")]
 Seq = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
-Role = Literal["viewer", "creator", "overlay", "operator"]
+Role = Literal["viewer", "creator", "overlay", "agency", "operator"]
 
 
 class Position(Struct, frozen=True):

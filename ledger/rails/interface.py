@@ -75,7 +75,7 @@ class PaymentRail(Protocol):
 
 
 class Transfer(Struct, frozen=True):
-    """Money for a creator.
+    """Money for a creator or agency.
 
     Attributes:
         id: of the withdrawal, 16 bytes; the idempotency key at a provider.
@@ -83,7 +83,7 @@ class Transfer(Struct, frozen=True):
     """
 
     id: bytes
-    creator: str
+    payee: str
     amount_minor: int
     currency: str
     kind: str

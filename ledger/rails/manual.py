@@ -28,7 +28,7 @@ class ManualRail:
         return "\n".join(
             (
                 f"pay: {transfer.amount_minor} minor units of {transfer.currency}",
-                f"to: {transfer.creator} by {transfer.kind} ({transfer.label})",
+                f"to: {transfer.payee} by {transfer.kind} ({transfer.label})",
                 f"details: {transfer.details.decode(errors='backslashreplace')}",
                 f"reference: {reference_of(transfer.id)}",
             )

@@ -434,12 +434,36 @@ OF_THE_WORTH = [
     Bug(
         "day_matures_what_bonus_coins_are_worth_less",
         "worth",
-        "I1: creator cora",
+        "I10: cora has",
         [
             Edit(
                 "ledger/flush_batch.py",
-                "day.earned += body.creator_diamonds - less.creator",
-                "day.earned += body.creator_diamonds",
+                "record.at_ms, body.creator_diamonds, less.creator)",
+                "record.at_ms, body.creator_diamonds, 0)",
+            )
+        ],
+    ),
+    Bug(
+        "agency_matures_more_than_it_was_given",
+        "worth",
+        "I10: agency/stars has",
+        [
+            Edit(
+                "ledger/flush_batch.py",
+                "    _count_day(batch, agency_payee(body.agency), record.at_ms, body.agency_diamonds, less)",
+                "    _count_day(batch, agency_payee(body.agency), record.at_ms, body.agency_diamonds, 0)",
+            )
+        ],
+    ),
+    Bug(
+        "agency_matures_from_the_creators_pending",
+        "worth",
+        "I10: ",
+        [
+            Edit(
+                "ledger/payees.py",
+                "    return AccountKey(AccountKind.AGENCY_MATURED, agency, DIAMONDS, BOOKS_PARTITION)",
+                '    return AccountKey(AccountKind.PENDING, "cora", DIAMONDS, BOOKS_PARTITION)',
             )
         ],
     ),

@@ -5,6 +5,7 @@ has the schema and nothing in it, the folder is empty and its path is short.
 """
 
 import asyncio
+import datetime
 import os
 import sys
 import traceback
@@ -16,6 +17,7 @@ from unittest.mock import patch
 import asyncpg
 import structlog
 from hypothesis import HealthCheck, Phase, settings
+from msgspec import structs
 
 from gateway.audit import audit_all
 from gateway.relay import Relay
@@ -30,7 +32,7 @@ from ledger.grants import GrantOrder
 from ledger.ids import new_id
 from ledger.journal import Position
 from ledger.keys import Total
-from ledger.model import CreatorId, GiftAccepted, Partition, RefundKind, ViewerId
+from ledger.model import CreatorId, GiftAccepted, GiftOrder, Partition, RefundKind, ViewerId
 from ledger.office import open_office
 from ledger.postgres import Pool, open_pool
 from ledger.purchases import RailOutcome
@@ -52,6 +54,8 @@ from tests.waiting import back_off
 
 VIEWERS: Final = ("ann", "bob", "cid")
 ROOMS: Final = ("one", "two")
+FAR: Final = datetime.date(2100, 1, 1)
+"""By then everything is ripe."""
 POINTS_MAX: Final = 12
 """The relay dies at each of so many points of its work, one after the other."""
 TURNS_MAX: Final = 150
@@ -170,22 +174,34 @@ async def _spend_mixed(folder: Path, database_url: str) -> list[str]:
                 # Held over a flush, and over gifts that spend what was bought later.
                 held.append((viewer, await hold(ledger, viewer, 6)))
             for coins in (5, 3):
-                await asyncio.gather(*(ledger.give(gift_order(viewer, coins, creator="cora")) for viewer in VIEWERS))
+                await asyncio.gather(*(ledger.give(_shared_gift(viewer, coins)) for viewer in VIEWERS))
                 await _flush_rest(ledger, pool, config)
             for viewer, hold_id in held[-len(VIEWERS) :]:
                 await settle(ledger, viewer, hold_id, 2)
-            await asyncio.gather(*(ledger.give(gift_order(viewer, 5, creator="cora")) for viewer in VIEWERS))
+            await asyncio.gather(*(ledger.give(_shared_gift(viewer, 5)) for viewer in VIEWERS))
             await _flush_rest(ledger, pool, config)
             if turn == 1:
                 order_ = RefundOrder(new_id(now_ms()), bought.id, 6, RefundKind.CHARGEBACK, "a test", "olga")
                 await office.refunds.refund(order_)
                 await _flush_rest(ledger, pool, config)
                 await office.refunds.settle()
+        await office.maturing.round(FAR)
         report = await audit_money(config)
         await office.close()
         await ledger.stop()
         await pool.close()
         return [f"{one.id}: {words}" for one in report.invariants for words in one.violations]
+
+
+def _shared_gift(viewer: str, coins: int) -> GiftOrder:
+    """A gift of which the creator has 60 %, and an agency 10 %."""
+    return structs.replace(
+        gift_order(viewer, coins, creator="cora"),
+        creator_diamonds=coins * 60,
+        commission_diamonds=coins * 40,
+        agency="stars",
+        agency_diamonds=coins * 10,
+    )
 
 
 async def _make_rooms(config: LedgerConfig, ledger: Ledger) -> None:

@@ -15,6 +15,7 @@ from ledger.account_history import AT_MS_MAX
 from ledger.account_history import AccountEntry as EntryRow
 from ledger.accounts import AccountKind
 from ledger.ids import format_id
+from ledger.payees import agency_payee
 
 PLATFORM: Final = "platform"
 """The owner of the accounts that are nobody's; a user's name is only looked for where the kind has owners."""
@@ -27,15 +28,23 @@ OF_THE_PLATFORM: Final = frozenset(
     }
 )
 
+OF_PAYEES: Final = frozenset({AccountKind.AVAILABLE, AccountKind.PAYOUT_HOLD, AccountKind.PAID_OUT})
+"""Kinds that both creators and agencies have."""
+
 
 class AccountQuery(Struct, frozen=True):
-    """Which of several accounts, when, and which page."""
+    """Which of several accounts, when, and which page.
+
+    Attributes:
+        agency: the owner is an agency, where creators have such accounts as well.
+    """
 
     unit: Unit | None = None
     partition: Annotated[int, Meta(ge=-1, le=1_023, description="Of an account of the platform.")] | None = None
     at_ms: Annotated[int, Meta(ge=0, le=AT_MS_MAX, description="Now when absent.")] | None = None
     after: NumberCursor | None = None
     limit: Limit = ENTRIES_DEFAULT
+    agency: bool = False
 
 
 async def read_account(services: Services, kind: AccountKindName, owner: Name, query: AccountQuery) -> Account:
@@ -47,7 +56,7 @@ async def read_account(services: Services, kind: AccountKindName, owner: Name, q
     limit = wanted(query.limit, services.config.http.page_entries_max)
     found = await services.office.accounts.at(
         of_kind,
-        "" if of_kind in OF_THE_PLATFORM and owner == PLATFORM else owner,
+        _owner(of_kind, owner, agency=query.agency),
         time.time_ns() // 1_000_000 if query.at_ms is None else query.at_ms,
         unit=query.unit,
         partition=query.partition,
@@ -57,6 +66,12 @@ async def read_account(services: Services, kind: AccountKindName, owner: Name, q
     page = cut(found.entries, limit, lambda entry: entry.number)
     entries = [_entry(row) for row in page.rows]
     return Account(kind, owner, found.unit, found.partition, found.at_ms, found.balance, entries, page.next)
+
+
+def _owner(kind: AccountKind, owner: str, *, agency: bool) -> str:
+    if kind in OF_THE_PLATFORM and owner == PLATFORM:
+        return ""
+    return agency_payee(owner) if agency and kind in OF_PAYEES else owner
 
 
 def _entry(row: EntryRow) -> AccountEntry:

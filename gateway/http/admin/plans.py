@@ -9,7 +9,7 @@ from gateway.http.problems import Problem
 from gateway.places import room_place, video_place
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http.admin import Agencies, Agency, Plan, PlanBody, PlanEvent, Plans
+from gateway.wire.http.admin import Plan, PlanBody, PlanEvent, Plans
 from gateway.wire.http.words import Word
 from gateway.wire.messages import Seq
 from ledger.errors import ValueRefused
@@ -58,14 +58,6 @@ async def put_plan(services: Services, caller: Identity, plan: Word, body: PlanB
         raise Problem(Code.UNPROCESSABLE, str(exc), field="$.events") from None
 
 
-async def list_agencies(services: Services, query: TextPage) -> Agencies:
-    """List what agencies were given of gifts, as far as the books are."""
-    limit = wanted(query.limit, services.config.http.page_entries_max)
-    rows = await services.office.plans.agencies(after=query.after, limit=limit + 1)
-    page = cut(rows, limit, lambda row: row.agency)
-    return Agencies([Agency(row.agency, row.diamonds) for row in page.rows], page.next)
-
-
 def _event_terms(event: PlanEvent) -> EventTerms:
     places = (*map(room_place, event.rooms), *map(video_place, event.videos))
     return EventTerms(event.from_ms, event.until_ms, event.commission_bp, places, tuple(event.gifts))
@@ -106,5 +98,4 @@ OPERATIONS = (
         refuses=(Code.NOT_FOUND,),
     ),
     declare("PUT", "/v1/admin/plans/{plan}", put_plan, tag="operators", roles=("operator",)),
-    declare("GET", "/v1/admin/agencies", list_agencies, tag="operators", roles=("operator",)),
 )

@@ -16,6 +16,7 @@ from gateway.wire.http.admin import StepBody
 from gateway.wire.http.creator import PayoutState, Withdrawal, WithdrawalCourse, Withdrawals
 from gateway.wire.messages import Id, Name
 from ledger.ids import parse_id
+from ledger.payees import agency_payee
 from ledger.payout_states import PayoutState as State
 
 
@@ -24,20 +25,23 @@ class WithdrawalsPage(Struct, frozen=True):
 
     Attributes:
         state: only those that stand there.
-        creator: only this creator's.
+        creator, agency: only this creator's, or this agency's.
     """
 
     state: PayoutState | None = None
     creator: Name | None = None
+    agency: Name | None = None
     after: TextCursor | None = None
     limit: Limit = ENTRIES_DEFAULT
 
 
 async def list_withdrawals(services: Services, query: WithdrawalsPage) -> Withdrawals:
-    """List withdrawals, the newest first."""
+    """List withdrawals of creators and agencies, the newest first."""
+    if query.creator is not None and query.agency is not None:
+        raise Problem(Code.UNPROCESSABLE, "Name a creator or an agency.", field="agency")
     limit = wanted(query.limit, services.config.http.page_entries_max)
     rows = await services.office.payouts.withdrawals(
-        creator=query.creator,
+        payee=query.creator if query.agency is None else agency_payee(query.agency),
         state=None if query.state is None else State(query.state),
         after=None if query.after is None else id_cursor(query.after),
         limit=limit + 1,
@@ -66,7 +70,7 @@ async def approve_withdrawal(services: Services, caller: Identity, id: Id, body:
 
 
 async def reject_withdrawal(services: Services, caller: Identity, id: Id, body: StepBody) -> Withdrawal:
-    """Reject a withdrawal that was not sent: the creator has the diamonds again."""
+    """Reject a withdrawal that was not sent: the payee has the diamonds again."""
     return await _step(services, caller, id, body, State.REJECTED)
 
 
@@ -81,12 +85,12 @@ async def pay_withdrawal(services: Services, caller: Identity, id: Id, body: Ste
 
 
 async def fail_withdrawal(services: Services, caller: Identity, id: Id, body: StepBody) -> Withdrawal:
-    """Note that the money could not be sent: the creator has the diamonds again."""
+    """Note that the money could not be sent: the payee has the diamonds again."""
     return await _step(services, caller, id, body, State.FAILED)
 
 
 async def return_withdrawal(services: Services, caller: Identity, id: Id, body: StepBody) -> Withdrawal:
-    """Note that the money came back: the creator has the diamonds again."""
+    """Note that the money came back: the payee has the diamonds again."""
     return await _step(services, caller, id, body, State.RETURNED)
 
 

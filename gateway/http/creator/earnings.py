@@ -20,7 +20,7 @@ class StatementPage(Struct, frozen=True):
     """A page of one account's movements.
 
     Attributes:
-        account: pending earnings, what is available, what withdrawals hold, or money that was paid out.
+        account: pending earnings, what is available, or what withdrawals hold.
     """
 
     account: CreatorAccount = "pending"
@@ -62,22 +62,24 @@ async def read_statement(services: Services, caller: Identity, query: StatementP
         caller.user, after=query.after, limit=limit + 1, account=_ACCOUNTS[query.account]
     )
     page = cut(rows, limit, lambda row: row.number)
-    return Statement(query.account, [_entry(row) for row in page.rows], page.next)
+    return Statement(query.account, [entry_answer(row) for row in page.rows], page.next)
 
 
 async def read_statistics(services: Services, caller: Identity, query: Period) -> Statistics:
     """Tell what was earned by day (UTC), the latest day first."""
     days = await services.office.statements.creator_days(caller.user, days=query.days)
-    return Statistics(caller.user, [_day(row) for row in days])
+    return Statistics(caller.user, [day_answer(row) for row in days])
 
 
-def _entry(row: CreatorEntry) -> StatementEntry:
+def entry_answer(row: CreatorEntry) -> StatementEntry:
+    """A movement as the contract shows it."""
     return StatementEntry(
         format_id(row.id), row.at_ms, row.cause, row.diamonds, row.balance_diamonds, row.item, row.place
     )
 
 
-def _day(row: CreatorDayRow) -> DayStatistics:
+def day_answer(row: CreatorDayRow) -> DayStatistics:
+    """A day as the contract shows it."""
     return DayStatistics(str(row.day), row.earned_diamonds, row.gifts, row.discounted_diamonds)
 
 

@@ -1,4 +1,7 @@
-"""A creator's withdrawals: asked for here, judged by the ledger, walked to their end by the operator."""
+"""Withdrawals of creators (and of agencies): asked for here, judged by the ledger, walked to their end by the operator.
+
+The functions without a caller are for either: they take the payee's name.
+"""
 
 from typing import Final
 
@@ -14,7 +17,7 @@ from gateway.wire.codes import Code
 from gateway.wire.http.creator import Withdrawal, WithdrawalBody, WithdrawalCourse, Withdrawals, WithdrawalStep
 from gateway.wire.messages import Id
 from ledger.ids import format_id, parse_id
-from ledger.model import CreatorId
+from ledger.payees import agency_of
 from ledger.payouts import (
     REQUESTED_BY,
     PayoutRefusal,
@@ -34,29 +37,52 @@ _CODES: Final[dict[PayoutRefusal, Code]] = {
 
 async def request_withdrawal(services: Services, caller: Identity, body: WithdrawalBody) -> Withdrawal:
     """Ask for diamonds to be paid out; they are held from then on. The same id again answers with the first one."""
-    order = WithdrawalOrder(parse_id(body.id), CreatorId(caller.user), parse_id(body.method), body.diamonds)
+    return await ask_for(services, caller.user, body)
+
+
+async def list_own_withdrawals(services: Services, caller: Identity, query: TextPage) -> Withdrawals:
+    """List the creator's withdrawals, the newest first."""
+    return await withdrawals_of(services, caller.user, query)
+
+
+async def read_own_withdrawal(services: Services, caller: Identity, id: Id) -> WithdrawalCourse:
+    """Tell where a withdrawal stands and how it came there."""
+    return await course_of(services, caller.user, id)
+
+
+async def ask_for(services: Services, payee: str, body: WithdrawalBody) -> Withdrawal:
+    """Ask for diamonds of a payee to be paid out.
+
+    Raises:
+        Problem: the ledger refuses it.
+    """
+    order = WithdrawalOrder(parse_id(body.id), payee, parse_id(body.method), body.diamonds)
     outcome = await services.office.payouts.request(order)
     if isinstance(outcome, PayoutRefused):
         raise _problem(outcome)
     return withdrawal_answer(outcome)
 
 
-async def list_own_withdrawals(services: Services, caller: Identity, query: TextPage) -> Withdrawals:
-    """List the creator's withdrawals, the newest first."""
+async def withdrawals_of(services: Services, payee: str, query: TextPage) -> Withdrawals:
+    """A page of a payee's withdrawals."""
     limit = wanted(query.limit, services.config.http.page_entries_max)
     after = None if query.after is None else id_cursor(query.after)
-    rows = await services.office.payouts.withdrawals(creator=caller.user, after=after, limit=limit + 1)
+    rows = await services.office.payouts.withdrawals(payee=payee, after=after, limit=limit + 1)
     return withdrawals_answer(rows, limit)
 
 
-async def read_own_withdrawal(services: Services, caller: Identity, id: Id) -> WithdrawalCourse:
-    """Tell where a withdrawal stands and how it came there."""
+async def course_of(services: Services, payee: str, id: str) -> WithdrawalCourse:
+    """A withdrawal of a payee with its steps.
+
+    Raises:
+        Problem: the payee has no such withdrawal.
+    """
     stored = await services.office.payouts.withdrawal(parse_id(id))
-    if stored is None or stored.creator != caller.user:
+    if stored is None or stored.payee != payee:
         raise Problem(Code.NOT_FOUND, "You have no such withdrawal.")
     steps = [step_answer(step) for step in await services.office.payouts.steps(stored.id)]
     # Which of the operator's people it was is the operator's matter.
-    hidden = [step if step.by == REQUESTED_BY else msgspec.structs.replace(step, by=None) for step in steps]
+    hidden = [step if step.by in REQUESTED_BY else msgspec.structs.replace(step, by=None) for step in steps]
     return WithdrawalCourse(withdrawal_answer(stored), hidden, None)
 
 
@@ -68,9 +94,10 @@ def withdrawals_answer(rows: list[Stored], limit: int) -> Withdrawals:
 
 def withdrawal_answer(stored: Stored) -> Withdrawal:
     """A withdrawal as the contract shows it."""
+    agency = agency_of(stored.payee)
     return Withdrawal(
         id=format_id(stored.id),
-        creator=stored.creator,
+        creator=stored.payee if agency is None else "",
         method=format_id(stored.method),
         asked_diamonds=stored.asked_diamonds,
         diamonds=stored.diamonds,
@@ -79,6 +106,7 @@ def withdrawal_answer(stored: Stored) -> Withdrawal:
         state=stored.state.value,
         requested_ms=stored.requested_ms,
         changed_ms=stored.changed_ms,
+        agency=agency,
     )
 
 
@@ -109,7 +137,7 @@ def _problem(refused: PayoutRefused) -> Problem:
     )
 
 
-_REFUSES: Final = (
+ASK_REFUSES: Final = (
     Code.UNKNOWN_METHOD,
     Code.BELOW_THRESHOLD,
     Code.LIMIT_EXCEEDED,
@@ -125,7 +153,7 @@ OPERATIONS = (
         request_withdrawal,
         tag="payouts",
         roles=("creator",),
-        refuses=_REFUSES,
+        refuses=ASK_REFUSES,
     ),
     declare(
         "GET",

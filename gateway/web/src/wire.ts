@@ -133,7 +133,7 @@ export interface Welcome {
   ref: string;
   session: string;
   user: string;
-  role: "creator" | "operator" | "overlay" | "viewer";
+  role: "agency" | "creator" | "operator" | "overlay" | "viewer";
   server_time_ms: number;
   limits: Limits;
   balance_coins?: number;

@@ -377,6 +377,7 @@ export interface Withdrawal {
   state: "approved" | "failed" | "paid" | "rejected" | "requested" | "returned" | "review" | "sent";
   requested_ms: number;
   changed_ms: number;
+  agency?: string | null;
 }
 
 /** One step of a withdrawal. */
@@ -467,6 +468,53 @@ export interface TrialGift {
   room: string;
   gift: string;
   coins: number;
+}
+
+/** Make an agency, or replace what is known of one. A creator that names an agency makes it, too. */
+export interface AgencyBody {
+  name: string;
+  country?: string | null;
+}
+
+/** An agency, and what it was given of all gifts in the books. */
+export interface Agency {
+  agency: string;
+  diamonds: number;
+  name?: string;
+  country?: string | null;
+}
+
+/** Agencies by id. */
+export interface Agencies {
+  agencies: Agency[];
+  next: string | null;
+}
+
+/** An agency's diamonds, as far as the books are. */
+export interface AgencyEarnings {
+  agency: string;
+  given_diamonds: number;
+  pending_diamonds: number;
+  available_diamonds: number;
+  on_hold_diamonds: number;
+  paid_out_diamonds: number;
+  next_matures_ms: number | null;
+  discounted_diamonds: number;
+  payout_currency: string;
+  diamonds_per_minor: number;
+}
+
+/** What an agency was given, by day; days without a gift are left out. */
+export interface AgencyStatistics {
+  agency: string;
+  days: DayStatistics[];
+}
+
+/** The creators that an agency looks after now, by id. */
+export interface AgencyCreators {
+  agency: string;
+  creators: string[];
+  next: string | null;
 }
 
 /** Give coins to a user. */
@@ -687,18 +735,6 @@ export interface Plans {
   next: string | null;
 }
 
-/** What an agency was given of all gifts in the books. */
-export interface Agency {
-  agency: string;
-  diamonds: number;
-}
-
-/** Agencies by name. */
-export interface Agencies {
-  agencies: Agency[];
-  next: string | null;
-}
-
 /** Make a room, or give it to this creator. */
 export interface RoomBody {
   creator: string;
@@ -805,7 +841,7 @@ export interface AccountEntry {
 
 /** An account at a time. */
 export interface Account {
-  kind: "agency" | "available" | "coins_charged" | "coins_granted" | "coins_held" | "coins_reversed" | "coins_sold" | "commission" | "commission_returned" | "discount" | "issuance" | "paid_out" | "payout_funds" | "payout_hold" | "pending" | "redeemed" | "residue" | "spent" | "wallet";
+  kind: "agency" | "agency_matured" | "available" | "coins_charged" | "coins_granted" | "coins_held" | "coins_reversed" | "coins_sold" | "commission" | "commission_returned" | "discount" | "issuance" | "paid_out" | "payout_funds" | "payout_hold" | "pending" | "redeemed" | "residue" | "spent" | "wallet";
   owner: string;
   unit: string;
   partition: number;

@@ -359,20 +359,6 @@ class Plans(Struct, frozen=True):
     next: str | None
 
 
-class Agency(Struct, frozen=True):
-    """What an agency was given of all gifts in the books."""
-
-    agency: str
-    diamonds: Amount
-
-
-class Agencies(Struct, frozen=True):
-    """Agencies by name."""
-
-    agencies: list[Agency]
-    next: str | None
-
-
 class RoomBody(Struct, frozen=True):
     """Make a room, or give it to this creator.
 
@@ -521,6 +507,7 @@ AccountKindName = Literal[
     "commission",
     "discount",
     "agency",
+    "agency_matured",
     "pending",
     "available",
     "payout_hold",

@@ -9,7 +9,7 @@ from gateway.wire.http.words import BasisPoints, SignedAmount, Title, Word
 from gateway.wire.messages import AMOUNT_MAX, COUNT_MAX, MESSAGE_LENGTH_MAX, Amount, Id, Name, RoomState, TimeMs
 
 PayoutState = Literal["requested", "review", "approved", "sent", "paid", "failed", "returned", "rejected"]
-CreatorAccount = Literal["pending", "available", "payout_hold", "paid_out"]
+CreatorAccount = Literal["pending", "available", "payout_hold"]
 Diamonds = Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
 FILTER_NAMES_MAX: Final = 400
 """Two lists of so many names fit into what is kept of a room's settings."""
@@ -174,6 +174,7 @@ class Withdrawal(Struct, frozen=True):
         asked_diamonds: what was asked for.
         diamonds: what it takes; what is over a whole minor unit stays available.
         amount_minor: to be paid, in minor units of `currency`.
+        creator, agency: whose it is; of an agency's `creator` is empty.
     """
 
     id: str
@@ -186,6 +187,7 @@ class Withdrawal(Struct, frozen=True):
     state: PayoutState
     requested_ms: TimeMs
     changed_ms: TimeMs
+    agency: str | None = None
 
 
 class WithdrawalStep(Struct, frozen=True):

@@ -190,6 +190,13 @@ async def test_only_viewers_send_gifts(gateway: Gateway, role: str) -> None:
     assert (refused["type"], refused["code"]) == ("refused", "not_allowed")
 
 
+async def test_agency_has_no_business_here(gateway: Gateway) -> None:
+    """An agency of a creator's name must not see that creator's gifts: its token is for HTTP alone."""
+    talker = await gateway.connect()
+    await talker.say(type="hello", ref="1", token=gateway.token("cleo", "agency"))
+    assert await talker.closed() == 4504
+
+
 async def test_combo_counts_up_and_ends_once(gateway: Gateway, valkey_url: str, database_url: str) -> None:
     """Each gift of a combo counts; its end comes by itself, once, to overlay and viewers."""
     await gateway.grant("ada", 10)

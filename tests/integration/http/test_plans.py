@@ -34,7 +34,7 @@ async def test_gifts_under_a_plan(api: Api) -> None:
     assert await live(api) == rose * 60 + heart * 80
     await api.flush()
     agencies = (await api.get("/v1/admin/agencies", OPERATOR, "operator"))["agencies"]
-    assert agencies == [{"agency": "stars", "diamonds": (rose + heart) * 10}]
+    assert agencies == [{"agency": "stars", "diamonds": (rose + heart) * 10, "name": "stars", "country": None}]
 
 
 async def test_event_of_a_plan(api: Api) -> None:

@@ -47,7 +47,7 @@ class Walk:
 
     def held(self, creator: str, *states: PayoutState) -> int:
         """Diamonds of this creator's withdrawals in these states."""
-        return sum(one.diamonds for one in self.open.values() if one.creator == creator and one.state in states)
+        return sum(one.diamonds for one in self.open.values() if one.payee == creator and one.state in states)
 
     def expected(self, creator: str) -> Earnings:
         """What the books should say."""
@@ -112,4 +112,4 @@ async def step(office: Office, walk: Walk) -> None:
         moved = await office.payouts.step(withdrawal.id, after, by="olga")
         walk.open[withdrawal.id] = moved
         if after in BACK:
-            walk.available[withdrawal.creator] += withdrawal.diamonds
+            walk.available[withdrawal.payee] += withdrawal.diamonds

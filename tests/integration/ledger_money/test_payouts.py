@@ -259,8 +259,8 @@ async def test_withdrawals_in_pages(office: Office, money: Money) -> None:
         await taken(office, one)
     other = await taken(office, order(dora, 100_000, "dora"))
     await office.payouts.step(asked[2].id, PayoutState.REVIEW, by="olga")
-    first = await office.payouts.withdrawals(creator="cora", limit=3)
-    rest = await office.payouts.withdrawals(creator="cora", after=first[-1].id, limit=3)
+    first = await office.payouts.withdrawals(payee="cora", limit=3)
+    rest = await office.payouts.withdrawals(payee="cora", after=first[-1].id, limit=3)
     assert [one.id for one in first + rest] == [one.id for one in asked[::-1]]
     assert [one.id for one in await office.payouts.withdrawals(state=PayoutState.REVIEW)] == [asked[2].id]
     assert other.id in {one.id for one in await office.payouts.withdrawals()}

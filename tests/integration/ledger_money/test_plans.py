@@ -85,7 +85,7 @@ async def test_gifts_of_an_agency_in_the_books(
         await office.grants.grant(GrantOrder(new_id(now_ms()), ViewerId(viewer), 100, "test", "olga"))
         assert isinstance(await ledger.give(shared_order(viewer, 100)), GiftAccepted)
     await money.flush()
-    assert [(row.agency, row.diamonds) for row in await office.plans.agencies()] == [("stars", 4 * 1_000)]
+    assert [(row.agency, row.diamonds) for row in await office.agencies.agencies()] == [("stars", 4 * 1_000)]
     assert await money.balance("pending", "cora") == 4 * 6_000
     assert await money.balance("commission") == 4 * 3_000
     assert await money.balance("issuance") == -4 * 10_000

@@ -1,0 +1,1 @@
+"""What an agency asks: what it was given, and its withdrawals."""
