@@ -183,7 +183,7 @@ async def test_database_knows_the_same_steps(office: Office, money: Money, pool:
         "asked_diamonds = diamonds - 1",
         "asked_diamonds = diamonds + diamonds_per_minor",
         "amount_minor = 0, diamonds = 0, asked_diamonds = 0",
-        "creator = 'dora'",
+        "payee = 'dora'",
         "currency = 'usd'",
     ],
 )

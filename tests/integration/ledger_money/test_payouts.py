@@ -84,7 +84,7 @@ async def test_request_with_other_content(office: Office, money: Money) -> None:
     asked = order(method, 100_000)
     await taken(office, asked)
     second = await office.payouts.add_method(new_id(now_ms()), "cora", "bank", "Second", b"")
-    for change in ({"diamonds": 100_001}, {"method": second.id}, {"creator": CreatorId("dora")}):
+    for change in ({"diamonds": 100_001}, {"method": second.id}, {"payee": "dora"}):
         with pytest.raises(IdConflict):
             await office.payouts.request(msgspec.structs.replace(asked, **change))
     assert await money.balance("payout_hold", "cora") == 100_000
