@@ -114,6 +114,19 @@ def pack_hold_end(record: JournalRecord, body: HoldEndBody) -> bytes:
     return first + texts + _NO_TERMS + _NULL + _AMOUNT.pack(8, body.taken_coins)
 
 
+def kind_of(body: Body) -> str:
+    """What a record is in the books."""
+    match body:
+        case GiftBody():
+            return GIFT
+        case HoldBody():
+            return HOLD
+        case HoldEndBody():
+            return HOLD_ENDED
+        case CreditBody() | ReversalBody():
+            return body.cause.value
+
+
 def read_record(row: asyncpg.Record) -> JournalRecord:
     """A record as it came out of the journal, from a row with all RECORD_COLUMNS."""
     combo = None

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ledger.config import LedgerConfig
+from ledger.copy_rows import kind_of
 from ledger.errors import LedgerUnavailable
 from ledger.ids import id_time_ms
 from ledger.journal import decode_entry
@@ -77,7 +78,7 @@ async def _missing(
     unknown = [record for record in records if not await _remembered(redis, keys, record, config)]
     ids = [uuid.UUID(bytes=record.body.id) for record in unknown]
     async with connected(pool) as connection:
-        viewers, kinds = [record.body.viewer for record in unknown], [named(record).kind for record in unknown]
+        viewers, kinds = [record.body.viewer for record in unknown], [kind_of(record.body) for record in unknown]
         rows = await connection.fetch(_KNOWN, ids, viewers, kinds, int(partition))
     known = {(row["id"].bytes, row["viewer"], row["kind"]) for row in rows}
     return [

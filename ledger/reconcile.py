@@ -13,13 +13,13 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ledger.config import LedgerConfig
-from ledger.copy_rows import GIFT, HOLD, HOLD_ENDED, RECORD_COLUMNS, read_record
+from ledger.copy_rows import RECORD_COLUMNS, kind_of, read_record
 from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.ids import format_id
 from ledger.journal import Position, decode_entry
 from ledger.keys import DEPLOYMENT, REPAIR_EPOCH, Keys, Total
 from ledger.migrate import check_schema
-from ledger.model import CreditBody, GiftBody, HoldBody, HoldEndBody, JournalRecord, Partition, ReversalBody
+from ledger.model import JournalRecord, Partition
 from ledger.postgres import Connection, open_pool, snapshot
 from ledger.redis_client import connect
 from ledger.replay import lives_in
@@ -203,16 +203,7 @@ async def book_records(
 def named(record: JournalRecord) -> NamedRecord:
     """A record in words that people know."""
     body = record.body
-    match body:
-        case GiftBody():
-            kind = GIFT
-        case HoldBody():
-            kind = HOLD
-        case HoldEndBody():
-            kind = HOLD_ENDED
-        case CreditBody() | ReversalBody():
-            kind = body.cause.value
-    return NamedRecord(record.partition, record.seq, kind, format_id(body.id), body.viewer, body.coins)
+    return NamedRecord(record.partition, record.seq, kind_of(body), format_id(body.id), body.viewer, body.coins)
 
 
 async def _read_journal(redis: Redis, keys: Keys, partition: Partition, *, whole: bool) -> _Journal:
