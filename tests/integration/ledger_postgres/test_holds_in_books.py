@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from redis import Redis
 
 from ledger.audit import audit
 from ledger.config import LedgerConfig
@@ -18,7 +19,9 @@ from ledger.postgres import Pool
 from ledger.repair import repair
 from ledger.rolling_audit import open_rolling_audit
 from ledger.service import Ledger, open_ledger
+from ledger.twin import LedgerTwin
 from tests.integration.ledger.orders import gift_order, grant
+from tests.integration.ledger.stored import check_sums, read_all
 from tests.integration.ledger_postgres.flushing import flush_all, flushing, unit_sums, until
 from tests.integration.ledger_postgres.holding import ANN, LONG_MS, hold, hold_in_every_way, settle, void
 from tests.integration.ledger_postgres.repairing import NoRooms, totals_of
@@ -226,6 +229,44 @@ async def test_lost_holds_come_back(ledger: Ledger, pool: Pool, redis: Any, conf
     assert isinstance(given_back, HoldEnded) and given_back.balance_coins == 10
     await again.stop()
     assert broken(await audit(config)) == {}
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 500])
+async def test_holds_come_back_as_the_twin_says(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when a hold begins in one slice and ends in another: what is stored is what the records make of it."""
+    await lively(ledger)
+    await ledger.credit(grant("cid", 100))
+    await hold_in_every_way(ledger, "cid")
+    records = (await ledger.journal_reader({}).read(block_ms=None)).records
+    await flush_all(pool, redis, config)
+    twin = LedgerTwin(config)
+    twin.lose()
+    twin.bring_back(records)
+    await redis.flushall()
+    monkeypatch.setattr("ledger.repair.RECORDS_REPLAYED_MAX", at_once)
+    assert (await repair(config, NoRooms(redis, config))).violations == []
+    with Redis.from_url(config.redis_url) as raw:
+        found = read_all(raw, ledger.keys, config)
+    ends = list(HoldEnd)
+    for stored, state in zip(found, twin.partitions, strict=True):
+        check_sums(stored)
+        assert (stored.wallets, stored.totals["held"], stored.totals["charged"]) == (
+            *(state.wallets, state.holds.held),
+            state.holds.charged,
+        )
+        assert {field: hold[:4] for field, hold in stored.holds.items()} == {
+            hold_id + viewer.encode(): (hold.balance_coins, hold.expires_ms, hold.order.coins, hold.begun_ms)
+            for (hold_id, viewer), hold in state.holds.open.items()
+        }
+        assert {field: hold[:4] for field, hold in stored.ended_holds.items()} == {
+            hold_id + viewer.encode(): (
+                *(ends.index(ended.end) + 1, ended.taken_coins, ended.balance_coins),
+                ended.at_ms,
+            )
+            for (hold_id, viewer), (_, ended) in state.holds.ended.items()
+        }
 
 
 async def test_replayed_hold_answers_its_id_as_before(
