@@ -209,9 +209,11 @@ def _post_gift(
     _move_wallet(batch, record, body, -coins, book)
     pending = book.pending[body.creator]
     _enter(batch, pending, partition, record.seq, body.creator_diamonds)
-    less = _discount(batch, sums, record, body, book) if body.viewer in book.open_lots else NOTHING_LESS
-    if less.creator:
-        _enter(batch, pending, partition, record.seq, -less.creator)
+    less = NOTHING_LESS
+    if book.open_lots and body.viewer in book.open_lots:
+        less = _discount(batch, sums, record, body, book)
+        if less.creator:
+            _enter(batch, pending, partition, record.seq, -less.creator)
     for kind, amount in (
         (AccountKind.SPENT, coins),
         (AccountKind.ISSUANCE, -diamonds),
@@ -220,19 +222,17 @@ def _post_gift(
         sums[kind, partition] = sums.get((kind, partition), 0) + amount
     if body.agency_diamonds:
         _share_with_agency(batch, record, body, less.agency)
-    _count_day(batch, body.creator, record.at_ms, body.creator_diamonds, less.creator)
+    creator_day = (body.creator, record.at_ms // _DAY_MS)
+    day = batch.days.get(creator_day)
+    if day is None:
+        day = batch.days[creator_day] = CreatorDay()
+    day.earned += body.creator_diamonds
+    day.gifts += 1
+    if less is not NOTHING_LESS:
+        day.earned -= less.creator
+        day.discounted += less.creator
     batch.records += pack_gift(record, body)
     batch.gifts += 1
-
-
-def _count_day(batch: FlushBatch, payee: str, at_ms: int, diamonds: int, less: int) -> None:
-    key = (payee, at_ms // _DAY_MS)
-    day = batch.days.get(key)
-    if day is None:
-        day = batch.days[key] = CreatorDay()
-    day.earned += diamonds - less
-    day.discounted += less
-    day.gifts += 1
 
 
 def _discount(
@@ -260,7 +260,10 @@ def _share_with_agency(batch: FlushBatch, record: JournalRecord, body: GiftBody,
         )
     share = (body.agency, record.partition)
     batch.agencies[share] = batch.agencies.get(share, 0) + body.agency_diamonds - less
-    _count_day(batch, agency_payee(body.agency), record.at_ms, body.agency_diamonds, less)
+    day = batch.days.setdefault((agency_payee(body.agency), record.at_ms // _DAY_MS), CreatorDay())
+    day.earned += body.agency_diamonds - less
+    day.discounted += less
+    day.gifts += 1
 
 
 def _post_credit(

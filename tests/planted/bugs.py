@@ -438,8 +438,8 @@ OF_THE_WORTH = [
         [
             Edit(
                 "ledger/flush_batch.py",
-                "record.at_ms, body.creator_diamonds, less.creator)",
-                "record.at_ms, body.creator_diamonds, 0)",
+                "        day.earned -= less.creator\n",
+                "",
             )
         ],
     ),
@@ -450,8 +450,8 @@ OF_THE_WORTH = [
         [
             Edit(
                 "ledger/flush_batch.py",
-                "    _count_day(batch, agency_payee(body.agency), record.at_ms, body.agency_diamonds, less)",
-                "    _count_day(batch, agency_payee(body.agency), record.at_ms, body.agency_diamonds, 0)",
+                "day.earned += body.agency_diamonds - less",
+                "day.earned += body.agency_diamonds",
             )
         ],
     ),
