@@ -49,6 +49,7 @@ bench: setup
 	$(BIN)/giftwire bench ledger
 	$(BIN)/giftwire bench books
 	$(BIN)/giftwire bench fanout
+	$(BIN)/giftwire bench hotroom
 	$(BIN)/giftwire bench memory
 	$(BIN)/giftwire bench latency
 

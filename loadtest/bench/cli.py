@@ -19,6 +19,7 @@ from rich.table import Table
 from loadtest.agent import raise_files_limit
 from loadtest.api import ApiError
 from loadtest.bench.fanout import FanoutResult, measure_fanout
+from loadtest.bench.hotroom import HotroomResult, measure_hotroom
 from loadtest.bench.latency import LatencyResult, measure_latency
 from loadtest.bench.memory import MemoryResult, measure_memory
 from loadtest.bench.server import ServerFailed, bench_server
@@ -89,6 +90,23 @@ def fanout(sockets: int, seconds: float, rounds: int, as_json: bool) -> None:
 
 
 @bench.command()
+@click.option("--viewers", type=click.IntRange(10, 100_000), default=1_000, show_default=True)
+@click.option("--slow", type=float, default=100.0, show_default=True, help="Gifts per second of a quiet round.")
+@click.option("--fast", type=float, default=10_000.0, show_default=True, help="Gifts per second of a busy round.")
+@click.option("--seconds", type=float, default=6.0, show_default=True, help="Length of a round.")
+@click.option("--rounds", type=click.IntRange(1, 50), default=3, show_default=True)
+@json_option
+def hotroom(viewers: int, slow: float, fast: float, seconds: float, rounds: int, as_json: bool) -> None:
+    """CPU of the gateway that a hot room's viewers are on, at many gifts a second over that at few."""
+    raise_files_limit(viewers * 2)
+    with bench_server() as server:
+        result = measure_hotroom(
+            server, viewers=viewers, slow_per_s=slow, fast_per_s=fast, seconds=seconds, rounds=rounds
+        )
+    _print(result, _hotroom_rows(result), as_json=as_json)
+
+
+@bench.command()
 @click.option("--sockets", type=click.IntRange(100, 200_000), default=4_000, show_default=True)
 @click.option("--steps", type=click.IntRange(1, 100), default=4, show_default=True)
 @json_option
@@ -147,6 +165,23 @@ def _fanout_rows(result: FanoutResult) -> list[tuple[str, str]]:
         ("bare os.write, µs a frame", str(result.reference_us_per_frame)),
         ("ratio", str(result.ratio)),
         ("ratio without the gifts' own cost", str(result.ratio_fanout_only)),
+    ]
+
+
+def _hotroom_rows(result: HotroomResult) -> list[tuple[str, str]]:
+    return [
+        ("viewers", f"{result.viewers:,} in one room"),
+        *(
+            (
+                f"at {rate:,.0f} gifts/s",
+                f"{share} of a core, {frames:,.0f} frames/s of {size:.0f} B",
+            )
+            for rate, share, frames, size in (
+                (result.slow_per_s, result.slow_cpu_share, result.slow_frames_per_s, result.slow_frame_bytes),
+                (result.fast_per_s, result.fast_cpu_share, result.fast_frames_per_s, result.fast_frame_bytes),
+            )
+        ),
+        ("ratio", str(result.ratio)),
     ]
 
 

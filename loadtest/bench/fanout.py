@@ -4,7 +4,6 @@ Gifts are sent slowly and evenly, so that each makes one frame and the cost is t
 the reference alternate; both are read by the same kind of clients, and frames have the same size.
 """
 
-import asyncio
 import multiprocessing
 import time
 from multiprocessing.connection import Connection
@@ -13,21 +12,18 @@ from typing import Final
 from msgspec import Struct
 
 from gateway.wire.codec import Encoding
-from loadtest.bench.procfs import cpu_s
 from loadtest.bench.reference import WriteOrder, Written, serve_reference
+from loadtest.bench.rounds import watch_round
 from loadtest.bench.server import BenchServer, free_port
 from loadtest.bench.spread import Spread, spread
 from loadtest.casting import Crowd, assign, set_stage
 from loadtest.crew import Crew
 from loadtest.naming import new_run
 from loadtest.orders import Begin
-from loadtest.run import Options, prepare
 from loadtest.scenario import Mix, Phase, Population, Scenario
-from loadtest.tokens import KEY_FILE, TokenSigner
+from loadtest.tokens import TokenSigner
 
 GIFTS_PER_S: Final = 20.0
-DRAIN_S: Final = 1.0
-SETTLE_S: Final = 1.0
 
 
 class FanoutRound(Struct, frozen=True):
@@ -63,11 +59,11 @@ class FanoutResult(Struct, frozen=True):
 
 def measure_fanout(server: BenchServer, *, sockets: int, seconds: float, rounds: int) -> FanoutResult:
     """Alternate rounds of server and reference over the same number of sockets."""
-    _server_round(server, sockets, min(seconds, 2.0))  # warms both ends up; not counted
+    watch_round(server, _scenario(sockets, min(seconds, 2.0)))  # warms both ends up; not counted
     results = []
     for _ in range(rounds):
-        gift_cpu_s = _server_round(server, 0, seconds).cpu_per_s
-        measured = _server_round(server, sockets, seconds)
+        gift_cpu_s = watch_round(server, _scenario(0, seconds)).cpu_per_s
+        measured = watch_round(server, _scenario(sockets, seconds))
         frame_bytes = measured.bytes_received / measured.frames
         written = _reference_round(sockets, measured.frames // sockets, frame_bytes)
         results.append(
@@ -88,38 +84,6 @@ def measure_fanout(server: BenchServer, *, sockets: int, seconds: float, rounds:
         reference_us_per_frame=spread([one.reference_us for one in results]),
         frame_bytes=results[0].frame_bytes,
         rounds=results,
-    )
-
-
-class _Measured(Struct, frozen=True):
-    frames: int
-    bytes_received: int
-    cpu_per_s: float
-    idle_per_s: float
-    wall_s: float
-
-
-def _server_round(server: BenchServer, viewers: int, seconds: float) -> _Measured:
-    signer = TokenSigner.from_file(server.data_dir / KEY_FILE)
-    options = Options(server.ws_url, signer.token("bench", "operator"), signer)
-    stage = set_stage(new_run(), _scenario(viewers, seconds))
-    asyncio.run(prepare(stage, options))
-    pid = server.gateway_pid
-    with Crew(assign(stage, Crowd(), options.url, Encoding.JSON, signer)) as crew:
-        crew.wait_ready()
-        time.sleep(SETTLE_S)
-        idle_per_s = _cpu_per_s(pid, seconds / 2)
-        began_cpu_s, began_s = cpu_s(pid), time.monotonic()
-        crew.begin(Begin(time.monotonic_ns(), time.time_ns() - time.monotonic_ns()))
-        _wait(crew, seconds + DRAIN_S)
-        used_s, wall_s = cpu_s(pid) - began_cpu_s, time.monotonic() - began_s
-        harvests = [harvest for harvest in crew.finish() if harvest.watches]
-    return _Measured(
-        frames=sum(harvest.frames for harvest in harvests),
-        bytes_received=sum(harvest.bytes_received for harvest in harvests),
-        cpu_per_s=used_s / wall_s,
-        idle_per_s=idle_per_s,
-        wall_s=wall_s,
     )
 
 
@@ -170,15 +134,3 @@ def _scenario(viewers: int, seconds: float) -> Scenario:
         population=Population(senders=4, viewers=viewers),
         poisson=False,
     )
-
-
-def _cpu_per_s(pid: int, seconds: float) -> float:
-    began_cpu_s, began_s = cpu_s(pid), time.monotonic()
-    time.sleep(seconds)
-    return (cpu_s(pid) - began_cpu_s) / (time.monotonic() - began_s)
-
-
-def _wait(crew: Crew, seconds: float) -> None:
-    deadline_s = time.monotonic() + seconds
-    while (left_s := deadline_s - time.monotonic()) > 0:
-        crew.progress(min(left_s, 0.5))

@@ -55,6 +55,24 @@ class BenchServer:
             raise ServerFailed(f"one gateway was asked for, {len(pids)} run")
         return pids[0]
 
+    @contextlib.contextmanager
+    def another_gateway(self) -> Iterator[str]:
+        """One more gateway of the same room, on a port of its own; gives the URL of its WebSockets.
+
+        Raises:
+            ServerFailed: it did not come up.
+        """
+        port, log = free_port(), self.data_dir.parent / "gateway.log"
+        words = [*giftwire(), "gateway", "--port", str(port), "--data-dir", str(self.data_dir)]
+        with log.open("wb") as output:
+            process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        other = BenchServer(process, port, self.data_dir)
+        try:
+            other.wait_ready(log)
+            yield other.ws_url
+        finally:
+            other.stop()
+
     def wait_ready(self, log: Path) -> None:
         """Wait until it answers that it is ready.
 
