@@ -1,6 +1,7 @@
 """Buying coins: the catalogue's price, the sandbox's signed word, and the coins once."""
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,13 @@ import httpx
 import msgspec
 import pytest
 
+import catalog
 from gateway.app import build
 from gateway.run.config import Config
 from ledger.purchases import RailOutcome
-from tests.integration.http.api import Api, Refusal, fresh_id, refusal
+from tests.integration.http.api import CREATOR, OPERATOR, Api, Refusal, fresh_id, refusal
+
+PACKAGED = Path(catalog.__file__).parent / "data"
 
 
 def body(**change: Any) -> dict[str, Any]:
@@ -148,3 +152,37 @@ async def test_money_for_nothing_is_only_in_the_demo(serious: Api) -> None:
     for path, sent in (("/v1/purchases", body()), ("/v1/webhooks/sandbox", {})):
         assert refusal(await serious.call("POST", path, "vera", json=sent)) == Refusal(404, "unknown_provider")
     assert "/v1/demo/guest" not in (await serious.get("/openapi.json"))["paths"]
+
+
+@pytest.fixture
+async def promoting(config: Config, tmp_path: Path) -> Any:
+    """A gateway whose promotion of a first purchase says that its coins on top are worth a tenth to creators."""
+    copy = shutil.copytree(PACKAGED, tmp_path / "catalogue")
+    text = (copy / "promotions.toml").read_text()
+    (copy / "promotions.toml").write_text(text.replace("bonus_bp = 2000", "bonus_bp = 2000\nbonus_worth_bp = 1000"))
+    app = await build(msgspec.structs.replace(config, catalog_file=copy))
+    await app.start()
+    calls = Api(app)
+    await calls.make_room()
+    yield calls
+    await calls.client.aclose()
+    await app.stop()
+
+
+async def test_promotion_says_what_its_coins_are_worth(promoting: Api) -> None:
+    """The value goes from the catalogue to the coins, and from there to what the creator gets."""
+    asked = body()
+    for _ in range(2):
+        bought = await promoting.post("/v1/purchases", asked, "vera")
+    await promoting.post(f"/v1/demo/purchases/{bought['id']}/pay", {"outcome": "paid"}, "vera")
+    lots = (await promoting.get("/v1/admin/users/vera/lots", OPERATOR, "operator"))["lots"]
+    assert lots == []
+    await promoting.give("vera", count=110)
+    await promoting.flush()
+    lots = (await promoting.get("/v1/admin/users/vera/lots", OPERATOR, "operator"))["lots"]
+    assert [(lot["kind"], lot["left_coins"], lot["worth_bp"]) for lot in lots] == [
+        ("paid", 0, 10_000),
+        ("bonus", 10, 1_000),
+    ]
+    told = await promoting.get("/v1/creators/me/earnings", CREATOR, "creator")
+    assert (told["pending_diamonds"], told["discounted_diamonds"]) == (100 * 50 + 10 * 5, 10 * 45)
