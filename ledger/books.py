@@ -10,16 +10,20 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 import asyncpg
+import structlog
 
 from ledger.accounts import Account, lock_accounts, open_accounts, save_balances
+from ledger.config import LedgerConfig
 from ledger.copy_rows import ENTRY_COLUMNS, RECORD_COLUMNS, read_record
 from ledger.errors import InvariantBroken, LedgerError
 from ledger.flush_batch import Composer, FlushBatch, OpenBook, day_date
 from ledger.journal import Position
 from ledger.model import CreditBody, GiftBody, JournalRecord, Partition
 from ledger.postgres import CONTRADICTED, Connection, Pool, connected
+from ledger.volumes import IdGuard, Volume, make_volumes, read_volumes, refuse_known_ids
 from ledger.worth_rows import any_open, read_open, read_worths, store_discounts, store_open, walk_open
 
+_log = structlog.get_logger()
 _MAKE_POSITIONS: Final = "INSERT INTO positions (partition) SELECT unnest($1::smallint[]) ON CONFLICT DO NOTHING"
 _POSITIONS: Final = (
     "SELECT partition, epoch, seq FROM positions WHERE partition = ANY ($1::smallint[]) ORDER BY partition"
@@ -55,16 +59,18 @@ class Books:
     """Writes the records of some partitions. Not for several tasks at once.
 
     Args:
-        accounts_cached_max: how many wallets to remember with their balance.
+        config: how many wallets to remember with their balance, and how large a volume is.
     """
 
-    def __init__(self, pool: Pool, partitions: Sequence[Partition], accounts_cached_max: int) -> None:
+    def __init__(self, pool: Pool, partitions: Sequence[Partition], config: LedgerConfig) -> None:
         self._pool = pool
         self._partitions = list(partitions)
-        self._cached_max = accounts_cached_max
+        self._config = config
         self._positions: dict[Partition, Position] = {}
         self._book = OpenBook()
         self._any_discounts = False
+        self._volumes: list[Volume] = []
+        self._ids = IdGuard(config.id_ahead_ms)
 
     async def load_positions(self) -> dict[Partition, Position]:
         """How far each partition is written; what was remembered is dropped.
@@ -77,6 +83,8 @@ class Books:
             await connection.execute(_MAKE_POSITIONS, self._partitions)
             self._positions = _read_positions(await connection.fetch(_POSITIONS, self._partitions))
             self._any_discounts = await any_open(connection)
+            self._volumes = await read_volumes(connection)
+            await self._ids.load(connection, self._seqs(self._positions), self._volumes)
         return dict(self._positions)
 
     @property
@@ -106,6 +114,7 @@ class Books:
                 # Between two passes over all records others have their turn: the relay shares this loop.
                 await asyncio.sleep(0)
                 await self._open(connection, fresh)
+                await self._see_volumes(connection, fresh)
                 await asyncio.sleep(0)
                 batch = await self._write(connection, fresh)
         except BaseException as exc:
@@ -114,12 +123,13 @@ class Books:
             if isinstance(exc, CONTRADICTED):
                 raise InvariantBroken("I9", f"PostgreSQL refuses journal records: {exc}") from exc
             raise
+        self._ids.wrote(fresh, self._seqs(self._positions), {p: last.seq for p, last in batch.lasts.items()})
         for partition, last in batch.lasts.items():
             self._positions[partition] = Position(last.epoch, last.seq)
         return batch
 
     async def _open(self, connection: Connection, records: Sequence[JournalRecord]) -> None:
-        if len(self._book.wallets) > self._cached_max:
+        if len(self._book.wallets) > self._config.accounts_cached_max:
             self._book.clear()
         await self._open_lots(connection, records)
         missing = self._book.missing(records)
@@ -160,10 +170,26 @@ class Books:
                 await asyncio.sleep(0)
             batch = composer.finish()
             await _store(connection, batch, shared)
+            lasts = {partition: last.seq for partition, last in batch.lasts.items()}
+            await refuse_known_ids(connection, self._ids.suspects(records, self._seqs(self._positions), lasts))
         for viewer, (_, lots) in batch.open_lots.items():
             if not lots.discounted:
                 del self._book.open_lots[viewer]
         return batch
+
+    async def _see_volumes(self, connection: Connection, records: Sequence[JournalRecord]) -> None:
+        """Have a place for each record, also where the duty that makes volumes was away."""
+        highest = max(record.seq for record in records)
+        if self._volumes and highest < self._volumes[-1].end_seq:
+            return
+        if await make_volumes(connection, highest, self._config.volume_records):
+            _log.warning("volume_made_by_flusher", error="no volume was made ahead", seq=highest)
+        self._volumes = await read_volumes(connection)
+        self._ids.volumes_are(self._volumes)
+
+    @staticmethod
+    def _seqs(positions: Mapping[Partition, Position]) -> dict[Partition, int]:
+        return {partition: position.seq for partition, position in positions.items()}
 
 
 def split_known(
@@ -211,6 +237,7 @@ async def _compare(connection: Connection, records: Sequence[JournalRecord]) -> 
 
 
 async def _store(connection: Connection, batch: FlushBatch, shared: Sequence[Account]) -> None:
+    # PostgreSQL finds each row's volume: for that no difference could be measured (300,000 gifts, 4.8 to 5.1 µs each).
     for table, columns, rows in (
         ("journal_records", RECORD_COLUMNS, batch.records),
         ("entries", ENTRY_COLUMNS, batch.entries),

@@ -136,11 +136,20 @@ SELECT format('%s %s of %s has %s records: %s', kind, id, coalesce(viewer, creat
     string_agg(partition || '/' || seq, ', ' ORDER BY seq))
 FROM journal_records GROUP BY id, kind, viewer, creator HAVING count(*) > 1
 """
-_UNIQUE: Final = """
-SELECT 'the unique index of ids is missing or not valid' WHERE NOT EXISTS (
-    SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('journal_records_id') AND indisunique AND indisvalid
+UNIQUE: Final = """
+SELECT format('%s has no valid unique index of ids', t.relid::regclass) FROM pg_partition_tree('journal_records') t
+WHERE t.isleaf AND NOT EXISTS (
+    SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+    WHERE i.indrelid = t.relid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND a.attname = 'id'
 )
 """
+VOLUMES: Final = """
+SELECT format('volume %s: %s (records %s to %s of every partition) is not in the books', number, name, first_seq,
+    end_seq - 1)
+FROM volumes CROSS JOIN LATERAL (VALUES ('journal_records_v' || number), ('entries_v' || number)) AS t (name)
+WHERE NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass(name)) ORDER BY number, name
+"""
+"""What somebody has detached."""
 _GAPS: Final = """
 SELECT format('books, partition %s: record %s follows %s', partition, seq, before)
 FROM (SELECT partition, seq, lag(seq, 1, 0::bigint) OVER (PARTITION BY partition ORDER BY seq) AS before
@@ -293,7 +302,8 @@ CHECKS: Final = (
     BookCheck(Invariant.I3, "", ENDS, "ends of holds"),
     BookCheck(Invariant.I2, "SELECT count(*) FROM accounts", _BELOW_ZERO, "debts"),
     BookCheck(Invariant.I3, "SELECT count(*) FROM journal_records", _IDS, "ids"),
-    BookCheck(Invariant.I3, "", _UNIQUE, "index of ids"),
+    BookCheck(Invariant.I3, "", UNIQUE, "indexes of ids"),
+    BookCheck(Invariant.I9, "SELECT count(*) FROM volumes", VOLUMES, "volumes"),
     BookCheck(Invariant.I9, "SELECT count(*) FROM journal_records", _GAPS, "gaps between records"),
     BookCheck(Invariant.I9, "", _POSITIONS, "positions"),
     BookCheck(Invariant.I9, "", _WALLET_ENTRIES, "wallets by records"),

@@ -101,6 +101,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         webhook_bytes_max: size of a payment provider's webhook.
         seal_interval_ms: pause between two rounds in which records of the books are sealed against later changes.
         seal_records_max: records that one seal covers.
+        volume_records: record numbers of each partition in one volume of the books, where it is not made yet.
+        volumes_interval_ms: pause between two looks whether a whole volume is made ahead.
         settle_rows_max: rows that a duty (coins owed, purchases given up, earnings maturing) takes at a time.
         list_rows_max: rows of one answer of a list.
     """
@@ -165,6 +167,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     chargeback_viewer: _ViewerPolicy = "debt"
     chargeback_creator: _CreatorPolicy = "pending"
     webhook_bytes_max: _Count = 65_536
+    volume_records: Annotated[int, Meta(ge=1, le=2**40)] = 4_194_304
+    volumes_interval_ms: _Millis = 60_000
     settle_rows_max: Annotated[int, Meta(ge=1, le=10_000)] = 200
     list_rows_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
 

@@ -98,7 +98,7 @@ class Flusher:
         self._keys = keys
         self._partitions = list(partitions)
         self._config = config
-        self._books = Books(pool, partitions, config.accounts_cached_max)
+        self._books = Books(pool, partitions, config)
         self._scripts = Scripts(redis, keys, config)
         self._credit_ids = CreditIds(pool, redis, keys, partitions, config)
         self._trimmed: dict[Partition, tuple[Position, int]] = {}

@@ -24,13 +24,14 @@ from ledger.refunds import Refunds
 from ledger.seals import Seals
 from ledger.service import Ledger
 from ledger.statements import Statements
+from ledger.volumes import Volumes
 
 
 class Office:
     """The parts, each with its own contract.
 
     Attributes:
-        maturing, seals: for the worker, whose duties are their `run`, and those of `purchases`, `refunds`,
+        maturing, seals, volumes: for the worker, whose duties are their `run`, and those of `purchases`, `refunds`,
             `holds` and `guards`.
     """
 
@@ -48,6 +49,7 @@ class Office:
         self.payouts = Payouts(pool, ManualRail(), config)
         self.maturing = Maturing(pool, config)
         self.seals = Seals(pool, config)
+        self.volumes = Volumes(pool, config)
         self.statements = Statements(pool, ledger, config)
         self.accounts = AccountHistory(pool, config)
         self.lots = LotStatements(pool)

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from ledger.accounts import MAY_OWE
-from ledger.books_audit import DEBT_MAKERS, MOVED
+from ledger.books_audit import DEBT_MAKERS, MOVED, UNIQUE, VOLUMES
 from ledger.model import Partition
 from ledger.postgres import Connection
 
@@ -148,11 +148,6 @@ WHERE creator IN (SELECT DISTINCT creator FROM creator_days WHERE creator > $1 O
 GROUP BY creator ORDER BY creator
 """
 _HAS_DAYS: Final = "SELECT EXISTS (SELECT 1 FROM creator_days WHERE creator = $1)"
-_UNIQUE: Final = """
-SELECT EXISTS (
-    SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('journal_records_id') AND indisunique AND indisvalid
-)
-"""
 
 
 class Place(Struct, frozen=True):
@@ -316,6 +311,10 @@ async def has_days(connection: Connection, creator: str) -> bool:
     return bool(await connection.fetchval(_HAS_DAYS, creator))
 
 
-async def ids_are_unique(connection: Connection) -> bool:
-    """Whether PostgreSQL keeps ids unique."""
-    return bool(await connection.fetchval(_UNIQUE))
+async def read_shape(connection: Connection) -> list[Found]:
+    """Tables that do not keep ids unique, and volumes that are not there."""
+    return [
+        Found(invariant, words)
+        for invariant, query in (("I3", UNIQUE), ("I9", VOLUMES))
+        for (words,) in await connection.fetch(query)
+    ]

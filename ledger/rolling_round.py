@@ -102,8 +102,7 @@ class Round:
             until = dict.fromkeys([partition for partition, _ in self._keys.all()], 0)
             until |= await books.read_positions(connection)
             self._booked = until
-            if not await books.ids_are_unique(connection):
-                self._violate(Invariant.I3, "the unique index of ids is missing or not valid")
+            self._hear(await books.read_shape(connection))
         sums, made = await self._entries(until)
         await self._balances()
         for partition, seq in sorted(until.items()):

@@ -69,6 +69,7 @@ async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[
                 Duty("holds", lambda: leases.while_partitions(office.holds.run), office.holds.stats),
                 Duty("maturing", lambda: leases.while_books(office.maturing.run), office.maturing.stats),
                 Duty("seals", lambda: leases.while_books(office.seals.run), office.seals.stats),
+                Duty("volumes", lambda: leases.while_books(office.volumes.run), office.volumes.stats),
                 Duty("guards", office.guards.run, office.guards.stats),
                 Duty(AUDIT_DUTY, lambda: leases.while_books(rolling.run), rolling.stats),
             ),

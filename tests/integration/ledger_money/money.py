@@ -43,7 +43,7 @@ class Money:
     async def flush(self) -> None:
         """Everything that is in the journal now is in the books after."""
         partitions = [partition for partition, _ in self._ledger.keys.all()]
-        books = Books(self._pool, partitions, 1_000)
+        books = Books(self._pool, partitions, self.config)
         positions = await books.load_positions()
         reader = JournalReader(self._ledger.redis, self._ledger.keys, partitions, positions)
         while records := (await reader.read(block_ms=None)).records:

@@ -276,7 +276,7 @@ async def test_writer_that_remembers(under: Under, pool: Pool) -> None:
     """One writer over many batches, with viewers who have such coins and others, forgotten in between or not."""
     world = await under(WORTHS)
     partitions = [partition for partition, _ in world.ledger.keys.all()]
-    books = Books(pool, partitions, accounts_cached_max=3)
+    books = Books(pool, partitions, msgspec.structs.replace(world.money.config, accounts_cached_max=3))
     reader = JournalReader(world.ledger.redis, world.ledger.keys, partitions, await books.load_positions())
     spent: dict[str, int] = {}
     for turn in range(6):

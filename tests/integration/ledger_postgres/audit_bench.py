@@ -94,9 +94,11 @@ class Writer:
 async def measure(redis_url: str, database_url: str, entries: int, viewers: int) -> None:
     """Write, set, audit, print."""
     await migrate(database_url)
-    config = LedgerConfig(redis_url=redis_url, database_url=database_url, audit_share_permille=1_000)
+    config = LedgerConfig(
+        redis_url=redis_url, database_url=database_url, audit_share_permille=1_000, accounts_cached_max=10**7
+    )
     keys, redis, pool = Keys(config.partitions), connect(config), await open_pool(config)
-    books = Books(pool, [partition for partition, _ in keys.all()], 10**7)
+    books = Books(pool, [partition for partition, _ in keys.all()], config)
     await books.load_positions()
     writer, began_s = Writer(books, keys), time.perf_counter()
     for number in range(viewers):

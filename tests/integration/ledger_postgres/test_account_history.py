@@ -47,7 +47,7 @@ TIMES = sorted({line.at + step for line in LINES for step in (-1, 0, 1)})
 @pytest.fixture
 async def history(pool: Pool, config: LedgerConfig) -> AccountHistory:
     """The lines are in the books."""
-    books = Books(pool, [Partition(0), Partition(1)], 100)
+    books = Books(pool, [Partition(0), Partition(1)], config)
     await books.load_positions()
     wallets: dict[str, int] = {}
     seqs = {0: 0, 1: 0}

@@ -225,7 +225,7 @@ BOOK_FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
     ),
     "the same gift again": (
         sql(
-            "ALTER TABLE journal_records DROP CONSTRAINT journal_records_pkey; DROP INDEX journal_records_id;"
+            "ALTER TABLE journal_records DROP CONSTRAINT journal_records_pkey; DROP INDEX journal_records_v1_id;"
             "INSERT INTO journal_records SELECT * FROM journal_records WHERE creator = 'cora'"
         ),
         {"I3": "of ann has 2 records"},

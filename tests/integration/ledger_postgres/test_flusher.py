@@ -254,7 +254,7 @@ async def test_position_inside_an_entry_is_gone_on_from(
         reader = JournalReader(redis, ledger.keys, [partition], {partition: Position(1, seq)})
         records = (await reader.read(block_ms=None, entries_max=100)).records
         assert [record.seq for record in records] == list(range(seq + 1, last_seq + 1))
-    books = Books(pool, [partition], 10)
+    books = Books(pool, [partition], config)
     await books.load_positions()
     whole = (await JournalReader(redis, ledger.keys, [partition], {}).read(block_ms=None, entries_max=100)).records
     await books.write(whole[: last_seq - 2])

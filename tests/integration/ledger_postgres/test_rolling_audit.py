@@ -139,7 +139,7 @@ MORE_FAULTS: dict[str, Fault] = {
     ),
     "the last earnings gone": sql("DELETE FROM entries USING accounts WHERE id = account_id AND owner = 'cora'"),
     "an account gone": sql("DELETE FROM accounts WHERE kind = 'spent'"),
-    "ids not kept unique": sql("DROP INDEX journal_records_id"),
+    "ids not kept unique": sql("DROP INDEX journal_records_v1_id"),
 }
 FAULTS = {name: fault for name, (fault, _) in (LIVE_FAULTS | BOOK_FAULTS).items() if name in EXPECTED} | MORE_FAULTS
 
