@@ -11,6 +11,7 @@ import random
 import resource
 import signal
 import time
+from collections.abc import Coroutine, Sequence
 from multiprocessing.connection import Connection
 from typing import Final, TypeVar
 
@@ -88,7 +89,7 @@ class Agent:
         if self._desk is not None:
             self._desk.begin(begin.start_ns, begin.unix_minus_monotonic_ns)
         async with asyncio.TaskGroup() as group:
-            chores = [group.create_task(self._report()), group.create_task(self._probe_loop())]
+            chores = [group.create_task(chore) for chore in (self._report(), self._probe_loop(), *self._drops())]
             await self._hear(Finish)
             for chore in chores:
                 chore.cancel()
@@ -142,6 +143,22 @@ class Agent:
                 told_again_s = time.monotonic()
                 self._desk.tell_again()
             self._lead.send(self._progress())
+
+    def _drops(self) -> list[Coroutine[None, None, None]]:
+        """What makes the clients of this process lose their sockets; each takes its part of the whole."""
+        scenario, senders = self._assignment.scenario, [] if self._desk is None else list(self._desk.senders.values())
+        population, drops = scenario.population, scenario.drops
+        overlays = population.rooms * population.overlays_per_room
+        kinds: tuple[tuple[float, Sequence[Client], int], ...] = (
+            (drops.overlays_per_s, self._overlays, overlays),
+            (drops.viewers_per_s, self._viewers, population.viewers),
+            (drops.senders_per_s, senders, population.senders),
+        )
+        return [
+            _drop_some(self._line, clients, per_s * len(clients) / everybody, scenario.duration_s)
+            for per_s, clients, everybody in kinds
+            if per_s and clients
+        ]
 
     async def _probe_loop(self) -> None:
         late_ns: list[int] = []
@@ -212,6 +229,16 @@ class Agent:
             bytes_received=self._line.bytes_received,
             reconnects=self._line.reconnects,
         )
+
+
+async def _drop_some(line: Line, clients: Sequence[Client], per_s: float, seconds: float) -> None:
+    """Let one after another lose its socket for so long; a client that is coming back is passed over."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + seconds
+    while (pause_s := line.rng.expovariate(per_s)) < end_s - loop.time():
+        await asyncio.sleep(pause_s)
+        if line.rng.choice(clients).drop():
+            line.drops += 1
 
 
 def main(assignment: Assignment, lead: Connection) -> None:

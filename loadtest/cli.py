@@ -70,7 +70,7 @@ def loadtest(
 ) -> None:
     """Drive a running server and check from outside that every gift arrived once and every coin adds up.
 
-    SCENARIO is hot_room, many_rooms, combo_storm, or a TOML file.
+    SCENARIO is hot_room, many_rooms, combo_storm, reconnect_storm, or a TOML file.
     """
     console = Console(stderr=as_json)
     try:

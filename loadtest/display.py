@@ -111,7 +111,7 @@ def print_summary(report: Report, console: Console) -> None:
     console.print(
         f"[bold]{report.scenario.name}[/bold]  {verdict.gifts_accepted:,} of {verdict.gifts_told:,} gifts accepted, "
         f"{report.gifts_per_s:,.0f} a second; {verdict.combos_seen:,} combos, {verdict.viewers_checked:,} viewers, "
-        f"{verdict.wallets_checked:,} wallets checked"
+        f"{verdict.wallets_checked:,} wallets checked{_reconnects(report)}"
     )
     table = Table("ms from the intended send time", "p50", "p90", "p99", "p99.9", "max", "samples")
     for label, summary in (
@@ -148,3 +148,8 @@ def _percentiles(samples_ms: list[float]) -> tuple[str, str]:
         return "–", ""
     ordered = sorted(samples_ms)
     return f"p50 {ordered[len(ordered) // 2]:.1f} ms", f"p99 {ordered[int(len(ordered) * 0.99)]:.1f} ms"
+
+
+def _reconnects(report: Report) -> str:
+    count = sum(use.reconnects for use in report.generator.processes)
+    return f"; clients came back {count:,} times" if count else ""

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-BUILT_IN: Final = ("hot_room", "many_rooms", "combo_storm")
+BUILT_IN: Final = ("hot_room", "many_rooms", "combo_storm", "reconnect_storm")
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -83,6 +83,18 @@ class Bursts(Struct, frozen=True, forbid_unknown_fields=True):
     interval_ms: Positive = 150.0
 
 
+class Drops(Struct, frozen=True, forbid_unknown_fields=True):
+    """Sockets that clients lose without a word, at random times; each comes back by itself and asks for what it missed.
+
+    Attributes:
+        overlays_per_s, viewers_per_s, senders_per_s: of all clients of that kind together.
+    """
+
+    overlays_per_s: Annotated[float, Meta(ge=0, le=10_000)] = 0.0
+    viewers_per_s: Annotated[float, Meta(ge=0, le=10_000)] = 0.0
+    senders_per_s: Annotated[float, Meta(ge=0, le=10_000)] = 0.0
+
+
 class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
     """Limits that decide the exit code beside the verdict; an absent one is not looked at.
 
@@ -121,6 +133,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     mix: list[Mix]
     population: Population = Population()
     bursts: Bursts = Bursts()
+    drops: Drops = Drops()
     thresholds: Thresholds = Thresholds()
     repeat_share: Share = 0.0
     poisson: bool = True

@@ -65,6 +65,7 @@ class Line(Struct):
         limits: as the last `welcome` said.
         faults: what should not have happened on a connection, in words, bounded by the recorder of the
             report.
+        drops: sockets that clients lost on purpose.
         reconnects: how often a connection came back.
         bytes_received: payload bytes of all frames.
     """
@@ -76,6 +77,7 @@ class Line(Struct):
     faults: list[str]
     limits: Limits | None = None
     closing: bool = False
+    drops: int = 0
     reconnects: int = 0
     frames_received: int = 0
     bytes_received: int = 0
@@ -126,6 +128,13 @@ class Client:
         if self.transport is not None:
             self.transport.send_close(WSCloseCode.OK)
             self.transport.disconnect()
+
+    def drop(self) -> bool:
+        """Lose the socket without a word; False when there is none now. It comes back as after any loss."""
+        if self.transport is None or not self._welcomed:
+            return False
+        self.transport.disconnect(graceful=False)
+        return True
 
     def send(self, message: Hello | Join | SendGift | Ack | Ping) -> bool:
         """Write one message; False when there is no connection now, or it has not been welcomed yet."""

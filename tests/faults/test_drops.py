@@ -1,0 +1,24 @@
+"""Sockets of overlays, viewers and senders break all the time: nobody misses a gift, and nobody sees one twice."""
+
+from pathlib import Path
+
+import msgspec
+
+from loadtest.report import Report
+from tests.serving import serving
+
+DROPPED_MIN = 100
+
+
+def test_dropped_sockets_lose_and_double_nothing(tmp_path: Path) -> None:
+    """Every overlay's book, every viewer's sum and every wallet is right after hundreds of lost sockets."""
+    with serving(tmp_path / "var", "--demo", "--workers", "2") as serve:
+        done = serve.run("loadtest", "reconnect_storm", "--duration", "12", "--url", serve.ws_url, "--json")
+        assert done.stdout, done.stderr
+        (report,) = msgspec.json.decode(done.stdout, type=list[Report])
+    assert report.verdict.ok, report.verdict.faults
+    assert report.verdict.gifts_accepted > 0
+    reconnects = {use.plays: use.reconnects for use in report.generator.processes}
+    assert reconnects["overlays"] >= DROPPED_MIN
+    assert reconnects["viewers"] >= DROPPED_MIN
+    assert reconnects["senders"] > 0
