@@ -18,6 +18,7 @@ from gateway.gifts import GiftDesk
 from gateway.http.routes import build_http
 from gateway.metrics import Metrics
 from gateway.places import Places
+from gateway.rails import Rails, build_rails
 from gateway.revocations import Revocations, open_revocations
 from gateway.rooms import Rooms, RoomsConfig
 from gateway.run.config import Config
@@ -29,7 +30,6 @@ from gateway.wallets import Wallets
 from gateway.wire.codes import NoticeCode
 from gateway.wire.messages import Notice
 from ledger.office import Office, open_office
-from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger, open_ledger
 
 DRAIN: Notice = Notice(NoticeCode.DRAIN.value, "This server is going away: come back and you will meet another.")
@@ -87,6 +87,7 @@ class App:
         await services.broker.stop()
         await services.revocations.close()
         await services.office.close()
+        await services.rails.close()
         await services.ledger.stop()
 
 
@@ -95,13 +96,13 @@ async def build(config: Config) -> App:
 
     Raises:
         CatalogInvalid: the catalogue cannot be used.
-        ValueError: no signing key is given.
+        ValueError: no signing key is given, or a payment rail that is configured cannot be used.
     """
     if config.signing_key is None:
         raise ValueError("a gateway needs the signing key")
     ledger = open_ledger(config.ledger)
-    sandbox = SandboxRail.from_key(config.signing_key) if config.demo else None
-    office = await open_office(config.ledger, ledger, rails=[] if sandbox is None else [sandbox])
+    rails = build_rails(config)
+    office = await open_office(config.ledger, ledger, rails=rails.every)
     return _put_together(
         config,
         load_catalog(config.catalog_file),
@@ -110,7 +111,7 @@ async def build(config: Config) -> App:
         office,
         open_broker(config.ledger, config.rooms),
         open_revocations(config.ledger, config.http.overlay_tokens_max),
-        sandbox,
+        rails,
     )
 
 
@@ -122,7 +123,7 @@ def _put_together(
     office: Office,
     broker: Broker,
     revocations: Revocations,
-    sandbox: SandboxRail | None,
+    rails: Rails,
 ) -> App:
     metrics, tasks, wallets = Metrics(), Tasks("gateway"), Wallets()
     places = Places(office.directory.place, time.monotonic)
@@ -156,7 +157,7 @@ def _put_together(
         shared_metrics=SharedMetrics(config.data_dir / RUN, lambda: metrics.families(ledger.batcher.stats)),
         edge=Edge(config.edge, sessions),
         auditing=asyncio.Lock(),
-        sandbox=sandbox,
+        rails=rails,
     )
     return App(services, wallets, tasks)
 

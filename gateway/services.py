@@ -11,12 +11,12 @@ from gateway.edge.edge import Edge
 from gateway.gifts import GiftDesk
 from gateway.metrics import Metrics
 from gateway.places import Places
+from gateway.rails import Rails
 from gateway.revocations import Revocations
 from gateway.rooms import Rooms
 from gateway.run.config import Config
 from gateway.shared_metrics import SharedMetrics
 from ledger.office import Office
-from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger
 
 
@@ -25,7 +25,6 @@ class Services(Struct, frozen=True):
 
     Attributes:
         auditing: held while an audit of this process runs.
-        sandbox: the provider side of the demo's payment rail; None outside the demo.
     """
 
     config: Config
@@ -42,4 +41,4 @@ class Services(Struct, frozen=True):
     shared_metrics: SharedMetrics
     edge: Edge
     auditing: asyncio.Lock
-    sandbox: SandboxRail | None
+    rails: Rails

@@ -94,6 +94,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         payout_methods_max: ways to be paid that one creator may keep.
         purchases_pending_max: purchases of one viewer that may wait for their payment.
         purchase_expires_ms: a purchase that is not paid by then is asked after at its rail, then given up.
+        purchase_asked_ms: one that its rail keeps open, such as for a transfer under way, is asked after again so much
+            later.
         refund_viewer: what the wallet gives for refunded coins that were spent: `debt`, `floor` or `absorb`.
         refund_creator: what creators give back of gifts that refunded coins had paid for: `absorb`, `pending`, `earned`
             or `owe`.
@@ -162,6 +164,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     payout_methods_max: _Count = 10
     purchases_pending_max: _Count = 20
     purchase_expires_ms: _Millis = 86_400_000
+    purchase_asked_ms: _Millis = 600_000
     refund_viewer: _ViewerPolicy = "floor"
     refund_creator: _CreatorPolicy = "absorb"
     chargeback_viewer: _ViewerPolicy = "debt"

@@ -71,3 +71,7 @@ class BadEvent(LedgerError):
 
 class RailUnavailable(LedgerError):
     """A payment provider did not answer; the same id told again is safe."""
+
+
+class RailRefused(LedgerError):
+    """A payment provider answered that it will not do this; asking again does not help."""

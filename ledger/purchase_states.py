@@ -75,6 +75,7 @@ class Purchase(Struct, frozen=True):
         checkout: where the viewer pays, in the rail's words; empty until the rail has answered.
         balance_coins: the wallet right after the coins came in.
         refunded_coins: how many of coins and bonus were refunded or charged back.
+        reference: the rail's own name of the checkout; empty where it has none, or has not answered.
     """
 
     id: bytes
@@ -94,6 +95,7 @@ class Purchase(Struct, frozen=True):
     balance_coins: int | None
     refunded_coins: int = 0
     bonus_worth_bp: int | None = None
+    reference: str = ""
 
 
 REFUND_KINDS: Final = {

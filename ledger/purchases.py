@@ -17,7 +17,16 @@ from msgspec import Struct, structs
 from ledger.commission import coins_of_money
 from ledger.config import LedgerConfig
 from ledger.crediting import Crediting, worth_less
-from ledger.errors import BadEvent, IdConflict, LimitReached, NotFound, RailUnavailable, UnknownRail, ValueRefused
+from ledger.errors import (
+    BadEvent,
+    IdConflict,
+    LimitReached,
+    NotFound,
+    RailRefused,
+    RailUnavailable,
+    UnknownRail,
+    ValueRefused,
+)
 from ledger.ids import format_id
 from ledger.model import AMOUNT_MAX, Cause, ViewerId
 from ledger.postgres import Connection, Pool, connected, transaction
@@ -58,7 +67,9 @@ INSERT INTO purchases ({", ".join(_ORDER_NAMES)})
 VALUES ({", ".join(f"${place + 1}" for place in range(len(_ORDER_NAMES)))})
 """  # noqa: S608 - column names of ours
 _SELECT: Final = "SELECT purchases.*, credits.balance_coins FROM purchases JOIN credits USING (id)"
-_NOTE_CHECKOUT: Final = "UPDATE purchases SET checkout = coalesce(checkout, $2) WHERE id = $1"
+_NOTE_CHECKOUT: Final = """
+UPDATE purchases SET checkout = $2, rail_reference = nullif($3, '') WHERE id = $1 AND checkout IS NULL
+"""
 _NOTE_EVENT: Final = """
 INSERT INTO rail_events (rail, event, purchase, outcome, amount_minor, currency, effect)
 VALUES ($1, $2, $3, $4, $5, $6, 'no_change') ON CONFLICT DO NOTHING RETURNING event
@@ -75,9 +86,11 @@ _UNUSABLE: Final = """
 SELECT * FROM rail_events WHERE effect IN ('wrong_amount', 'unknown_purchase') ORDER BY heard_at DESC LIMIT $1
 """
 _STALE: Final = f"""
-{_SELECT} WHERE state = 'pending' AND purchases.made_at < now() - make_interval(secs => $1) AND id > $2
-ORDER BY id LIMIT $3
+{_SELECT} WHERE state = 'pending' AND purchases.made_at < now() - make_interval(secs => $1)
+    AND (asked_at IS NULL OR asked_at < now() - make_interval(secs => $2)) AND id > $3
+ORDER BY id LIMIT $4
 """
+_NOTE_ASKED: Final = "UPDATE purchases SET asked_at = now() WHERE id = $1"
 
 
 class EventEffect(enum.StrEnum):
@@ -160,6 +173,7 @@ class Purchases:
             LimitReached: the viewer has `purchases_pending_max` purchases that are not paid.
             ValueRefused: a value is outside of its bounds.
             RailUnavailable: the purchase is stored; the same id again asks the rail again.
+            RailRefused: the purchase is stored as declined.
         """
         rail = self._rail(order.rail)
         if not 0 < order.coins + order.bonus_coins <= AMOUNT_MAX:
@@ -169,9 +183,13 @@ class Purchases:
             raise IdConflict(f"purchase {format_id(order.id)} was begun with other content")
         if purchase.checkout or purchase.state is not PurchaseState.PENDING:
             return purchase
-        checkout = await rail.create_checkout(purchase)
+        try:
+            checkout = await rail.create_checkout(purchase)
+        except RailRefused:
+            await self._apply(order.rail, _our_word("refused", purchase, RailOutcome.DECLINED))
+            raise
         async with connected(self._pool) as connection:
-            await connection.execute(_NOTE_CHECKOUT, uuid_of(order.id), checkout)
+            await connection.execute(_NOTE_CHECKOUT, uuid_of(order.id), checkout.address, checkout.reference)
         return await self._known(order.id)
 
     async def get(self, purchase_id: bytes) -> Purchase | None:
@@ -214,11 +232,12 @@ class Purchases:
             UnknownRail: no such provider.
             BadSignature: nothing of it was believed or stored.
             BadEvent: it cannot be understood, or is longer than `webhook_bytes_max`.
+            RailUnavailable: the provider had to be asked, and did not answer; it will tell this again.
         """
         provider = self._rail(rail)
         if len(body) > self._config.webhook_bytes_max:
             raise BadEvent(f"a webhook of {len(body)} bytes")
-        event = provider.read_webhook(headers, body)
+        event = await provider.read_webhook(headers, body)
         return Heard(EventEffect.NOT_OURS) if event is None else await self._apply(rail, event)
 
     async def unusable_events(self, *, limit: int = 100) -> list[UnusableEvent]:
@@ -234,19 +253,28 @@ class Purchases:
     async def give_up_stale(self) -> int:
         """Ask the rails for purchases that were not paid in time: take the word we missed, or give the purchase up.
 
+        One that its rail keeps open is asked after again `purchase_asked_ms` later; a rail that does not answer is not
+        asked for the others of this round, so that it holds up nobody for long.
+
         Returns:
             How many are not pending any more.
         """
+        config, away = self._config, set[str]()
+        ages_s = (config.purchase_expires_ms / 1000, config.purchase_asked_ms / 1000)
         moved, last = 0, uuid.UUID(int=0)
         while True:
             async with connected(self._pool) as connection:
-                rows = await connection.fetch(
-                    _STALE, self._config.purchase_expires_ms / 1000, last, self._config.settle_rows_max
-                )
+                rows = await connection.fetch(_STALE, *ages_s, last, config.settle_rows_max)
             if not rows:
                 return moved
             for row in rows:
-                moved += await self._give_up(_purchase(row))
+                if row["rail"] in away:
+                    continue
+                try:
+                    moved += await self._give_up(_purchase(row))
+                except RailUnavailable as exc:
+                    _log.warning("rail_unavailable", rail=row["rail"], error=str(exc))
+                    away.add(row["rail"])
             last = rows[-1]["id"]
 
     async def run(self) -> None:
@@ -344,17 +372,15 @@ class Purchases:
 
     async def _give_up(self, purchase: Purchase) -> bool:
         rail = self._rails.get(purchase.rail)
-        try:
-            event = None if rail is None else await rail.status(purchase)
-            if event is None:
-                if rail is not None and not await rail.cancel(purchase):
-                    return False
-                event = _expiry(purchase)
-        except RailUnavailable as exc:
-            _log.warning("rail_unavailable", rail=purchase.rail, error=str(exc))
-            return False
-        heard = await self._apply(purchase.rail, event)
-        return heard.effect is EventEffect.APPLIED
+        event = None if rail is None else await rail.status(purchase)
+        if event is None and (rail is None or await rail.cancel(purchase)):
+            event = _our_word("given_up", purchase, RailOutcome.EXPIRED)
+        heard = None if event is None else await self._apply(purchase.rail, event)
+        if heard is not None and heard.effect is EventEffect.APPLIED:
+            return True
+        async with connected(self._pool) as connection:
+            await connection.execute(_NOTE_ASKED, uuid_of(purchase.id))
+        return False
 
 
 async def _move(connection: Connection, rail: str, event: RailEvent) -> EventEffect:
@@ -407,10 +433,10 @@ async def _refund(connection: Connection, rail: str, event: RailEvent, purchase:
     return EventEffect.NO_CHANGE if isinstance(stored, RefundRefused) else EventEffect.APPLIED
 
 
-def _expiry(purchase: Purchase) -> RailEvent:
-    """Our own word that a purchase is given up, stored as an event so that it has its place among the others."""
-    event_id = f"given_up_{format_id(purchase.id)}"
-    return RailEvent(event_id, purchase.id, RailOutcome.EXPIRED, purchase.price_minor, purchase.currency)
+def _our_word(what: str, purchase: Purchase, outcome: RailOutcome) -> RailEvent:
+    """Our own word on a purchase, stored as an event so that it has its place among the others."""
+    event_id = f"{what}_{format_id(purchase.id)}"
+    return RailEvent(event_id, purchase.id, outcome, purchase.price_minor, purchase.currency)
 
 
 def _order_of(purchase: Purchase) -> PurchaseOrder:
@@ -436,6 +462,7 @@ def _purchase(row: asyncpg.Record) -> Purchase:
         balance_coins=row["balance_coins"],
         refunded_coins=row["refunded_coins"],
         bonus_worth_bp=row["bonus_worth_bp"],
+        reference=row["rail_reference"] or "",
     )
 
 

@@ -51,9 +51,10 @@ async def pay_purchase(services: Services, caller: Identity, id: Id, body: DemoP
     """Be the buyer at the sandbox: it signs its webhook, which goes the way of every webhook."""
     purchases = services.office.purchases
     stored = await purchases.get(parse_id(id))
-    if services.sandbox is None or stored is None or stored.viewer != caller.user or stored.rail != sandbox.NAME:
+    sandbox_rail = services.rails.sandbox
+    if sandbox_rail is None or stored is None or stored.viewer != caller.user or stored.rail != sandbox.NAME:
         raise Problem(Code.NOT_FOUND, "You have no such purchase at the sandbox.")
-    headers, raw = services.sandbox.pay(stored, RailOutcome(body.outcome))
+    headers, raw = sandbox_rail.pay(stored, RailOutcome(body.outcome))
     await webhooks.hear(services, sandbox.NAME, headers, raw)
     return purchase_answer(await purchases.get(stored.id) or stored)
 

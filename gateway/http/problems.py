@@ -23,6 +23,7 @@ from ledger.errors import (
     LedgerUnavailable,
     LimitReached,
     NotFound,
+    RailRefused,
     RailUnavailable,
     UnknownRail,
     ValueRefused,
@@ -129,6 +130,8 @@ def problem_of(error: LedgerError) -> Problem:
         case ValueRefused(constraint=constraint):
             # What bodies are read by is narrower than the tables' checks; where it is not, the rule's name must do.
             return Problem(Code.UNPROCESSABLE, f"A value is refused by the rule {constraint or 'of its type'}.")
+        case RailRefused():
+            return Problem(Code.UNPROCESSABLE, "The payment provider does not take this payment.")
         case LedgerUnavailable() | RailUnavailable():
             return Problem(Code.UNAVAILABLE)
         case _:

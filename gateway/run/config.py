@@ -15,10 +15,11 @@ from gateway.edge.config import EdgeConfig
 from gateway.http.config import HttpConfig
 from gateway.room.config import RoomConfig
 from ledger.config import Endpoints, LedgerConfig
+from ledger.rails.config import StripeConfig
 
 _Url = Annotated[str, Meta(min_length=1, max_length=4096)]
 
-SECRETS: Final = frozenset({"signing_key", "redis_url", "database_url"})
+SECRETS: Final = frozenset({"signing_key", "redis_url", "database_url", "secret_key", "webhook_secret"})
 """Settings that are never shown as they are."""
 
 
@@ -82,6 +83,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rooms: RoomConfig = RoomConfig()
     edge: EdgeConfig = EdgeConfig()
     http: HttpConfig = HttpConfig()
+    stripe: StripeConfig = StripeConfig()
 
     @property
     def gateways(self) -> int:

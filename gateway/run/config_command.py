@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from gateway.run.options import folder_options, listen_options, loaded
+from gateway.run.options import folder_options, listen_options, loaded, selling
 from gateway.run.reference import reference as page
 from gateway.run.sources import shown
 
@@ -22,7 +22,7 @@ def config() -> None:
 @listen_options
 def check(file: Path | None, **flags: Any) -> None:
     """Say whether the configuration can be used; name every fault if not (exit status 2)."""
-    loaded(file, flags)
+    selling(loaded(file, flags).config)
     click.echo("the configuration is right")
 
 

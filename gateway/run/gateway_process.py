@@ -17,7 +17,7 @@ from gateway.run.child import tell_ready
 from gateway.run.collector import calm_collector
 from gateway.run.config import Config
 from gateway.run.logs import set_up_logs
-from gateway.run.options import Unusable, folder_options, keyed, listen_options, placed
+from gateway.run.options import Unusable, folder_options, keyed, listen_options, placed, selling
 from gateway.run.port import HostUnusable, PortTaken, shared_socket
 from gateway.run.signals import stop_asked
 from ledger.errors import LedgerError, LedgerUnavailable
@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 @listen_options
 def gateway(file: Path | None, **flags: Any) -> None:
     """Run one gateway. Start several on one port to use more processors."""
-    config = keyed(placed(file, flags))
+    config = keyed(selling(placed(file, flags)))
     set_up_logs(config.log_level, "gateway")
     raise_open_files()
     try:

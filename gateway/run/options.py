@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import click
 import msgspec
 
+from gateway.rails import unusable_rail
 from gateway.run.config import Config, located
 from gateway.run.folder import FolderUnusable, signing_key
 from gateway.run.sources import ConfigFaults, Loaded, load
@@ -88,6 +89,18 @@ def keyed(config: Config) -> Config:
         return msgspec.structs.replace(config, signing_key=signing_key(config.data_dir))
     except FolderUnusable as exc:
         raise Unusable(str(exc)) from exc
+
+
+def selling(config: Config) -> Config:
+    """The same configuration, once it is seen that coins can be sold by it.
+
+    Raises:
+        Unusable: a payment provider is configured and cannot be used.
+    """
+    reason = unusable_rail(config)
+    if reason is not None:
+        raise Unusable(reason)
+    return config
 
 
 def _add(command: _Command, options: tuple[Callable[[_Command], _Command], ...]) -> _Command:

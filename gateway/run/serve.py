@@ -23,7 +23,7 @@ from gateway.run.duties import forget_duties
 from gateway.run.embedded import Servers, start_servers
 from gateway.run.folder import DataFolder, FolderUnusable, ServeLock
 from gateway.run.logs import set_up_logs
-from gateway.run.options import Unusable, folder_options, keyed, listen_options, loaded
+from gateway.run.options import Unusable, folder_options, keyed, listen_options, loaded, selling
 from gateway.run.page import ready_page, show
 from gateway.run.parts import end_leftover_parts, gateway_program, worker_program
 from gateway.run.port import HostUnusable, PortTaken, Reservation
@@ -46,7 +46,7 @@ _log = structlog.get_logger()
 @click.option("--workers", type=int, help="Gateway processes.  [default: one for two processors]")
 def serve(file: Path | None, **flags: Any) -> None:
     """Run everything on this machine, with its own Valkey and PostgreSQL unless you bring yours."""
-    config = loaded(file, flags).config
+    config = selling(loaded(file, flags).config)
     set_up_logs(config.log_level, "serve")
     try:
         folder = DataFolder(config.data_dir)

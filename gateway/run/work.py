@@ -7,6 +7,7 @@ from msgspec import Struct
 from redis.exceptions import RedisError
 
 from gateway.broker import open_broker
+from gateway.rails import build_rails
 from gateway.relay import Relay
 from gateway.run.config import Config
 from gateway.run.duties import AUDIT_DUTY, Duty
@@ -14,7 +15,6 @@ from ledger.errors import LedgerUnavailable
 from ledger.flusher import open_flusher
 from ledger.leases import open_leases
 from ledger.office import open_office
-from ledger.rails.sandbox import SandboxRail
 from ledger.reconcile import require_agreement
 from ledger.rolling_audit import open_rolling_audit
 from ledger.service import open_ledger
@@ -54,8 +54,9 @@ async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[
         await ledger.start()
         broker = open_broker(config.ledger, config.rooms)
         stack.push_async_callback(broker.stop)
-        rails = [SandboxRail.from_key(config.signing_key)] if config.demo and config.signing_key else []
-        office = await open_office(config.ledger, ledger, rails=rails)
+        rails = build_rails(config)
+        stack.push_async_callback(rails.close)
+        office = await open_office(config.ledger, ledger, rails=rails.every)
         stack.push_async_callback(office.close)
         rolling = await stack.enter_async_context(open_rolling_audit(config.ledger))
         relay = Relay(ledger, broker, config.rooms)

@@ -16,7 +16,7 @@ from gateway.run.config import Config
 from gateway.run.duties import DutyState, do_duties, write_duties
 from gateway.run.folder import DataFolder, FolderUnusable, WorkerLock, worker_id
 from gateway.run.logs import set_up_logs
-from gateway.run.options import Unusable, folder_options, keyed, placed
+from gateway.run.options import Unusable, folder_options, keyed, placed, selling
 from gateway.run.signals import stop_asked
 from gateway.run.work import open_work
 from ledger.errors import LedgerError, LedgerUnavailable
@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 @click.option("--demo/--no-demo", default=None, help="The settings of the demo: earnings can be withdrawn at once.")
 def worker(file: Path | None, **flags: Any) -> None:
     """Run one worker: the relay into the rooms, and the books. Several share the work; a second on one folder waits."""
-    config = keyed(placed(file, flags))
+    config = keyed(selling(placed(file, flags)))
     set_up_logs(config.log_level, "worker")
     try:
         uvloop.run(run_worker(config))

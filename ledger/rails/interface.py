@@ -5,7 +5,7 @@ The contract of a payment rail, which `Purchases` relies on:
 - The purchase is stored before the rail is asked for anything. Its id is the idempotency key at the provider:
   `create_checkout` for the same purchase again gives a checkout for the same payment, never a second one.
 - `read_webhook` judges the bytes as they came. What it returns was said by the provider, about a payment of ours or
-  not; it does not look into any table.
+  not; it does not look into any table, but may ask the provider.
 - A provider may tell the same thing twice, late, or out of order, each under an event id of its own. It repeats until
   it is answered with success, so everything that was signed is answered so, once it is stored.
 - Money that goes back, by the provider's own doing or the buyer's bank, comes as an event for each part of it, with
@@ -37,6 +37,18 @@ class RailEvent(Struct, frozen=True):
     currency: str
 
 
+class Checkout(Struct, frozen=True):
+    """Where a purchase is paid.
+
+    Attributes:
+        address: a URL, or a path of ours; 1 to 4,096 characters.
+        reference: the provider's name of it, by which `status` and `cancel` find it; up to 255 characters.
+    """
+
+    address: str
+    reference: str = ""
+
+
 class PaymentRail(Protocol):
     """A provider that takes money for coins."""
 
@@ -44,19 +56,21 @@ class PaymentRail(Protocol):
     def name(self) -> str:
         """A lower-case word, as in `/v1/webhooks/NAME`; stored with every purchase, so it never changes."""
 
-    async def create_checkout(self, purchase: Purchase) -> str:
-        """Where the viewer pays for this purchase: a URL, or a path of ours.
+    async def create_checkout(self, purchase: Purchase) -> Checkout:
+        """Where the viewer pays for this purchase.
 
         Raises:
             RailUnavailable: the provider did not answer; asking again is safe.
+            RailRefused: the provider never takes this payment.
         """
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> RailEvent | None:
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> RailEvent | None:
         """What the provider told us; None when it is about something that purchases do not care for.
 
         Raises:
             BadSignature: it was not the provider who said that, or too long ago.
             BadEvent: it was, and cannot be understood.
+            RailUnavailable: the provider had to be asked, and did not answer; it will tell this again.
         """
 
     async def status(self, purchase: Purchase) -> RailEvent | None:
@@ -72,6 +86,9 @@ class PaymentRail(Protocol):
         Raises:
             RailUnavailable: the provider did not answer.
         """
+
+    async def close(self) -> None:
+        """Let go of connections."""
 
 
 class Transfer(Struct, frozen=True):

@@ -19,7 +19,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from ledger.errors import BadEvent, BadSignature
 from ledger.ids import format_id, new_id, parse_id
 from ledger.purchase_states import Purchase, RailOutcome
-from ledger.rails.interface import RailEvent
+from ledger.rails.interface import Checkout, RailEvent
 
 NAME: Final = "sandbox"
 CHECKOUT: Final = "/v1/demo/purchases/{id}/pay"
@@ -67,11 +67,11 @@ class SandboxRail:
         """`sandbox`."""
         return NAME
 
-    async def create_checkout(self, purchase: Purchase) -> str:
+    async def create_checkout(self, purchase: Purchase) -> Checkout:
         """A path of ours, under which the demo asks how the payment shall end."""
-        return self._checkout.replace("{id}", format_id(purchase.id))
+        return Checkout(self._checkout.replace("{id}", format_id(purchase.id)))
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> RailEvent | None:
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes) -> RailEvent | None:
         """As the interface says."""
         given = {name.lower(): value for name, value in headers.items()}
         try:
@@ -95,6 +95,9 @@ class SandboxRail:
         """Always possible until it was paid."""
         event = self._events.get(purchase.id)
         return event is None or event.outcome in (RailOutcome.DECLINED, RailOutcome.EXPIRED)
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
 
     def pay(
         self,

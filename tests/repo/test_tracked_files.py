@@ -14,6 +14,7 @@ HOSTS = {
     *("127.0.0.1", "localhost", "host", "gateway"),
     *("example.org", "example.com", "gifts.example"),
     *("www.w3.org", "www.apache.org", "www.postgresql.org", "www.standardwebhooks.com"),
+    *("api.stripe.com", "checkout.stripe.com"),
     *("github.com", "opencollective.com", "tidelift.com"),
 }
 """Hosts that files may name: this machine, examples, standards, and the homes of what we use. No registry is one."""

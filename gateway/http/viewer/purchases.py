@@ -24,11 +24,10 @@ _AMOUNT_NEEDED: Final = f"`coins` goes with the package `{CUSTOM}`, and only wit
 
 async def begin_purchase(services: Services, caller: Identity, body: PurchaseBody) -> Purchase:
     """Begin to buy coins, at the price of this moment. The same id again answers with the purchase as it stands."""
-    check_rail(services, body.rail)
     purchases = services.office.purchases
     stored = await purchases.get(parse_id(body.id))
     if stored is None:
-        stored = await purchases.begin(await _order(services, caller, body))
+        stored = await purchases.begin(await _order(services, caller, body, _rail_of(services, body)))
     elif not _same(stored, caller, body):
         raise Problem(Code.ID_CONFLICT)
     elif not stored.checkout:
@@ -87,7 +86,15 @@ def purchase_answer(stored: Stored) -> Purchase:
     )
 
 
-async def _order(services: Services, caller: Identity, body: PurchaseBody) -> PurchaseOrder:
+def _rail_of(services: Services, body: PurchaseBody) -> str:
+    rail = body.rail or services.rails.default
+    if rail is None:
+        raise Problem(Code.UNKNOWN_PROVIDER, "No payment provider is set up.")
+    check_rail(services, rail)
+    return rail
+
+
+async def _order(services: Services, caller: Identity, body: PurchaseBody, rail: str) -> PurchaseOrder:
     first_purchase = not await services.office.purchases.bought_before(caller.user)
     country = caller.country or body.country
     priced = _offer(services, body, country, first_purchase=first_purchase)
@@ -102,7 +109,7 @@ async def _order(services: Services, caller: Identity, body: PurchaseBody) -> Pu
         country=country,
         platform=body.platform,
         promotion=priced.promotion,
-        rail=body.rail,
+        rail=rail,
         bonus_worth_bp=priced.bonus_worth_bp,
     )
 
@@ -124,13 +131,13 @@ def _offer(services: Services, body: PurchaseBody, country: str | None, *, first
 
 def _same(stored: Stored, caller: Identity, body: PurchaseBody) -> bool:
     """Whether the body is that of the first time. Prices may have changed since, so they are not compared; nor is the
-    country where the token says it."""
+    country where the token says it, nor the rail where the body does not."""
     return (stored.viewer, stored.package, stored.country, stored.platform, stored.rail) == (
         caller.user,
         body.package,
         body.country if caller.country is None else stored.country,
         body.platform,
-        body.rail,
+        body.rail or stored.rail,
     ) and body.coins in (None, stored.coins)
 
 

@@ -206,7 +206,7 @@ export interface PurchaseBody {
   platform: "android" | "ios" | "web";
   country?: string | null;
   coins?: number | null;
-  rail?: string;
+  rail?: string | null;
 }
 
 /** A purchase and where it stands. */

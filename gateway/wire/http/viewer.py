@@ -129,7 +129,7 @@ class PurchaseBody(Struct, frozen=True):
     Attributes:
         package: its id, or `custom`.
         coins: how many, for `custom` alone.
-        rail: the payment provider.
+        rail: the payment provider; the deployment's own choice where it is absent.
     """
 
     id: Id
@@ -137,7 +137,7 @@ class PurchaseBody(Struct, frozen=True):
     platform: Platform
     country: Country | None = None
     coins: Coins | None = None
-    rail: Word = "sandbox"
+    rail: Word | None = None
 
 
 class Purchase(Struct, frozen=True):

@@ -107,8 +107,8 @@ async def test_webhook_heard_twice_and_forged(api: Api) -> None:
     """A webhook counts once; one byte changed and it is believed in nothing."""
     first = await api.post("/v1/purchases", body(), "vera")
     stored = await api.services.office.purchases.get(bytes.fromhex(first["id"].replace("-", "")))
-    assert stored is not None and api.services.sandbox is not None
-    headers, raw = api.services.sandbox.pay(stored, RailOutcome.PAID)
+    assert stored is not None and api.services.rails.sandbox is not None
+    headers, raw = api.services.rails.sandbox.pay(stored, RailOutcome.PAID)
     forged = await api.call("POST", "/v1/webhooks/sandbox", headers=headers, content=raw.replace(b"96", b"95"))
     assert refusal(forged) == Refusal(401, "bad_signature")
     heard = [await api.call("POST", "/v1/webhooks/sandbox", headers=headers, content=raw) for _ in range(2)]

@@ -9,10 +9,10 @@ from tests.integration.ledger_money.money import purchase_order
 
 async def _buy(api: Api, user: str) -> str:
     """A purchase of 100 coins that is paid; its id."""
-    assert api.services.sandbox is not None
+    assert api.services.rails.sandbox is not None
     purchases = api.services.office.purchases
     bought = await purchases.begin(purchase_order(user, 100, 0))
-    await purchases.hear("sandbox", *api.services.sandbox.pay(bought))
+    await purchases.hear("sandbox", *api.services.rails.sandbox.pay(bought))
     return format_id(bought.id)
 
 

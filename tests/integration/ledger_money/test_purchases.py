@@ -13,6 +13,7 @@ from ledger.model import AMOUNT_MAX, Cause, CreditOrder
 from ledger.office import Office, open_office
 from ledger.postgres import Pool
 from ledger.purchases import EventEffect, Purchase, PurchaseOrder, PurchaseState, RailOutcome
+from ledger.rails.interface import Checkout
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms
@@ -111,7 +112,7 @@ class Outage(SandboxRail):
 
     lost = True
 
-    async def create_checkout(self, purchase: Purchase) -> str:
+    async def create_checkout(self, purchase: Purchase) -> Checkout:
         if self.lost:
             raise RailUnavailable("lost")
         return await super().create_checkout(purchase)

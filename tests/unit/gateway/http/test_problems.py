@@ -11,6 +11,7 @@ from ledger import errors
 TOLD = [
     (errors.LedgerUnavailable("x"), Code.UNAVAILABLE),
     (errors.RailUnavailable("x"), Code.UNAVAILABLE),
+    (errors.RailRefused("x"), Code.UNPROCESSABLE),
     (errors.NotFound("x"), Code.NOT_FOUND),
     (errors.WrongState("x"), Code.WRONG_STATE),
     (errors.IdConflict("x"), Code.ID_CONFLICT),

@@ -12,7 +12,7 @@ from ledger.errors import BadEvent, BadSignature
 from ledger.ids import format_id, new_id
 from ledger.model import ViewerId
 from ledger.purchase_states import Purchase, PurchaseState, RailOutcome
-from ledger.rails.interface import PaymentRail, RailEvent
+from ledger.rails.interface import Checkout, PaymentRail, RailEvent
 from ledger.rails.sandbox import SandboxRail
 
 SECRET = b"0123456789abcdef"
@@ -61,14 +61,14 @@ def body_of(bought: Purchase, outcome: str = "paid") -> bytes:
 
 
 @pytest.mark.parametrize("outcome", RailOutcome)
-def test_pay_signs_what_it_says(outcome: RailOutcome) -> None:
+async def test_pay_signs_what_it_says(outcome: RailOutcome) -> None:
     """The webhook carries the signature that the scheme asks for, and reads back as the event."""
     rail: PaymentRail = SandboxRail(SECRET)
     bought = purchase()
     now = in_minutes(0)
     headers, body = SandboxRail(SECRET).pay(bought, outcome, event_id="evt_1", at=now)
     assert headers.items() >= signed(body, at=now).items()
-    assert rail.read_webhook(headers, body) == RailEvent("evt_1", bought.id, outcome, 129, "USD")
+    assert await rail.read_webhook(headers, body) == RailEvent("evt_1", bought.id, outcome, 129, "USD")
 
 
 def test_pay_twice_has_two_ids() -> None:
@@ -77,11 +77,11 @@ def test_pay_twice_has_two_ids() -> None:
     assert rail.pay(bought)[0]["webhook-id"] != rail.pay(bought)[0]["webhook-id"]
 
 
-def test_read_webhook_with_headers_in_capitals() -> None:
+async def test_read_webhook_with_headers_in_capitals() -> None:
     """Names of headers mean the same in any case."""
     body = body_of(purchase())
     headers = {name.title(): value for name, value in signed(body).items()}
-    assert SandboxRail(SECRET).read_webhook(headers, body) is not None
+    assert await SandboxRail(SECRET).read_webhook(headers, body) is not None
 
 
 WRONG_HEADERS: list[dict[str, str]] = [
@@ -101,28 +101,28 @@ WRONG_HEADERS: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("change", WRONG_HEADERS, ids=str)
-def test_read_webhook_with_a_wrong_header(change: dict[str, str]) -> None:
+async def test_read_webhook_with_a_wrong_header(change: dict[str, str]) -> None:
     """Whatever stands in a header, what is not signed is not believed, and nothing else is raised."""
     body = body_of(purchase())
     with pytest.raises(BadSignature):
-        SandboxRail(SECRET).read_webhook(signed(body) | change, body)
+        await SandboxRail(SECRET).read_webhook(signed(body) | change, body)
 
 
 @pytest.mark.parametrize("minutes", [-6, 30])
-def test_read_webhook_of_another_time(minutes: int) -> None:
+async def test_read_webhook_of_another_time(minutes: int) -> None:
     """A signature that is right, and too old or too new, may be a replay."""
     body = body_of(purchase())
     headers = signed(body, at=in_minutes(minutes))
     with pytest.raises(BadSignature):
-        SandboxRail(SECRET).read_webhook(headers, body)
+        await SandboxRail(SECRET).read_webhook(headers, body)
 
 
-def test_read_webhook_of_another_body() -> None:
+async def test_read_webhook_of_another_body() -> None:
     """The signature is over the raw bytes: the same JSON written otherwise is not signed."""
     body = body_of(purchase())
     for other in (body.replace(b":", b": "), body[:-1], b"", b"\xff\xfe"):
         with pytest.raises(BadSignature):
-            SandboxRail(SECRET).read_webhook(signed(body), other)
+            await SandboxRail(SECRET).read_webhook(signed(body), other)
 
 
 @pytest.mark.parametrize(
@@ -138,21 +138,21 @@ def test_read_webhook_of_another_body() -> None:
     ],
     ids=["nothing", "list", "empty", "no-json", "no-id", "unknown-event", "amount-as-text"],
 )
-def test_read_webhook_that_is_signed_nonsense(body: bytes) -> None:
+async def test_read_webhook_that_is_signed_nonsense(body: bytes) -> None:
     """What the provider signed and we cannot read is told apart from what it did not sign."""
     with pytest.raises(BadEvent):
-        SandboxRail(SECRET).read_webhook(signed(body), body)
+        await SandboxRail(SECRET).read_webhook(signed(body), body)
 
 
-def test_from_key_is_the_same_everywhere() -> None:
+async def test_from_key_is_the_same_everywhere() -> None:
     """Two processes with one key trust each other; another key does not. The key itself signs nothing."""
     key = "a key of thirty-two characters...."
     bought = purchase()
     webhook = SandboxRail.from_key(key).pay(bought)
-    assert SandboxRail.from_key(key).read_webhook(*webhook) is not None
+    assert await SandboxRail.from_key(key).read_webhook(*webhook) is not None
     for other in (SandboxRail.from_key(key + "."), SandboxRail(key.encode())):
         with pytest.raises(BadSignature):
-            other.read_webhook(*webhook)
+            await other.read_webhook(*webhook)
 
 
 def test_secret_that_is_too_short() -> None:
@@ -174,4 +174,5 @@ async def test_status_says_what_was_paid() -> None:
 async def test_create_checkout_twice() -> None:
     """One purchase has one checkout."""
     rail, bought = SandboxRail(SECRET, "/pay/{id}"), purchase()
-    assert await rail.create_checkout(bought) == await rail.create_checkout(bought) == f"/pay/{format_id(bought.id)}"
+    checkout = Checkout(f"/pay/{format_id(bought.id)}")
+    assert await rail.create_checkout(bought) == await rail.create_checkout(bought) == checkout
