@@ -41,16 +41,20 @@ class Pacer:
         self._sleep = sleep
 
     @contextlib.asynccontextmanager
-    async def slice(self) -> AsyncIterator[None]:
-        """Around a piece of work; rests afterwards, also when it was for nothing."""
+    async def slice(self, *, bounded: bool = True) -> AsyncIterator[None]:
+        """Around a piece of work; rests afterwards, also when it was for nothing.
+
+        Args:
+            bounded: false for work that may take long, and is charged in full.
+        """
         began_s = self._clock()
         yield
         took_s = self._clock() - began_s
         self.busy_s += took_s
         self.slices += 1
-        await self._sleep(rest_s(took_s, self._share))
+        await self._sleep(rest_s(took_s, self._share, CHARGED_S_MAX if bounded else took_s))
 
 
-def rest_s(took_s: float, share: float) -> float:
+def rest_s(took_s: float, share: float, charged_s_max: float = CHARGED_S_MAX) -> float:
     """How long to rest after working for `took_s`, so that work is at most `share` of the time."""
-    return min(took_s, CHARGED_S_MAX) * (1 / share - 1)
+    return min(took_s, charged_s_max) * (1 / share - 1)

@@ -11,9 +11,10 @@ from typing import Final
 from msgspec import Struct
 
 from ledger.accounts import MAY_OWE
-from ledger.books_audit import DEBT_MAKERS, MOVED, UNIQUE, VOLUMES
+from ledger.books_audit import DEBT_MAKERS, MOVED, STATEMENT_S_MAX, UNIQUE, VOLUMES, BookCheck
 from ledger.model import Partition
 from ledger.postgres import Connection
+from ledger.seals import FORM, RECORD_HASH
 
 _OWING: Final = ", ".join(f"'{kind.value}'" for kind in sorted(MAY_OWE))
 _NAME: Final = "coalesce(kind || ' of ' || coalesce(nullif(owner, ''), 'the platform'), 'account ' || account_id)"
@@ -141,6 +142,26 @@ WHERE NOT EXISTS (
 )
 """
 _POSITIONS: Final = "SELECT partition, seq FROM positions"
+# Parameters: 1 partition, 2 the last record that was looked at, 3 its seal's hash, 4 records, 5 the last that counts.
+# At least one seal, however many records it covers.
+_SEALS: Final = f"""
+SELECT s.seq, s.hash, format('books, partition %s: records %s to %s are not those that were sealed at %s', s.partition,
+    s.from_seq + 1, s.seq, s.made_at) AS words,
+    s.form = {FORM} AND s.hash = sha256(s.before || coalesce(c.hashes, ''::bytea)) AS ok
+FROM (
+    SELECT *, lag(hash, 1, $3::bytea) OVER w AS before, lag(seq, 1, $2::bigint) OVER w AS from_seq FROM seals
+    WHERE partition = $1 AND seq > $2 AND seq <= $5 AND seq <= greatest(
+        $2 + $4, (SELECT min(seq) FROM seals WHERE partition = $1 AND seq > $2)
+    ) WINDOW w AS (ORDER BY seq)
+) s
+LEFT JOIN LATERAL (
+    SELECT string_agg({RECORD_HASH}, ''::bytea ORDER BY r.seq) AS hashes FROM journal_records r
+    WHERE r.partition = s.partition AND r.seq > s.from_seq AND r.seq <= s.seq
+) c ON true ORDER BY s.seq
+"""  # noqa: S608 - texts of ours
+_ANY_PLAN: Final = """
+SELECT set_config(name, 'on', true) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name
+"""
 # The days and the positions of one moment: gifts of a creator up to those are what the days have counted.
 _DAYS: Final = """
 SELECT creator, sum(earned)::bigint AS earned, sum(gifts)::bigint AS gifts FROM creator_days
@@ -180,6 +201,13 @@ class EntriesPage(Struct):
     rows: int
     sums: dict[tuple[int, str], int]
     made: dict[tuple[int, str], int]
+
+
+class Sealed(Struct, frozen=True):
+    """The last seal that was looked at: up to which record, and its hash."""
+
+    seq: int = 0
+    hash: bytes = b""
 
 
 class RecordsPage(Struct):
@@ -257,6 +285,27 @@ async def read_records(connection: Connection, partition: Partition, after: int,
             case "rows":
                 page.rows, page.last_seq = a, b
     return page
+
+
+async def read_seals(
+    connection: Connection, partition: Partition, after: Sealed, until: int, records: int
+) -> tuple[list[Found], Sealed | None]:
+    """Work out the next seals of a partition again: what is wrong, and the last of them; None behind the last."""
+    rows = await connection.fetch(_SEALS, partition, after.seq, after.hash, records, until)
+    found = [Found("I9", row["words"]) for row in rows if not row["ok"]]
+    return found, Sealed(rows[-1]["seq"], rows[-1]["hash"]) if rows else None
+
+
+async def run_whole(connection: Connection, check: BookCheck) -> tuple[list[Found], int]:
+    """Run a check that looks at what comes seldom, by any plan; the connection is in a snapshot.
+
+    Returns:
+        What was found, and how much was looked at.
+    """
+    await connection.execute(_ANY_PLAN)
+    counted = await connection.fetchval(check.counted, timeout=STATEMENT_S_MAX) if check.counted else 0
+    rows = await connection.fetch(check.violations, timeout=STATEMENT_S_MAX)
+    return [Found(check.invariant.value, words) for (words,) in rows], counted
 
 
 async def read_balances(connection: Connection, after: int, rows: int) -> tuple[list[Found], int, int]:

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from ledger import rolling_books as books
 from ledger.accounts import BOOKS_PARTITION
+from ledger.books_audit import CHECKS
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken
 from ledger.hold_audit import open_holds
@@ -109,13 +110,34 @@ class Round:
             walk = self._walks[partition] = _Walk(creators={} if partition != BOOKS_PARTITION else None)
             await self._walk_to(partition, seq)
             self._check_made(partition, walk, sums, made)
+            await self._seals(partition, seq)
             if partition != BOOKS_PARTITION:
                 await self._partition(partition, self._keys.of(partition), walk)
                 walk.creators = None
         await self._wallets()
         await self._days()
+        await self._seldom()
 
     # The books alone.
+
+    async def _seals(self, partition: Partition, until: int) -> None:
+        """Records up to this one are those that were sealed."""
+        last: books.Sealed | None = books.Sealed()
+        while last is not None:
+            async with self._pacer.slice(), connected(self._pool) as connection:
+                before = last
+                found, last = await books.read_seals(connection, partition, last, until, self._config.audit_rows)
+                self._hear(found)
+                self._count(last.seq - before.seq if last else 0)
+
+    async def _seldom(self) -> None:
+        """Purchases, refunds, withdrawals, holds: little beside gifts, so each check looks at all of it at once."""
+        for check in CHECKS:
+            if check.seldom:
+                async with self._pacer.slice(bounded=False), snapshot(self._pool) as connection:
+                    found, looked_at = await books.run_whole(connection, check)
+                self._hear(found)
+                self._count(looked_at)
 
     async def _entries(
         self, until: Mapping[Partition, int]

@@ -5,12 +5,14 @@ A coin is 50 diamonds for its creator and 50 for the platform. After each table 
 
 import asyncio
 
+import msgspec
 import pytest
 
 from ledger.audit import audit
 from ledger.config import LedgerConfig
 from ledger.errors import IdConflict, NotFound, ValueRefused
 from ledger.ids import new_id
+from ledger.invariants import Invariant
 from ledger.model import CreatorId, RefundKind
 from ledger.office import Office, open_office
 from ledger.payouts import WithdrawalOrder
@@ -19,6 +21,7 @@ from ledger.purchases import PurchaseState, RailOutcome
 from ledger.rails.sandbox import SandboxRail
 from ledger.refunds import Refund, RefundOrder, RefundState
 from ledger.repair import repair
+from ledger.rolling_audit import RollingAudit
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger_money.money import Money
@@ -521,3 +524,5 @@ async def test_audit_names_a_wrong_refund(name: str, world: RefundWorld, pool: P
     report = await audit(world.money.config)
     found = {result.id: result.violations for result in report.invariants}
     assert any(words in violation for violation in found[invariant]), found
+    restless = msgspec.structs.replace(world.money.config, audit_share_permille=1_000)
+    assert (await RollingAudit(pool, world.ledger.redis, restless).round()).get(Invariant(invariant)), found
