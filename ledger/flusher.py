@@ -212,6 +212,7 @@ class Flusher:
         for partition in self._partitions:
             pipeline.hget(self._keys.of(partition).totals, Total.SEQ)
         seqs = await pipeline.execute()
+        behind: list[str] = []
         for partition, seq in zip(self._partitions, seqs, strict=True):
             written = self._books.positions[partition].seq
             if int(seq or 0) < written:
@@ -219,11 +220,9 @@ class Flusher:
                 # they took now would stand in the places of the lost records.
                 totals: Any = self._keys.of(partition).totals
                 await self._redis.hset(totals, Total.EPOCH, "0")
-                raise InvariantBroken(
-                    "I4",
-                    f"partition {partition}: Redis ends at record {int(seq or 0)}, PostgreSQL has {written};"
-                    " `giftwire reconcile` names what is missing",
-                )
+                behind.append(f"partition {partition}: Redis ends at record {int(seq or 0)}, PostgreSQL has {written}")
+        if behind:
+            raise InvariantBroken("I4", f"{'; '.join(behind)}; `giftwire reconcile` names what is missing")
 
 
 class FlusherOf:

@@ -39,6 +39,8 @@ from ledger.sole import alone
 
 REPAIRED_NAMED_MAX: Final = 1_000
 """So many records that were brought back are named; all are counted."""
+_LAST_EPOCH: Final = "SELECT coalesce(max(epoch), 0) FROM repairs"
+_NOTE_EPOCH: Final = "INSERT INTO repairs (epoch) VALUES ($1) ON CONFLICT DO NOTHING"
 _log = structlog.get_logger()
 
 
@@ -176,8 +178,11 @@ class _Repairing:
         known = [position.epoch for one in found.standings for position in (one.live, one.books)]
         for name in ("partitions", "id_bucket_ms", "id_window_ms"):
             await self._redis.hsetnx(deployment, name, str(getattr(self._config, name)))
-        await self._redis.hsetnx(deployment, REPAIR_EPOCH, str(max(int(FIRST_EPOCH), *known) + 1))
-        epoch: Any = await self._redis.hget(deployment, REPAIR_EPOCH)
+        async with connected(self._pool) as connection:
+            before = await connection.fetchval(_LAST_EPOCH)
+            await self._redis.hsetnx(deployment, REPAIR_EPOCH, str(max(int(FIRST_EPOCH), before, *known) + 1))
+            epoch: Any = await self._redis.hget(deployment, REPAIR_EPOCH)
+            await connection.execute(_NOTE_EPOCH, int(epoch))
         await self._set_epochs(0)
         return int(epoch)
 

@@ -361,6 +361,66 @@ OF_THE_WORKER = [
     ),
 ]
 
+REPAIR, REPLAY = "ledger/repair.py", "ledger/lua/replay.lua"
+_NEXT_RECORD = "if seq + 1 ~= first_seq then"
+
+OF_THE_REPAIR = [
+    Bug(
+        "epoch_not_raised",
+        "repairs",
+        "",
+        [Edit(REPAIR, "        await self._set_epochs(epoch)\n", "        await self._set_epochs(epoch - 1)\n")],
+    ),
+    Bug(
+        "only_the_first_partition_that_went_back_is_shut",
+        "repairs",
+        "",
+        [
+            Edit(
+                "ledger/flusher.py",
+                '                await self._redis.hset(totals, Total.EPOCH, "0")\n',
+                '                await self._redis.hset(totals, Total.EPOCH, "1" if behind else "0")\n',
+            )
+        ],
+    ),
+    Bug(
+        "repair_brings_back_under_running_orders",
+        "repairs",
+        "NotFenced",
+        [Edit(REPAIR, "        await self._set_epochs(0)\n        return int(epoch)\n", "        return int(epoch)\n")],
+    ),
+    Bug(
+        "repair_skips_a_record",
+        "repairs",
+        "",
+        [
+            Edit(REPAIR, "one.live.seq + 1 for one in", "one.live.seq + 2 for one in"),
+            Edit(REPLAY, _NEXT_RECORD, "if seq >= first_seq then"),
+        ],
+    ),
+    Bug(
+        "repair_applies_a_record_twice",
+        "repairs",
+        "",
+        [
+            Edit(
+                REPAIR,
+                "        await self._replay.bring_back(records, seconds * 1000 + micros // 1000)\n",
+                "        await self._replay.bring_back(records, seconds * 1000 + micros // 1000)\n"
+                "        await self._replay.bring_back(records, seconds * 1000 + micros // 1000)\n",
+            ),
+            Edit(REPLAY, _NEXT_RECORD, "if seq + 1 < first_seq then"),
+            Edit(REPLAY, "  if coins ~= before[v] then", "  if false then"),
+        ],
+    ),
+    Bug(
+        "repair_forgets_refunds",
+        "repairs",
+        "I3: ids of refunds are not those that were taken",
+        [Edit(REPLAY, "put(reversals_key, sizes[3])", "take(sizes[3])")],
+    ),
+]
+
 OF_THE_ROOM = [
     Bug(
         "merge_drops_counts",
@@ -485,4 +545,4 @@ OF_THE_WORTH = [
         ],
     ),
 ]
-BUGS = [*OF_THE_WORTH, *OF_THE_SCRIPTS, *OF_HOLDS, *OF_THE_WORKER, *OF_THE_ROOM]
+BUGS = [*OF_THE_WORTH, *OF_THE_SCRIPTS, *OF_HOLDS, *OF_THE_WORKER, *OF_THE_REPAIR, *OF_THE_ROOM]

@@ -45,6 +45,7 @@ from tests.integration.gateway.test_relay_crashes import Died, doomed_relay
 from tests.integration.ledger.gift_machine import run_machine
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_money.money import purchase_order
+from tests.integration.ledger_postgres.books_machine import run_books_machine
 from tests.integration.ledger_postgres.flushing import flushing
 from tests.integration.ledger_postgres.holding import hold, hold_in_every_way, settle
 from tests.servers import running_valkey
@@ -82,6 +83,25 @@ def machine(folder: Path, database_url: str) -> list[str]:
     return []
 
 
+def repairs(folder: Path, database_url: str) -> list[str]:
+    """The state machine with books, losses and repairs, the same examples each time."""
+    examples = settings(
+        max_examples=20,
+        stateful_step_count=30,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    with running_valkey(folder) as valkey:
+        try:
+            run_books_machine(valkey, database_url, examples, 1)
+        except BaseException:  # noqa: BLE001 - whatever it was, the machine noticed
+            return [traceback.format_exc()]
+    return []
+
+
 def audit(folder: Path, database_url: str) -> list[str]:
     """Gifts, a relay that dies again and again, a flusher whose connections break; then the whole audit."""
     return asyncio.run(_carry(folder, database_url))[0]
@@ -113,6 +133,7 @@ def worth(folder: Path, database_url: str) -> list[str]:
 
 CHECKS: Final[dict[str, Callable[[Path, str], list[str]]]] = {
     "machine": machine,
+    "repairs": repairs,
     "audit": audit,
     "reconcile": books,
     "checker": checker,

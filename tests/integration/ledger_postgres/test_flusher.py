@@ -214,6 +214,24 @@ async def test_partition_that_went_back_takes_no_gifts(
     await one.stop()
 
 
+async def test_every_partition_that_went_back_takes_no_gifts(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """Not only the first one that the flusher sees: all are shut, and all are named."""
+    viewers = {ledger.keys.partition_of(name): name for name in ("ann", "bob", "cid", "dan")}
+    assert len(viewers) == 2
+    for viewer in viewers.values():
+        for _ in range(2):
+            await ledger.credit(grant(viewer, 10))
+    await flush_all(pool, redis, config)
+    for _, keys in ledger.keys.all():
+        await redis.hset(keys.totals, Total.SEQ, "1")
+    with pytest.raises(InvariantBroken, match=r"partition 0: .* partition 1: "):
+        await Flusher(pool, redis, ledger.keys, sorted(viewers), config).run()
+    for viewer in viewers.values():
+        assert await ledger.give(gift_order(viewer, 1)) == GiftRefused(Refusal.UNKNOWN)
+
+
 async def test_trimmed_too_far_stops_the_flusher(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
     """A record that is gone from the journal before PostgreSQL had it is not passed over (I9)."""
     for _ in range(2):

@@ -178,6 +178,22 @@ async def test_gifts_go_on_after_a_repair(
     assert (await audit(config)).ok
 
 
+async def test_two_losses_in_a_row(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig, rooms: NoRooms, after: list[Ledger]
+) -> None:
+    """Nothing of the second epoch has reached the books, and the third is another: clients know the second."""
+    await ledger.credit(grant("ann", 100))
+    await flush_all(pool, redis, config)
+    for epoch in (2, 3, 4):
+        await redis.flushall()
+        assert (await repair(config, rooms)).epoch == epoch
+        again = await reopened(config)
+        after.append(again)
+        outcome = await again.give(gift_order("ann", 1))
+        assert isinstance(outcome, GiftAccepted)
+        assert (outcome.epoch, outcome.seq, outcome.balance_coins) == (epoch, 2, 99)
+
+
 async def test_lost_end_comes_back(
     ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig, rooms: NoRooms, after: list[Ledger]
 ) -> None:
