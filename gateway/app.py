@@ -24,7 +24,7 @@ from gateway.rooms import Rooms, RoomsConfig
 from gateway.run.config import Config
 from gateway.run.folder import RUN
 from gateway.services import Services
-from gateway.shared_metrics import SharedMetrics
+from gateway.shared_metrics import Family, SharedMetrics
 from gateway.tasks import Tasks
 from gateway.wallets import Wallets
 from gateway.wire.codes import NoticeCode
@@ -142,6 +142,12 @@ def _put_together(
         revoked=revocations.is_revoked,
         revoked_among=revocations.revoked_among,
     )
+    edge = Edge(config.edge, sessions)
+
+    def counted() -> list[Family]:
+        metrics.queued(edge.waiting_bytes)
+        return metrics.families(ledger.batcher.stats)
+
     services = Services(
         config=config,
         catalog=catalog,
@@ -154,8 +160,8 @@ def _put_together(
         rooms=rooms,
         revocations=revocations,
         metrics=metrics,
-        shared_metrics=SharedMetrics(config.data_dir / RUN, lambda: metrics.families(ledger.batcher.stats)),
-        edge=Edge(config.edge, sessions),
+        shared_metrics=SharedMetrics(config.data_dir / RUN, counted),
+        edge=edge,
         auditing=asyncio.Lock(),
         rails=rails,
     )

@@ -112,6 +112,13 @@ HOLD_ENDS: Final = Metric(
         "outcome": frozenset({"settled", "voided", "expired", REPLAYED, *Code}),
     },
 )
+QUEUE_BYTES: Final = Metric(Gauge, "giftwire_queue_bytes", "Bytes that wait to be sent, of all WebSockets.")
+LOOP_LAG: Final = Metric(
+    Histogram,
+    "giftwire_loop_lag_seconds",
+    "How late a timer of the event loop rang, ten times a second.",
+    buckets=_SECONDS,
+)
 TICKS: Final = Metric(Counter, "giftwire_ticks_total", "Ticks of rooms.")
 TICK_SECONDS: Final = Metric(Histogram, "giftwire_tick_seconds", "Time that one tick took.", buckets=_SECONDS)
 TICK_SOCKETS: Final = Metric(Counter, "giftwire_tick_sockets_total", "Sockets that ticks were written to.")
@@ -147,6 +154,7 @@ REQUEST_SECONDS: Final = Metric(
 
 METRICS: Final = (
     *(SOCKETS, SOCKETS_OPENED, SOCKETS_CLOSED, SESSIONS, FRAMES, FRAME_BYTES, SHED, GIFTS, GIFT_SECONDS),
+    *(QUEUE_BYTES, LOOP_LAG),
     *(HOLDS, HOLD_ENDS),
     *(TICKS, TICK_SECONDS, TICK_SOCKETS, ROOMS, EVENTS, RESYNCS, ACK_LAG),
     *(COMMITS, COMMIT_GIFTS, COMMIT_RETRIES, REQUESTS, REQUEST_SECONDS),
@@ -222,6 +230,14 @@ class Metrics:
     def shed(self, reason: Shed, times: int = 1) -> None:
         """Something was not sent or not taken."""
         self._counter(SHED, reason=reason).inc(times)
+
+    def queued(self, bytes_waiting: int) -> None:
+        """So much waits to be sent now."""
+        self._gauge(QUEUE_BYTES).set(bytes_waiting)
+
+    def loop_was_late(self, seconds: float) -> None:
+        """A timer of the event loop rang so late."""
+        _histogram(self._made[LOOP_LAG.name]).observe(seconds)
 
     # Gifts.
 

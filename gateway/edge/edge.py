@@ -23,6 +23,8 @@ from ledger.errors import LedgerUnavailable
 BEATS: Final = 40
 """The heartbeat, like the look-out for revoked tokens, takes one part in so many of the connections at a
 time, so that neither comes in bursts."""
+LOOP_PROBE_S: Final = 0.1
+"""Between two looks at how late the event loop is."""
 DRAIN_STEP_S: Final = 0.02
 _log = structlog.get_logger()
 
@@ -52,10 +54,11 @@ class Edge:
         return Connection(self)
 
     def start(self) -> None:
-        """Begin the heartbeat, and to look after tokens that were taken back."""
+        """Begin the heartbeat, and to look after tokens that were taken back and after the event loop."""
         self._tasks = [
             asyncio.create_task(self._beat(), name="heartbeat"),
             asyncio.create_task(self._watch_tokens(), name="revoked-tokens"),
+            asyncio.create_task(self._watch_loop(), name="loop-lag"),
         ]
 
     async def drain(self, hint: Callable[[Session], None]) -> None:
@@ -85,6 +88,11 @@ class Edge:
     def connections(self) -> int:
         """How many sockets are open."""
         return len(self._part_of)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What all connections have not sent yet."""
+        return sum(connection.waiting_bytes for connection in self._part_of)
 
     def everybody(self) -> list[Connection]:
         """All connections that are open now."""
@@ -157,6 +165,13 @@ class Edge:
                 held = {c: jti for c in part if c.session is not None and (jti := c.session.revocable)}
                 if held:
                     await self._close_revoked(held)
+
+    async def _watch_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s = loop.time() + LOOP_PROBE_S
+            await asyncio.sleep(LOOP_PROBE_S)
+            self._services.metrics.loop_was_late(max(loop.time() - due_s, 0.0))
 
     async def _close_revoked(self, held: dict[Connection, str]) -> None:
         try:

@@ -107,6 +107,9 @@ async def test_viewer_that_reads_again_is_told_that_it_missed_something(gateway:
     talker.socket.transport.pause_reading()
     storm = Storm(gateway)
     await storm.blow(lambda: any(connection.slow_since_ms for connection in _connections(gateway)))
+    scrape = gateway.services.shared_metrics.text().decode()
+    assert f"\ngiftwire_queue_bytes {sum(one.waiting_bytes for one in _connections(gateway)):.1f}\n" in scrape
+    assert "giftwire_queue_bytes 0.0" not in scrape
     talker.socket.transport.resume_reading()
     await storm.blow(lambda: any(told["type"] == "notice" for told in talker.heard))
     notice = next(told for told in talker.heard if told["type"] == "notice")

@@ -41,6 +41,8 @@ def test_everything_is_counted() -> None:
     metrics.session_ended("viewer")
     metrics.frames_sent(200, 40_000)
     metrics.shed(Shed.TICK_SKIPPED, 3)
+    metrics.queued(512)
+    metrics.loop_was_late(0.003)
     metrics.gift_answered("accepted", 0.002)
     metrics.gift_answered(Code.OVERLOADED, 0.002, "http")
     metrics.ticked(0.01, 200)
@@ -59,6 +61,8 @@ def test_everything_is_counted() -> None:
         'giftwire_gifts_total{outcome="accepted",way="websocket"} 1.0',
         'giftwire_gifts_total{outcome="overloaded",way="http"} 1.0',
         "giftwire_gift_seconds_count 2.0",
+        "giftwire_queue_bytes 512.0",
+        "giftwire_loop_lag_seconds_count 1.0",
         "giftwire_ticks_total 1.0",
         "giftwire_tick_sockets_total 200.0",
         "giftwire_rooms 2.0",
