@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
+from catalog.countries import CountriesFile, Minors
 from catalog.currencies import EXPONENTS
 from catalog.faults import Fault
 from catalog.files import (
+    COUNTRIES_MAX,
     GIFTS_MAX,
     PACKAGES_MAX,
     PROMOTIONS_MAX,
@@ -27,6 +29,7 @@ PACKAGES: Final = "packages.toml"
 CURRENCIES: Final = "currencies.toml"
 PROMOTIONS: Final = "promotions.toml"
 LEVELS: Final = "levels.toml"
+COUNTRIES: Final = "countries.toml"
 
 
 def check(
@@ -35,6 +38,7 @@ def check(
     currencies: CurrenciesFile | None,
     promotions: PromotionsFile | None,
     levels: Levels | None,
+    countries: CountriesFile | None,
 ) -> list[Fault]:
     """All faults, in the order of the files."""
     faults: list[Fault] = []
@@ -52,6 +56,8 @@ def check(
         faults += _promoted_packages(promotions, packages)
     if levels is not None:
         faults += _levels(levels)
+    if countries is not None:
+        faults += _countries(countries)
     return faults
 
 
@@ -151,6 +157,24 @@ def _levels(file: Levels) -> Iterator[Fault]:
     for place, (lower, upper) in enumerate(pairwise(file.coins_from)):
         if upper <= lower:
             yield Fault(LEVELS, f"coins_from[{place + 1}]", f"must be above {lower}")
+
+
+def _countries(file: CountriesFile) -> Iterator[Fault]:
+    yield from _size(COUNTRIES, "country", len(file.country), COUNTRIES_MAX, least=0)
+    yield from _repeats(COUNTRIES, "country", "code", [country.code for country in file.country])
+    yield from _ages("default", file.default.guardian_ages, file.default.minors)
+    for place, country in enumerate(file.country):
+        minors = file.rules_of(country).minors if any(country.minors.caps) else Minors()
+        yield from _ages(f"country[{place}]", country.guardian_ages or (), minors)
+
+
+def _ages(key: str, guardian_ages: tuple[int, ...], minors: Minors) -> Iterator[Fault]:
+    if len(guardian_ages) not in (0, 2):
+        yield Fault(COUNTRIES, f"{key}.guardian_ages", "must be the youngest and the oldest age, or empty")
+    elif list(guardian_ages) != sorted(guardian_ages):
+        yield Fault(COUNTRIES, f"{key}.guardian_ages", "the youngest age comes first")
+    if any(minors.caps) and minors.under_age is None:
+        yield Fault(COUNTRIES, f"{key}.minors.under_age", "is missing: caps are for whom?")
 
 
 def _size(file: str, key: str, size: int, most: int, least: int = 1) -> Iterator[Fault]:

@@ -11,7 +11,7 @@ from catalog.load import load_catalog
 
 @click.group()
 def catalog() -> None:
-    """Gifts, packages, prices and levels."""
+    """Gifts, packages, prices, levels and age rules."""
 
 
 @catalog.command()
@@ -27,6 +27,6 @@ def check(path: Path | None) -> None:
         sys.exit(1)
     click.echo(
         f"{len(found.gifts)} gifts in {len(found.tiers)} tiers, {len(found.packages)} packages in "
-        f"{len(found.currencies)} currencies, {len(found.promotions)} promotions, {len(found.levels)} levels; "
-        f"version {found.version}"
+        f"{len(found.currencies)} currencies, {len(found.promotions)} promotions, {len(found.levels)} levels, "
+        f"age rules of {len(found.countries.country)} countries; version {found.version}"
     )

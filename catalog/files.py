@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from catalog.countries import CountriesFile
 from catalog.currencies import Currency, CurrencyCode
 from catalog.gifts import Gift, Tier
 from catalog.levels import Levels
@@ -10,6 +11,7 @@ from catalog.packages import Package, Promotion, Web
 GIFTS_MAX = 1_000
 PACKAGES_MAX = 100
 PROMOTIONS_MAX = 1_000
+COUNTRIES_MAX = 300
 
 
 class GiftsFile(Struct, frozen=True):
@@ -51,3 +53,4 @@ class Content(Struct, frozen=True):
     currencies: CurrenciesFile
     promotions: PromotionsFile
     levels: Levels
+    countries: CountriesFile

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from catalog.checks import check
+from catalog.countries import CountriesFile
 from catalog.currencies import Currency
 from catalog.faults import CatalogInvalid, Fault
 from catalog.files import Content, CurrenciesFile, GiftsFile, PackagesFile, PromotionsFile
@@ -25,7 +26,7 @@ StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
 class Catalog:
-    """Everything that can be given and bought. Never changes; a changed file makes a new catalogue.
+    """Everything that can be given and bought, and by whom. Never changes; a changed file makes a new catalogue.
 
     Attributes:
         version: the same for the same content, another for any other.
@@ -82,6 +83,11 @@ class Catalog:
         return level_of(self._content.levels.coins_from, lifetime_coins)
 
     @property
+    def countries(self) -> CountriesFile:
+        """What age allows, by country."""
+        return self._content.countries
+
+    @property
     def levels(self) -> tuple[int, ...]:
         """Lifetime coins from which level 1, 2, 3, … holds."""
         return self._content.levels.coins_from
@@ -91,8 +97,8 @@ def load_catalog(folder: Path | None = None) -> Catalog:
     """Read and check a catalogue.
 
     Args:
-        folder: holds any of gifts.toml, packages.toml, currencies.toml, promotions.toml and levels.toml; a file that
-            is absent is the packaged one. The packaged catalogue when None.
+        folder: holds any of gifts.toml, packages.toml, currencies.toml, promotions.toml, levels.toml and
+            countries.toml; a file that is absent is the packaged one. The packaged catalogue when None.
 
     Raises:
         CatalogInvalid: with every fault of every file.
@@ -104,10 +110,11 @@ def load_catalog(folder: Path | None = None) -> Catalog:
     currencies = _read(CurrenciesFile, "currencies.toml", sources, faults)
     promotions = _read(PromotionsFile, "promotions.toml", sources, faults)
     levels = _read(Levels, "levels.toml", sources, faults)
-    faults += check(gifts, packages, currencies, promotions, levels)
-    if faults or not (gifts and packages and currencies and promotions and levels):
+    countries = _read(CountriesFile, "countries.toml", sources, faults)
+    faults += check(gifts, packages, currencies, promotions, levels, countries)
+    if faults or not (gifts and packages and currencies and promotions and levels and countries):
         raise CatalogInvalid(faults)
-    return Catalog(Content(gifts, packages, currencies, promotions, levels))
+    return Catalog(Content(gifts, packages, currencies, promotions, levels, countries))
 
 
 def _sources(folder: Path | None, faults: list[Fault]) -> dict[str, Traversable]:

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from catalog.load import Catalog, load_catalog
+from gateway.ages import age_rules
 from gateway.auth import Tokens
 from gateway.broker import Broker, open_broker
 from gateway.edge.arrival import Arrival
@@ -102,10 +103,11 @@ async def build(config: Config) -> App:
         raise ValueError("a gateway needs the signing key")
     ledger = open_ledger(config.ledger)
     rails = build_rails(config)
-    office = await open_office(config.ledger, ledger, rails=rails.every)
+    catalog = load_catalog(config.catalog_file)
+    office = await open_office(config.ledger, ledger, rails=rails.every, ages=age_rules(catalog))
     return _put_together(
         config,
-        load_catalog(config.catalog_file),
+        catalog,
         Tokens(config.signing_key),
         ledger,
         office,

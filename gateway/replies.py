@@ -22,6 +22,10 @@ CODES: Final[dict[Refusal, Code]] = {
     Refusal.LIMIT_EXCEEDED: Code.LIMIT_EXCEEDED,
     Refusal.RATE_LIMITED: Code.RATE_LIMITED,
     Refusal.TOO_MANY_HOLDS: Code.LIMIT_REACHED,
+    Refusal.UNDER_AGE: Code.UNDER_AGE,
+    Refusal.GUARDIAN_NEEDED: Code.GUARDIAN_NEEDED,
+    Refusal.AGE_UNKNOWN: Code.AGE_UNKNOWN,
+    Refusal.OWN_CAPS_NEEDED: Code.OWN_LIMITS_NEEDED,
 }
 _Value = TypeVar("_Value")
 _MESSAGES: Final[dict[Refusal, str]] = {
@@ -103,6 +107,9 @@ def refused_by_ledger(refusal: GiftRefused, *, ref: str, id: str, bar: Bar | Non
         balance_coins=_set(refusal.balance_coins) if code is Code.INSUFFICIENT_COINS else UNSET,
         retry_after_ms=_set(refusal.retry_after_ms),
     )
+    if refusal.age is not None or refusal.caps_needed:
+        needed = [limit.value for limit in refusal.caps_needed] or UNSET
+        reply = msgspec.structs.replace(reply, age_min=_set(refusal.age), limits_needed=needed)
     return reply if cap is None else _with_cap(reply, cap)
 
 

@@ -58,6 +58,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         cap_raise_ms: a viewer's own cap that is raised or removed holds so much longer.
         gifts_per_minute: gifts of one viewer in the long run; one more is refused as rate limited. 0 for no rate.
         gifts_burst: gifts that a viewer may send at once, where there is a rate.
+        unknown_age: whether people whose age is not known may give, buy and withdraw: `allow` or `refuse`.
         own_gifts: whether a viewer may give to itself as a creator.
         hold_ms_max: the longest time that coins may be held.
         viewer_holds_max: open holds of one viewer; one more is refused.
@@ -129,6 +130,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     cap_raise_ms: _Millis = 86_400_000
     gifts_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     gifts_burst: Annotated[int, Meta(ge=1, le=100_000)] = 20
+    unknown_age: Literal["allow", "refuse"] = "allow"
     own_gifts: bool = False
     hold_ms_max: _Millis = 604_800_000
     viewer_holds_max: Annotated[int, Meta(ge=1, le=10_000)] = 20
@@ -179,7 +181,12 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def counts_spending(self) -> bool:
         """Whether the spending of every viewer is counted, and not only of those with caps of their own."""
         caps = (self.gift_coins_max, self.day_coins_max, self.week_coins_max, self.month_coins_max)
-        return any(caps) or self.gifts_per_minute > 0
+        return any(caps) or self.gifts_per_minute > 0 or self.ages_known
+
+    @property
+    def ages_known(self) -> bool:
+        """Whether a person must be known to be old enough."""
+        return self.unknown_age == "refuse"
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 """What can go wrong while the ledger works, as one tree. A refusal is not an error: it is returned."""
 
+from ledger.model import Refusal
+
 
 class LedgerError(Exception):
     """Root of the tree."""
@@ -55,6 +57,20 @@ class LimitReached(LedgerError):
     def __init__(self, limit: int, message: str) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+class AgeForbids(LedgerError):
+    """The person's age, or that it is not known, forbids this. Nothing was stored.
+
+    Attributes:
+        refusal: UNDER_AGE, GUARDIAN_NEEDED or AGE_UNKNOWN.
+        age: from which it is allowed; 0 with AGE_UNKNOWN.
+    """
+
+    def __init__(self, refusal: Refusal, age: int) -> None:
+        super().__init__(f"{refusal.value}, {age}")
+        self.refusal = refusal
+        self.age = age
 
 
 class UnknownRail(LedgerError):

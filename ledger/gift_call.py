@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken
+from ledger.guard_state import limits_of
 from ledger.keys import Keys
 from ledger.model import (
     AMOUNT_MAX,
@@ -44,6 +45,10 @@ _REFUSALS: Final = {
     9: Refusal.OWN_GIFT,
     10: Refusal.BARRED,
     16: Refusal.RATE_LIMITED,
+    17: Refusal.UNDER_AGE,
+    18: Refusal.GUARDIAN_NEEDED,
+    19: Refusal.AGE_UNKNOWN,
+    20: Refusal.OWN_CAPS_NEEDED,
 }
 _LIMITS: Final = {11: Limit.GIFT, 12: Limit.DAY, 13: Limit.WEEK, 14: Limit.MONTH, 15: Limit.CREATOR_DAY}
 _OWN_GIFT: Final = 9
@@ -108,6 +113,7 @@ class Rules(Struct, frozen=True, array_like=True):
     month_coins_max: int
     rate_ms: float
     burst_ms: float
+    ages_known: bool
 
     @classmethod
     def of(cls, config: LedgerConfig) -> "Rules":
@@ -125,6 +131,7 @@ class Rules(Struct, frozen=True, array_like=True):
             config.month_coins_max,
             rate_ms,
             rate_ms * config.gifts_burst,
+            config.ages_known,
         )
 
 
@@ -300,5 +307,9 @@ def _other(status: int, wallet: int, first: int, second: Any, now_ms: int) -> Gi
             return GiftRefused(refusal, wallet, retry_after_ms=first)
         case Refusal.FROZEN as refusal:
             return GiftRefused(refusal, wallet, reason=second.decode())
+        case Refusal.UNDER_AGE | Refusal.GUARDIAN_NEEDED as refusal:
+            return GiftRefused(refusal, wallet, age=first)
+        case Refusal.OWN_CAPS_NEEDED as refusal:
+            return GiftRefused(refusal, wallet, caps_needed=limits_of(first))
         case refusal:
             return GiftRefused(refusal, wallet)

@@ -98,7 +98,7 @@ def hold_words(order: HoldOrder, config: LedgerConfig, until_ms: int) -> tuple[A
         *(hold_field(order.id, order.viewer), digest_of(body), order.viewer, order.coins, order.lasts_ms, body),
         *(until_ms, config.viewer_holds_max, config.partition_holds_max, config.journal_records_max),
         *(config.gift_coins_max, config.day_coins_max, config.week_coins_max, config.month_coins_max),
-        *(order.reference, int(config.counts_spending)),
+        *(order.reference, int(config.counts_spending), int(config.ages_known)),
     )
 
 

@@ -45,6 +45,14 @@ class Refusal(enum.Enum):
     """The viewer's gifts come faster than the rate allows."""
     TOO_MANY_HOLDS = "too_many_holds"
     """The viewer has as many open holds as it may, or the partition as many as it can."""
+    UNDER_AGE = "under_age"
+    """The person is too young for it in its country."""
+    GUARDIAN_NEEDED = "guardian_needed"
+    """The person is of an age at which a guardian must consent, and none does."""
+    AGE_UNKNOWN = "age_unknown"
+    """The person's age is not known, and the deployment wants it known."""
+    OWN_CAPS_NEEDED = "own_caps_needed"
+    """The viewer's country wants viewers to set themselves caps before they give."""
 
 
 class Limit(enum.StrEnum):
@@ -174,6 +182,8 @@ class GiftRefused(Struct, frozen=True):
         cap: with LIMIT_EXCEEDED.
         retry_after_ms: with RATE_LIMITED.
         reason: with FROZEN, the operator's.
+        age: with UNDER_AGE and GUARDIAN_NEEDED, the age from which that ends.
+        caps_needed: with OWN_CAPS_NEEDED, those that the viewer has to set, also if it has some of them.
     """
 
     refusal: Refusal
@@ -181,6 +191,8 @@ class GiftRefused(Struct, frozen=True):
     cap: CapPassed | None = None
     retry_after_ms: int | None = None
     reason: str = ""
+    age: int | None = None
+    caps_needed: tuple[Limit, ...] = ()
 
 
 GiftOutcome = GiftAccepted | GiftRefused

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ledger.account_history import AccountHistory
 from ledger.agencies import Agencies
+from ledger.ages import NO_RULES, AgeRules
 from ledger.config import LedgerConfig
 from ledger.crediting import Crediting, SettleStats
 from ledger.directory import Directory
@@ -15,6 +16,7 @@ from ledger.holds import Holds
 from ledger.lot_statements import LotStatements
 from ledger.maturing import Maturing
 from ledger.payouts import Payouts
+from ledger.persons import AgeCheck
 from ledger.plans import Plans
 from ledger.postgres import Pool, connected, open_pool
 from ledger.purchases import Purchases
@@ -35,18 +37,21 @@ class Office:
             `holds` and `guards`.
     """
 
-    def __init__(self, pool: Pool, ledger: Ledger, rails: Iterable[PaymentRail], config: LedgerConfig) -> None:
+    def __init__(
+        self, pool: Pool, ledger: Ledger, rails: Iterable[PaymentRail], config: LedgerConfig, ages: AgeRules
+    ) -> None:
+        check = AgeCheck(ages, config.ages_known)
         self._pool = pool
         self._crediting = Crediting(pool, ledger, config)
         self.directory = Directory(pool, config)
         self.agencies = Agencies(pool, config)
         self.plans = Plans(pool, config)
         self.grants = Grants(pool, self._crediting, config)
-        self.guards = Guards(pool, ledger, config)
+        self.guards = Guards(pool, ledger, config, ages)
         self.holds = Holds(pool, ledger, config)
         self.refunds = Refunds(pool, ledger, config)
-        self.purchases = Purchases(pool, self._crediting, self.refunds, rails, config)
-        self.payouts = Payouts(pool, ManualRail(), config)
+        self.purchases = Purchases(pool, self._crediting, self.refunds, rails, config, check)
+        self.payouts = Payouts(pool, ManualRail(), config, check)
         self.maturing = Maturing(pool, config)
         self.seals = Seals(pool, config)
         self.volumes = Volumes(pool, config)
@@ -73,11 +78,14 @@ class Office:
         await self._pool.close()
 
 
-async def open_office(config: LedgerConfig, ledger: Ledger, *, rails: Iterable[PaymentRail] = ()) -> Office:
+async def open_office(
+    config: LedgerConfig, ledger: Ledger, *, rails: Iterable[PaymentRail] = (), ages: AgeRules = NO_RULES
+) -> Office:
     """An office on `config.database_url`. It connects on first use, so PostgreSQL may be down meanwhile.
 
     Args:
         ledger: started before coins are to come in, and stopped by its owner.
         rails: the payment providers that coins can be bought from, such as `SandboxRail.from_key(key)`; each once.
+        ages: what age allows by country; without them every age may do everything.
     """
-    return Office(await open_pool(config), ledger, rails, config)
+    return Office(await open_pool(config), ledger, rails, config, ages)

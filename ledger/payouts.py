@@ -13,13 +13,16 @@ import asyncpg
 from msgspec import Struct
 
 from ledger.accounts import BOOKS_PARTITION, DIAMONDS, AccountKey, AccountKind, earnings
+from ledger.ages import Act, AgeRefusal
 from ledger.commission import to_minor
 from ledger.config import LedgerConfig
 from ledger.errors import IdConflict, LimitReached, NotFound, ValueRefused, WrongState
 from ledger.ids import format_id
 from ledger.maturing import ripens_on
+from ledger.model import Refusal
 from ledger.payees import agency_of, given_to
 from ledger.payout_states import CAME_BACK, HoldEffect, PayoutState, effect_of, next_states
+from ledger.persons import AgeCheck
 from ledger.postgres import Connection, Pool, connected, snapshot, transaction
 from ledger.posting import BookRecord, Posting, open_posting
 from ledger.rails.interface import PayoutRail, Transfer
@@ -167,6 +170,10 @@ class PayoutRefusal(enum.Enum):
     DAY_LIMIT = "day_limit"
     """The payee would withdraw more than one may on one day (UTC)."""
     INSUFFICIENT_EARNINGS = "insufficient_earnings"
+    UNDER_AGE = "under_age"
+    """The creator is too young for it in its country."""
+    AGE_UNKNOWN = "age_unknown"
+    """The creator's age is not known, and the deployment wants it known."""
 
 
 class PayoutRefused(Struct, frozen=True):
@@ -177,6 +184,7 @@ class PayoutRefused(Struct, frozen=True):
         min_minor: the least that one may pay.
         day_max_minor, day_used_minor: the most of a day, and what of it today's withdrawals use.
         resets_at_ms: when the next day begins.
+        age_min: with UNDER_AGE, from which age one may.
     """
 
     refusal: PayoutRefusal
@@ -187,14 +195,16 @@ class PayoutRefused(Struct, frozen=True):
     day_max_minor: int
     day_used_minor: int
     resets_at_ms: int
+    age_min: int | None = None
 
 
 class Payouts:
     """Earnings, methods and withdrawals. Every method may raise `LedgerUnavailable`: the same call again is safe."""
 
-    def __init__(self, pool: Pool, rail: PayoutRail, config: LedgerConfig) -> None:
+    def __init__(self, pool: Pool, rail: PayoutRail, config: LedgerConfig, ages: AgeCheck) -> None:
         self._pool = pool
         self._rail = rail
+        self._ages = ages
         self._config = config
 
     async def earnings(self, payee: str) -> Earnings:
@@ -367,7 +377,10 @@ class Payouts:
         )
         today = await connection.fetchrow(_USED_TODAY, order.payee, sorted(CAME_BACK))
         used_minor, day_start_s = (0, 0) if today is None else (today["used_minor"], today["day_start_s"])
-        if not has_method:
+        age = await self._age_refuses(connection, order.payee)
+        if age is not None:
+            refusal = PayoutRefusal.AGE_UNKNOWN if age.refusal is Refusal.AGE_UNKNOWN else PayoutRefusal.UNDER_AGE
+        elif not has_method:
             refusal = PayoutRefusal.UNKNOWN_METHOD
         elif amount_minor < max(1, config.payout_min_minor):
             refusal = PayoutRefusal.BELOW_THRESHOLD
@@ -386,7 +399,15 @@ class Payouts:
             day_max_minor=config.payout_day_max_minor,
             day_used_minor=used_minor,
             resets_at_ms=day_start_s * 1000 + _DAY_MS,
+            age_min=age.age if refusal is PayoutRefusal.UNDER_AGE and age is not None else None,
         )
+
+    async def _age_refuses(self, connection: Connection, payee: str) -> AgeRefusal | None:
+        """An agency has no age."""
+        if agency_of(payee) is not None:
+            return None
+        country = await connection.fetchval("SELECT country FROM creators WHERE creator = $1", payee)
+        return await self._ages.refusal(connection, payee, Act.WITHDRAW, country=country)
 
     async def _hold(
         self, posting: Posting, order: WithdrawalOrder, available: AccountKey, hold: AccountKey

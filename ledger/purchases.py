@@ -14,10 +14,12 @@ import asyncpg
 import structlog
 from msgspec import Struct, structs
 
+from ledger.ages import Act
 from ledger.commission import coins_of_money
 from ledger.config import LedgerConfig
 from ledger.crediting import Crediting, worth_less
 from ledger.errors import (
+    AgeForbids,
     BadEvent,
     IdConflict,
     LimitReached,
@@ -29,6 +31,7 @@ from ledger.errors import (
 )
 from ledger.ids import format_id
 from ledger.model import AMOUNT_MAX, Cause, ViewerId
+from ledger.persons import AgeCheck
 from ledger.postgres import Connection, Pool, connected, transaction
 from ledger.purchase_states import (
     REFUND_KINDS,
@@ -152,8 +155,10 @@ class Purchases:
         refunds: Refunds,
         rails: Iterable[PaymentRail],
         config: LedgerConfig,
+        ages: AgeCheck,
     ) -> None:
         self._pool = pool
+        self._ages = ages
         self._crediting = crediting
         self._refunds = refunds
         self._rails = {rail.name: rail for rail in rails}
@@ -171,6 +176,7 @@ class Purchases:
             IdConflict: the id is that of a grant, or of a purchase with any other field.
             UnknownRail: nothing was stored.
             LimitReached: the viewer has `purchases_pending_max` purchases that are not paid.
+            AgeForbids: the viewer is too young, lacks a guardian's consent, or its age must be known and is not.
             ValueRefused: a value is outside of its bounds.
             RailUnavailable: the purchase is stored; the same id again asks the rail again.
             RailRefused: the purchase is stored as declined.
@@ -310,6 +316,9 @@ class Purchases:
                 reserved = await connection.fetchval(_RESERVE, purchase_id, *values)
                 if reserved is not None:
                     await self._check_pending(connection, order.viewer)
+                    refusal = await self._ages.refusal(connection, order.viewer, Act.BUY)
+                    if refusal is not None:
+                        raise AgeForbids(refusal.refusal, refusal.age)
                     fields = (getattr(order, name) for name in _ORDER_NAMES[1:])
                     await connection.execute(_INSERT, purchase_id, *fields)
                 row = await connection.fetchrow(f"{_SELECT} WHERE id = $1", purchase_id)

@@ -1,13 +1,14 @@
 """The part of the ledger's twin that says what forbids a gift although the wallet could pay for it. Pure, and plain.
 
-A viewer has a guard where something was decided about it, or where the operator's caps and rate are for everybody; only
-gifts of those are counted.
+A viewer has a guard where something was decided about it, or where the operator's caps, rate and wish for ages are for
+everybody; only gifts of those are counted.
 """
 
 import math
 
 from msgspec import Struct, field
 
+from ledger.ages import NO_CAPS
 from ledger.config import LedgerConfig
 from ledger.guard_state import NO_SETTINGS, VIEWER_LIMITS, GuardSettings, LiveGuard
 from ledger.model import CapPassed, GiftOrder, GiftRefused, Limit, Refusal
@@ -47,6 +48,7 @@ class TwinGuards:
         self.given_today: dict[tuple[str, str], int] = {}
         self.given_day = 0
         self._own_gifts = config.own_gifts
+        self._ages_known = config.ages_known
         self._caps = dict(
             zip(
                 VIEWER_LIMITS,
@@ -64,10 +66,13 @@ class TwinGuards:
             guard.settings = settings
 
     def forbid(self, order: GiftOrder, wallet: int, now_ms: int) -> GiftRefused | None:
-        """Why a new gift may not be given, whatever is in the wallet: freeze, bar, the viewer's caps, the creator's."""
+        """Why a new gift may not be given, whatever is in the wallet: freeze, age, bar, caps of viewer and creator."""
         guard = self._of(order.viewer)
         if guard is not None and guard.settings.frozen is not None:
             return GiftRefused(Refusal.FROZEN, wallet, reason=guard.settings.frozen)
+        refused = None if guard is None else self._age_refuses(guard, wallet, now_ms)
+        if refused is not None:
+            return refused
         if str(order.viewer) == order.creator and not self._own_gifts:
             return GiftRefused(Refusal.OWN_GIFT, wallet)
         if order.barred:
@@ -77,12 +82,15 @@ class TwinGuards:
         return None if passed is None else GiftRefused(Refusal.LIMIT_EXCEEDED, wallet, cap=passed)
 
     def forbid_coins(self, viewer: str, coins: int, wallet: int, now_ms: int) -> GiftRefused | None:
-        """Why coins may not be held, whatever is in the wallet: freeze, the viewer's caps."""
+        """Why coins may not be held, whatever is in the wallet: freeze, age, the viewer's caps."""
         guard = self._of(viewer)
         if guard is None:
             return None
         if guard.settings.frozen is not None:
             return GiftRefused(Refusal.FROZEN, wallet, reason=guard.settings.frozen)
+        refused = self._age_refuses(guard, wallet, now_ms)
+        if refused is not None:
+            return refused
         passed = self._cap_passed(guard, coins, now_ms)
         return None if passed is None else GiftRefused(Refusal.LIMIT_EXCEEDED, wallet, cap=passed)
 
@@ -123,12 +131,27 @@ class TwinGuards:
                 guard.counted[limit] = (number, max(0, counted - coins))
 
     def _of(self, viewer: str) -> TwinGuard | None:
-        everybody = self._rate_ms or any(self._caps.values())
+        everybody = self._rate_ms or any(self._caps.values()) or self._ages_known
         return self.viewers.get(viewer, TwinGuard() if everybody else None)
 
+    def _age_refuses(self, guard: TwinGuard, wallet: int, now_ms: int) -> GiftRefused | None:
+        step = guard.settings.age_at(now_ms)
+        if self._ages_known and (step is None or step.refusal is Refusal.AGE_UNKNOWN):
+            return GiftRefused(Refusal.AGE_UNKNOWN, wallet)
+        if step is None:
+            return None
+        if step.refusal in (Refusal.UNDER_AGE, Refusal.GUARDIAN_NEEDED):
+            return GiftRefused(step.refusal, wallet, age=step.age)
+        own = dict(zip(VIEWER_LIMITS, guard.settings.caps, strict=True))
+        if any(own[limit].at(now_ms).coins is None for limit in step.own_caps_needed):
+            return GiftRefused(Refusal.OWN_CAPS_NEEDED, wallet, caps_needed=step.own_caps_needed)
+        return None
+
     def _cap_passed(self, guard: TwinGuard, coins: int, now_ms: int) -> CapPassed | None:
-        for limit, own in zip(VIEWER_LIMITS, guard.settings.caps, strict=True):
-            caps = [cap for cap in (self._caps[limit] or None, own.at(now_ms).coins) if cap is not None]
+        step = guard.settings.age_at(now_ms)
+        ages = NO_CAPS if step is None else step.caps
+        for limit, own, age in zip(VIEWER_LIMITS, guard.settings.caps, ages, strict=True):
+            caps = [cap for cap in (self._caps[limit] or None, own.at(now_ms).coins, age) if cap is not None]
             spent = guard.spent(limit, now_ms)
             if caps and spent + coins > min(caps):
                 return CapPassed(limit, min(caps), spent, resets_at_ms(limit, now_ms))

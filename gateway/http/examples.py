@@ -1,10 +1,11 @@
 """One example of every body, answer and message, for the documents. Values of the Structs, so they cannot go stale."""
 
+import datetime
 from typing import Any, Final
 
 from msgspec import Struct
 
-from gateway.wire.http import admin, agency, creator, demo, public, viewer
+from gateway.wire.http import admin, agency, creator, demo, public, users, viewer
 from gateway.wire.messages import (
     Accepted,
     Ack,
@@ -105,11 +106,13 @@ _PURCHASE: Final = viewer.Purchase(
     balance_coins=None,
 )
 _LIMITS: Final = viewer.SpendLimits(
-    viewer.SpendLimit(500, None, 500, None, None, None),
-    viewer.SpendLimit(1_000, 50_000, 1_000, viewer.PendingLimit(2_000, AT_MS), 480, AT_MS),
-    viewer.SpendLimit(None, None, None, None, 480, AT_MS),
-    viewer.SpendLimit(200_000, 200_000, None, None, 1_480, AT_MS),
+    viewer.SpendLimit(500, None, 500, None, None, None, None),
+    viewer.SpendLimit(1_000, 50_000, 1_000, viewer.PendingLimit(2_000, AT_MS), 480, AT_MS, 5_000),
+    viewer.SpendLimit(None, None, None, None, 480, AT_MS, None),
+    viewer.SpendLimit(200_000, 200_000, None, None, 1_480, AT_MS, None),
+    viewer.RefusedByAge("guardian_needed", 17, []),
 )
+_AGE: Final = users.UserAge(datetime.date(2012, 5, 1), None, "CN", None, None)
 _BOARD: Final = [TopEntry("vera", "Vera", 1_250, 7)]
 _ROOM: Final = public.Room("demo", "The demo room", "ada", "Ada", 42)
 _STATE: Final = RoomState("demo", "The demo room", "ada", "Ada", 42, _BOARD, 5_000)
@@ -183,7 +186,7 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     admin.Holds([_HOLD], None),
     admin.ViewerLots("vera", 0, [_LOT], None),
     admin.PaidGifts(ID, [_PAID_GIFT], None),
-    admin.User("vera", 995, [_ENTRY], [_PURCHASE], None, True, "A payment was taken back.", _LIMITS),
+    users.User("vera", 995, [_ENTRY], [_PURCHASE], None, True, "A payment was taken back.", _LIMITS, _AGE),
     _CREATOR,
     admin.Creators([_CREATOR], None),
     _ADMIN_ROOM,
@@ -230,7 +233,8 @@ _BODIES: Final[tuple[Struct, ...]] = (
     admin.RoomBody("ada", "The demo room"),
     admin.PlanBody(4_000, 1_000, {"diamond": 3_500}, [_PLAN_EVENT]),
     admin.VideoBody("ada", "My first song"),
-    admin.UserBody(True, "A payment was taken back."),
+    users.UserBody(True, "A payment was taken back."),
+    users.AgeBody(birth_date=datetime.date(2012, 5, 1), country="CN", guardian="Mrs Li, by letter"),
     admin.StepBody("Paid by hand."),
     demo.DemoPaymentBody("paid"),
 )

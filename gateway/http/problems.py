@@ -13,9 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.replies import CODES
 from gateway.wire.codes import FACTS, Code
 from gateway.wire.http.public import ProblemDocument
 from ledger.errors import (
+    AgeForbids,
     BadEvent,
     BadSignature,
     IdConflict,
@@ -59,6 +61,7 @@ class Problem(Exception):
         retry_after_ms: how long to wait, for a retryable code.
         balance_coins: the wallet, with `insufficient_coins`.
         limit, limit_coins, spent_coins, resets_at_ms: with `limit_exceeded`.
+        age_min, limits_needed: with the codes of age.
         missing: what cannot be used now, with the reason, when the process is not ready.
     """
 
@@ -74,6 +77,8 @@ class Problem(Exception):
         resets_at_ms: int | None = None,
         limit_coins: int | None = None,
         spent_coins: int | None = None,
+        age_min: int | None = None,
+        limits_needed: list[str] | None = None,
         missing: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail or FACTS[code].title)
@@ -86,6 +91,8 @@ class Problem(Exception):
         self.resets_at_ms = resets_at_ms
         self.limit_coins = limit_coins
         self.spent_coins = spent_coins
+        self.age_min = age_min
+        self.limits_needed = limits_needed
         self.missing = missing
 
     def document(self) -> ProblemDocument:
@@ -106,6 +113,8 @@ class Problem(Exception):
             resets_at_ms=_set(self.resets_at_ms),
             limit_coins=_set(self.limit_coins),
             spent_coins=_set(self.spent_coins),
+            age_min=_set(self.age_min),
+            limits_needed=_set(self.limits_needed),
             missing=_set(self.missing),
         )
 
@@ -121,6 +130,8 @@ def problem_of(error: LedgerError) -> Problem:
             return Problem(Code.WRONG_STATE, str(error))
         case LimitReached():
             return Problem(Code.LIMIT_REACHED, str(error))
+        case AgeForbids(refusal=refusal, age=age):
+            return Problem(CODES[refusal], age_min=age or None)
         case UnknownRail():
             return Problem(Code.UNKNOWN_PROVIDER)
         case BadSignature():

@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from catalog.faults import CatalogInvalid
 from gateway.run.child import tell_ready
 from gateway.run.collector import calm_collector
 from gateway.run.config import Config
@@ -37,7 +38,7 @@ def gateway(file: Path | None, **flags: Any) -> None:
     raise_open_files()
     try:
         uvloop.run(run_gateway(config))
-    except (PortTaken, HostUnusable, LedgerError) as exc:
+    except (PortTaken, HostUnusable, LedgerError, CatalogInvalid) as exc:
         raise Unusable(str(exc)) from exc
 
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from msgspec import Struct
 from redis.exceptions import RedisError
 
+from catalog.load import load_catalog
+from gateway.ages import age_rules
 from gateway.broker import open_broker
 from gateway.rails import build_rails
 from gateway.relay import Relay
@@ -44,6 +46,7 @@ async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[
         LedgerUnavailable: a server does not answer.
         WrongDeployment, SchemaWrong: what is stored does not fit the configuration or this code.
         LedgersDiffer: the live ledger has lost what the books have.
+        CatalogInvalid: the catalogue, whose rules of age the duties need, cannot be used.
     """
     async with contextlib.AsyncExitStack() as stack:
         await require_agreement(config.ledger)
@@ -56,7 +59,8 @@ async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[
         stack.push_async_callback(broker.stop)
         rails = build_rails(config)
         stack.push_async_callback(rails.close)
-        office = await open_office(config.ledger, ledger, rails=rails.every)
+        ages = age_rules(load_catalog(config.catalog_file))
+        office = await open_office(config.ledger, ledger, rails=rails.every, ages=ages)
         stack.push_async_callback(office.close)
         rolling = await stack.enter_async_context(open_rolling_audit(config.ledger))
         relay = Relay(ledger, broker, config.rooms)

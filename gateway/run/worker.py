@@ -10,6 +10,7 @@ import click
 import structlog
 import uvloop
 
+from catalog.faults import CatalogInvalid
 from gateway.run.child import tell_ready
 from gateway.run.collector import calm_collector
 from gateway.run.config import Config
@@ -34,7 +35,7 @@ def worker(file: Path | None, **flags: Any) -> None:
     set_up_logs(config.log_level, "worker")
     try:
         uvloop.run(run_worker(config))
-    except (FolderUnusable, LedgerError) as exc:
+    except (FolderUnusable, LedgerError, CatalogInvalid) as exc:
         raise Unusable(str(exc)) from exc
 
 

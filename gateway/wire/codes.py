@@ -20,6 +20,10 @@ class Code(enum.StrEnum):
     ID_EXPIRED = "id_expired"
     LIMIT_EXCEEDED = "limit_exceeded"
     NOT_ALLOWED = "not_allowed"
+    UNDER_AGE = "under_age"
+    GUARDIAN_NEEDED = "guardian_needed"
+    AGE_UNKNOWN = "age_unknown"
+    OWN_LIMITS_NEEDED = "own_limits_needed"
     RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
@@ -67,6 +71,10 @@ FACTS: Final[dict[Code, CodeFacts]] = {
     Code.ID_EXPIRED: CodeFacts(410, False, "The time in this id is outside the window."),
     Code.LIMIT_EXCEEDED: CodeFacts(403, False, "A spending limit would be passed."),
     Code.NOT_ALLOWED: CodeFacts(403, False, "This is not allowed."),
+    Code.UNDER_AGE: CodeFacts(403, False, "This is for people of a greater age only."),
+    Code.GUARDIAN_NEEDED: CodeFacts(403, False, "At this age a guardian's consent is needed."),
+    Code.AGE_UNKNOWN: CodeFacts(403, False, "This is for people only whose age is known."),
+    Code.OWN_LIMITS_NEEDED: CodeFacts(403, False, "Limits of your own must be set before gifts can be sent."),
     Code.RATE_LIMITED: CodeFacts(429, True, "Too many requests."),
     Code.OVERLOADED: CodeFacts(503, True, "The server carries all that it can."),
     Code.UNAVAILABLE: CodeFacts(503, True, "The server cannot answer this now."),

@@ -217,6 +217,8 @@ class Refused(Struct, frozen=True, tag="refused", tag_field="type"):
         limit_coins, spent_coins: with `limit`, how many coins it allows and how many were counted before.
         resets_at_ms: with `limit`, when it counts from zero again; absent for `gift`.
         balance_coins: with `insufficient_coins`.
+        age_min: with `under_age` and `guardian_needed`, the age in years from which that ends.
+        limits_needed: with `own_limits_needed`, which limits the viewer has to set.
     """
 
     code: str
@@ -231,6 +233,8 @@ class Refused(Struct, frozen=True, tag="refused", tag_field="type"):
     balance_coins: int | UnsetType = UNSET
     limit_coins: Amount | UnsetType = UNSET
     spent_coins: Amount | UnsetType = UNSET
+    age_min: int | UnsetType = UNSET
+    limits_needed: list[str] | UnsetType = UNSET
 
 
 class Pong(Struct, frozen=True, tag="pong", tag_field="type"):

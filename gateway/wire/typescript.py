@@ -16,12 +16,12 @@ from msgspec import Struct
 
 from gateway.wire import messages
 from gateway.wire.codes import FACTS, CloseCode, Code, NoticeCode
-from gateway.wire.http import admin, agency, creator, demo, public, viewer
+from gateway.wire.http import admin, agency, creator, demo, public, users, viewer
 
 FOLDER: Final = Path(__file__).parent.parent / "web" / "src"
 HEADER: Final = "// {subject}, version 1. Written by `python -m gateway.wire.typescript`: do not edit.\n"
 
-HTTP: Final = (public, viewer, creator, agency, admin, demo)
+HTTP: Final = (public, viewer, creator, agency, admin, users, demo)
 UNIONS: Final = {
     "ClientMessage": messages.ClientMessage,
     "Event": messages.Event,
@@ -110,7 +110,7 @@ def _type_text(shape: shapes.Type) -> str:
     match shape:
         case shapes.Metadata():
             return _type_text(shape.type)
-        case shapes.StrType():
+        case shapes.StrType() | shapes.DateType():
             return "string"
         case shapes.IntType() | shapes.FloatType():
             return "number"

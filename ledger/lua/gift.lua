@@ -1,14 +1,14 @@
 -- Pays for many gifts: for each partition reads and checks everything, then writes.
 -- A gift is charged at most once for its id; gifts of a partition are judged in order, each as if alone.
 -- The first that holds decides: the id is known (replay or conflict), its time is outside the window, the account is
--- frozen, the caller bars it, a cap of gift, day, week, month, the creator's cap of a day, too few coins, the gift rate,
--- a sum over its bound, too much that the books lack. Only accepted gifts are counted.
+-- frozen, the viewer's age, the caller bars it, a cap of gift, day, week, month, the creator's cap of a day, too few coins,
+-- the gift rate, a sum over its bound, too much that the books lack. Only accepted gifts are counted.
 --
 -- KEYS    for each partition of the call: wallets, earnings, totals, combos, journal, guards, then its id buckets, then
 --         given_today if the group has creators' caps
 -- ARGV[1] msgpack {rules, groups}
 --         rules = {window_ms, ahead_ms, time_s_max, unflushed_max, amount_max, caps of a viewer's gift, day, week and
---                  month (0 for none), rate_ms between gifts of a viewer (0 for no rate), burst_ms}
+--                  month (0 for none), rate_ms between gifts of a viewer (0 for no rate), burst_ms, ages_known}
 --         group = one for each partition, in the order of KEYS; columns, since a table a gift costs more than its payment:
 --           1 expiry in ms of each id bucket   2 viewers, each once   3 creators, each once   then one value a gift:
 --           4 viewer (place in 2)   5 creator (place in 3)   6 coins   7 creator_diamonds   8 commission_diamonds
@@ -22,7 +22,7 @@
 --         others = for each judged gift that was not accepted: its place, status, wallet, and two values of its status
 --         status 1 replay (coins first paid, 0), 2 insufficient, 3 conflict, 4 expired, 5 overflow, 7 overloaded,
 --                8 frozen (0, reason), 9 own gift, 10 barred, over the cap (cap, coins counted before) of a 11 gift,
---                12 day, 13 week, 14 month, 15 creator's day, 16 over the rate (ms to wait, 0)
+--                12 day, 13 week, 14 month, 15 creator's day, 16 over the rate (ms to wait, 0), 17 to 20 by age
 --         or an error FENCED: a partition of the call has no epoch or epoch 0; groups before it may have been paid
 
 local REPLAY, INSUFFICIENT, CONFLICT, EXPIRED, OVERFLOW, OVERLOADED, RATE_LIMITED = 1, 2, 3, 4, 5, 7, 16
@@ -35,8 +35,8 @@ local call, pack, unpack_values, sub = redis.call, struct.pack, struct.unpack, s
 local started = clock()
 local request = cmsgpack.unpack(ARGV[1])
 local window_ms, ahead_ms, time_s_max, unflushed_max, amount_max = unpack(request[1])
-local operator_caps, rate_ms, burst_ms = {unpack(request[1], 6, 9)}, request[1][10], request[1][11]
-local always_guarded = math.max(rate_ms, unpack(operator_caps)) > 0
+local operator_caps, rate_ms, burst_ms = {ages_known = request[1][12], unpack(request[1], 6, 9)}, unpack(request[1], 10, 11)
+local always_guarded = operator_caps.ages_known or math.max(rate_ms, unpack(operator_caps)) > 0
 local time = call('TIME')
 local time_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 

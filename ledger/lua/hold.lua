@@ -1,5 +1,5 @@
 -- Puts coins of one wallet aside, once for this id: a hold, which end_hold.lua ends. Judged as a gift is (a known id first,
--- then a frozen account, the caps of gift, day, week and month, too few coins), then the bounds of open holds and of the
+-- then a frozen account, the viewer's age, the caps of gift, day, week and month, too few coins), then the bounds of open holds and of the
 -- journal. Coins that are held count for the caps.
 --
 -- KEYS    wallets, totals, guards, holds, hold_deadlines, hold_counts, ended_holds, journal of the viewer's partition
@@ -7,7 +7,7 @@
 --         7 time in ms until which an id that was not flushed is still known here,
 --         8 most open holds of the viewer, 9 of the partition, 10 most records that the books may lack,
 --         11 to 14 the operator's caps of gift, day, week and month (0 for none), 15 reference,
---         16 whether everybody's coins are counted (1 or 0)
+--         16 whether everybody's coins are counted (1 or 0), 17 whether ages must be known (1 or 0)
 -- returns {status, wallet after, when it expires (of a refusal the time), two values of the status}
 --         status 0 accepted, 1 replay, 3 conflict, 6 late, 30 too many open holds of the viewer, 31 of the partition, and
 --                the others of gift.lua; or an error FENCED when the partition has no epoch or epoch 0
@@ -19,6 +19,7 @@ local call, pack, unpack_values = redis.call, struct.pack, struct.unpack
 local wallets_key, totals_key, guards_key, holds_key, deadlines_key, counts_key, ended_key, journal_key = unpack(KEYS)
 local field, digest, viewer, coins, lasts_ms, body = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local operator_caps = {tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])}
+operator_caps.ages_known = ARGV[17] == '1'
 
 local known = call('HGET', holds_key, field)
 if not known then

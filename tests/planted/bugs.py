@@ -122,7 +122,7 @@ OF_THE_SCRIPTS = [
             Edit(
                 CREDIT,
                 "redis.call('XADD', journal_key,",
-                "if coins ~= 10 then redis.call('XADD', journal_key,",
+                "if coins ~= 20 then redis.call('XADD', journal_key,",
             ),
             Edit(CREDIT, "'r', '\\145' .. body)\n", "'r', '\\145' .. body) end\n"),
         ],
@@ -165,6 +165,18 @@ OF_THE_SCRIPTS = [
         "machine",
         "told",
         [Edit(GUARDS, "guard.spent[k] + coins > guard.caps[k]", "guard.spent[k] + coins > guard.caps[k] + 1")],
+    ),
+    Bug(
+        "birthday_comes_into_force_too_early",
+        "machine",
+        "told",
+        [Edit(GUARDS, "    if now_ms >= values[1] then step = values end\n", "    step = values\n")],
+    ),
+    Bug(
+        "caps_of_an_age_forgotten",
+        "machine",
+        "told",
+        [Edit(GUARDS, "if step[4 + k] >= 0 and", "if step[4 + k] > 5 and")],
     ),
     Bug(
         "freeze_forgotten_with_the_next_gift",

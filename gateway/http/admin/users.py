@@ -1,6 +1,9 @@
 """Everything about one user, for a support case."""
 
+import datetime
 from typing import Final
+
+from msgspec import UNSET
 
 from gateway.auth import Identity
 from gateway.http.creator.share import creator_answer
@@ -12,8 +15,9 @@ from gateway.http.viewer.wallet import wallet_entry
 from gateway.services import Services
 from gateway.shown import shown
 from gateway.wire.codes import Code
-from gateway.wire.http.admin import FREEZE_REASON_LENGTH_MAX, User, UserBody
+from gateway.wire.http.users import FREEZE_REASON_LENGTH_MAX, GUARDIAN_LENGTH_MAX, AgeBody, User, UserAge, UserBody
 from gateway.wire.messages import Name
+from ledger.ages import Person, PersonChange
 
 RECENT: Final = 20
 
@@ -34,6 +38,7 @@ async def read_user(services: Services, user: Name) -> User:
         guard.frozen is not None,
         guard.frozen,
         limits_answer(guard),
+        _age_answer(guard.person),
     )
 
 
@@ -52,7 +57,32 @@ async def change_user(services: Services, caller: Identity, user: Name, body: Us
     return await read_user(services, user)
 
 
+async def change_age(services: Services, caller: Identity, user: Name, body: AgeBody) -> User:
+    """Tell a user's age, country and guardian. Gifts, purchases and withdrawals are judged by it from the answer on."""
+    if body.birth_date not in (UNSET, None) and body.age_at_least not in (UNSET, None):
+        raise Problem(Code.UNPROCESSABLE, "Either a birth date is known, or a least age.", field="$.age_at_least")
+    if isinstance(body.birth_date, datetime.date) and body.birth_date > datetime.datetime.now(datetime.UTC).date():
+        raise Problem(Code.UNPROCESSABLE, "Nobody is born in the future.", field="$.birth_date")
+    guardian = body.guardian if not isinstance(body.guardian, str) else shown(body.guardian, GUARDIAN_LENGTH_MAX)
+    if guardian == "":
+        raise Problem(Code.UNPROCESSABLE, "The guardian has no name.", field="$.guardian")
+    change = PersonChange(body.birth_date, body.age_at_least, body.country, guardian)
+    await services.office.guards.know(user, change, by=caller.user)
+    return await read_user(services, user)
+
+
+def _age_answer(person: Person) -> UserAge:
+    return UserAge(
+        person.born if person.age_least is None else None,
+        person.age_least,
+        person.country,
+        person.guardian,
+        person.guardian_ms,
+    )
+
+
 OPERATIONS = (
     declare("GET", "/v1/admin/users/{user}", read_user, tag="operators", roles=("operator",)),
     declare("PUT", "/v1/admin/users/{user}", change_user, tag="operators", roles=("operator",)),
+    declare("PUT", "/v1/admin/users/{user}/age", change_age, tag="operators", roles=("operator",)),
 )

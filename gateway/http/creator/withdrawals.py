@@ -32,6 +32,8 @@ _CODES: Final[dict[PayoutRefusal, Code]] = {
     PayoutRefusal.BELOW_THRESHOLD: Code.BELOW_THRESHOLD,
     PayoutRefusal.DAY_LIMIT: Code.LIMIT_EXCEEDED,
     PayoutRefusal.INSUFFICIENT_EARNINGS: Code.INSUFFICIENT_EARNINGS,
+    PayoutRefusal.UNDER_AGE: Code.UNDER_AGE,
+    PayoutRefusal.AGE_UNKNOWN: Code.AGE_UNKNOWN,
 }
 
 
@@ -126,7 +128,7 @@ def _problem(refused: PayoutRefused) -> Problem:
             detail = f"This would pay {amount}; {refused.day_used_minor} of {refused.day_max_minor} a day are used."
         case PayoutRefusal.INSUFFICIENT_EARNINGS:
             detail = f"{refused.available_diamonds} diamonds are available."
-        case PayoutRefusal.UNKNOWN_METHOD:
+        case PayoutRefusal.UNKNOWN_METHOD | PayoutRefusal.AGE_UNKNOWN | PayoutRefusal.UNDER_AGE:
             detail = ""
     day_limit = refused.refusal is PayoutRefusal.DAY_LIMIT
     return Problem(
@@ -134,6 +136,7 @@ def _problem(refused: PayoutRefused) -> Problem:
         detail,
         limit="payout_day" if day_limit else None,
         resets_at_ms=refused.resets_at_ms if day_limit else None,
+        age_min=refused.age_min,
     )
 
 
@@ -143,6 +146,8 @@ ASK_REFUSES: Final = (
     Code.LIMIT_EXCEEDED,
     Code.INSUFFICIENT_EARNINGS,
     Code.ID_CONFLICT,
+    Code.UNDER_AGE,
+    Code.AGE_UNKNOWN,
 )
 
 OPERATIONS = (

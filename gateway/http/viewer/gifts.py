@@ -96,6 +96,8 @@ def problem_of_refused(reply: Refused) -> Problem:
         resets_at_ms=None if reply.resets_at_ms is UNSET else reply.resets_at_ms,
         limit_coins=None if reply.limit_coins is UNSET else reply.limit_coins,
         spent_coins=None if reply.spent_coins is UNSET else reply.spent_coins,
+        age_min=None if reply.age_min is UNSET else reply.age_min,
+        limits_needed=None if reply.limits_needed is UNSET else reply.limits_needed,
     )
 
 
@@ -115,6 +117,10 @@ OPERATIONS = (
             Code.ID_CONFLICT,
             Code.ID_EXPIRED,
             Code.LIMIT_EXCEEDED,
+            Code.UNDER_AGE,
+            Code.GUARDIAN_NEEDED,
+            Code.AGE_UNKNOWN,
+            Code.OWN_LIMITS_NEEDED,
             Code.RATE_LIMITED,
             Code.OVERLOADED,
         ),

@@ -4,8 +4,10 @@ from msgspec import UNSET
 
 from gateway.auth import Identity
 from gateway.http.operation import declare
+from gateway.replies import CODES
 from gateway.services import Services
-from gateway.wire.http.viewer import PendingLimit, SpendLimit, SpendLimits, SpendLimitsBody
+from gateway.wire.http.viewer import PendingLimit, RefusedByAge, SpendLimit, SpendLimits, SpendLimitsBody
+from ledger.ages import AgeRefusal
 from ledger.guards import CapState, ViewerGuard
 from ledger.model import Limit
 
@@ -34,7 +36,12 @@ def limits_answer(guard: ViewerGuard) -> SpendLimits:
         _limit(guard.caps[Limit.DAY]),
         _limit(guard.caps[Limit.WEEK]),
         _limit(guard.caps[Limit.MONTH]),
+        None if guard.age is None else _refused(guard.age),
     )
+
+
+def _refused(age: AgeRefusal) -> RefusedByAge:
+    return RefusedByAge(CODES[age.refusal].value, age.age or None, [limit.value for limit in age.caps_needed])
 
 
 def _limit(cap: CapState) -> SpendLimit:
@@ -46,6 +53,7 @@ def _limit(cap: CapState) -> SpendLimit:
         None if own.from_ms is None else PendingLimit(own.pending_coins, own.from_ms),
         cap.spent_coins,
         cap.resets_at_ms,
+        cap.age_coins,
     )
 
 

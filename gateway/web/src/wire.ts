@@ -14,6 +14,10 @@ export type Code =
   | "id_expired"
   | "limit_exceeded"
   | "not_allowed"
+  | "under_age"
+  | "guardian_needed"
+  | "age_unknown"
+  | "own_limits_needed"
   | "rate_limited"
   | "overloaded"
   | "unavailable"
@@ -216,6 +220,8 @@ export interface Refused {
   balance_coins?: number;
   limit_coins?: number;
   spent_coins?: number;
+  age_min?: number;
+  limits_needed?: string[];
 }
 
 /** Answer to `ping`. */

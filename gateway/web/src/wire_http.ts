@@ -17,6 +17,8 @@ export interface ProblemDocument {
   resets_at_ms?: number;
   limit_coins?: number;
   spent_coins?: number;
+  age_min?: number;
+  limits_needed?: string[];
   missing?: Record<string, string>;
 }
 
@@ -181,6 +183,14 @@ export interface SpendLimit {
   pending: PendingLimit | null;
   spent_coins: number | null;
   resets_at_ms: number | null;
+  age_coins: number | null;
+}
+
+/** Why the viewer's age or country forbids all its gifts. */
+export interface RefusedByAge {
+  code: string;
+  age_min: number | null;
+  limits_needed: string[];
 }
 
 /** All limits of a viewer; days, weeks (from Monday) and months are those of UTC. */
@@ -189,6 +199,7 @@ export interface SpendLimits {
   day: SpendLimit;
   week: SpendLimit;
   month: SpendLimit;
+  refused: RefusedByAge | null;
 }
 
 /** Change one's own limits. What is absent stays as it is; null asks for no limit. */
@@ -777,24 +788,6 @@ export interface AdminVideos {
   next: string | null;
 }
 
-/** Freeze or thaw a user as a viewer. */
-export interface UserBody {
-  frozen: boolean;
-  reason?: string | null;
-}
-
-/** What is known of a user: as a viewer, and as a creator where it is one. */
-export interface User {
-  user: string;
-  balance_coins: number;
-  entries: WalletEntry[];
-  purchases: Purchase[];
-  creator: Creator | null;
-  frozen: boolean;
-  frozen_reason: string | null;
-  limits: SpendLimits;
-}
-
 /** A package with its price in the stores, by currency, in minor units. */
 export interface AdminPackage {
   id: string;
@@ -866,6 +859,42 @@ export interface Audit {
   checked_at_ms: number;
   invariants: AuditInvariant[];
   units: Record<string, Record<string, number>>;
+}
+
+/** Freeze or thaw a user as a viewer. */
+export interface UserBody {
+  frozen: boolean;
+  reason?: string | null;
+}
+
+/** Tell what is known of a user's age, country and guardian. Absent stays as it is, null is not known any more. */
+export interface AgeBody {
+  birth_date?: string | null;
+  age_at_least?: number | null;
+  country?: string | null;
+  guardian?: string | null;
+}
+
+/** What is known of a user's age, country and guardian. */
+export interface UserAge {
+  birth_date: string | null;
+  age_at_least: number | null;
+  country: string | null;
+  guardian: string | null;
+  guardian_since_ms: number | null;
+}
+
+/** What is known of a user: as a viewer, and as a creator where it is one. */
+export interface User {
+  user: string;
+  balance_coins: number;
+  entries: WalletEntry[];
+  purchases: Purchase[];
+  creator: Creator | null;
+  frozen: boolean;
+  frozen_reason: string | null;
+  limits: SpendLimits;
+  age: UserAge;
 }
 
 /** A viewer of the demo, with some coins to give. */

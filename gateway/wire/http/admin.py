@@ -5,15 +5,12 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from gateway.wire.http.public import Catalog
-from gateway.wire.http.viewer import Purchase, SpendLimits, WalletEntry
 from gateway.wire.http.words import BasisPoints, Coins, Country, HoldState, SignedAmount, Title, Word
 from gateway.wire.messages import Amount, Id, Name, TimeMs
 
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 RefundKind = Literal["refund", "chargeback"]
 RefundState = Literal["owed", "taken", "settled", "voided"]
-FREEZE_REASON_LENGTH_MAX: Final = 200
-FreezeReason = Annotated[str, Meta(min_length=1, max_length=FREEZE_REASON_LENGTH_MAX)]
 
 
 GRANT_COINS_MAX: Final = 10**12
@@ -413,34 +410,6 @@ class AdminVideos(Struct, frozen=True):
 
     videos: list[AdminVideo]
     next: str | None
-
-
-class UserBody(Struct, frozen=True):
-    """Freeze or thaw a user as a viewer.
-
-    Attributes:
-        reason: told to the user with each gift that is refused; needed to freeze, and only then.
-    """
-
-    frozen: bool
-    reason: FreezeReason | None = None
-
-
-class User(Struct, frozen=True):
-    """What is known of a user: as a viewer, and as a creator where it is one.
-
-    Attributes:
-        frozen: whether all its gifts are refused; then with the reason.
-    """
-
-    user: str
-    balance_coins: int
-    entries: list[WalletEntry]
-    purchases: list[Purchase]
-    creator: Creator | None
-    frozen: bool
-    frozen_reason: str | None
-    limits: SpendLimits
 
 
 class AdminPackage(Struct, frozen=True):

@@ -24,6 +24,8 @@ class ProblemDocument(Struct, frozen=True):
         limit: the limit that would be passed.
         limit_coins, spent_coins: with a limit of coins, how many it allows and how many were counted before.
         resets_at_ms: when that limit counts from zero again.
+        age_min: with `under_age` and `guardian_needed`, the age in years from which that ends.
+        limits_needed: with `own_limits_needed`, which limits the viewer has to set.
         missing: what cannot be used now, with the reason, when the process is not ready.
     """
 
@@ -40,6 +42,8 @@ class ProblemDocument(Struct, frozen=True):
     resets_at_ms: TimeMs | UnsetType = UNSET
     limit_coins: Amount | UnsetType = UNSET
     spent_coins: Amount | UnsetType = UNSET
+    age_min: int | UnsetType = UNSET
+    limits_needed: list[str] | UnsetType = UNSET
     missing: dict[str, str] | UnsetType = UNSET
 
 

@@ -85,8 +85,8 @@ class SpendLimit(Struct, frozen=True):
     """How many coins may be spent on a gift or in a period.
 
     Attributes:
-        coins: what holds now: the smaller of the operator's and the viewer's own; null for no limit.
-        operator_coins, own_coins: both of them.
+        coins: what holds now: the smallest of the operator's, the viewer's own and that for its age; null for no limit.
+        operator_coins, own_coins, age_coins: all three.
         pending: a raise of the viewer's own that is yet to hold.
         spent_coins: counted in this period; null for a gift, and where nothing is counted.
         resets_at_ms: when the next period begins; null for a gift.
@@ -98,15 +98,35 @@ class SpendLimit(Struct, frozen=True):
     pending: PendingLimit | None
     spent_coins: Amount | None
     resets_at_ms: TimeMs | None
+    age_coins: Amount | None
+
+
+class RefusedByAge(Struct, frozen=True):
+    """Why the viewer's age or country forbids all its gifts.
+
+    Attributes:
+        code: `under_age`, `guardian_needed`, `age_unknown` or `own_limits_needed`.
+        age_min: the age in years from which that ends; null with the last two.
+        limits_needed: with `own_limits_needed`, which limits the viewer has to set.
+    """
+
+    code: str
+    age_min: int | None
+    limits_needed: list[str]
 
 
 class SpendLimits(Struct, frozen=True):
-    """All limits of a viewer; days, weeks (from Monday) and months are those of UTC."""
+    """All limits of a viewer; days, weeks (from Monday) and months are those of UTC.
+
+    Attributes:
+        refused: what forbids all gifts whatever they cost; null for nothing.
+    """
 
     gift: SpendLimit
     day: SpendLimit
     week: SpendLimit
     month: SpendLimit
+    refused: RefusedByAge | None
 
 
 class SpendLimitsBody(Struct, frozen=True):

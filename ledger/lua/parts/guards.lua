@@ -1,11 +1,15 @@
 -- Stands in front of gift.lua: what forbids a gift although the wallet could pay for it. Reads and judges; writes nothing.
 -- A viewer's guard is one field. Its first 56 bytes are gift.lua's, seven doubles: the time that the viewer's rate has
 -- reached, then day, week and month, each with the coins counted in it. What follows is set_guards.lua's, or nothing: a
--- version, 1 when frozen, for each cap (gift, day, week, month) three doubles, and the reason of the freeze. The doubles of
--- a cap: the cap, the pending one, and the ms from which that one holds (0 for none pending). A cap of -1 is no cap.
+-- version, a byte (1 when frozen, and twice the number of age steps), for each cap (gift, day, week, month) three doubles,
+-- the age steps, and the reason of the freeze. The doubles of a cap: the cap, the pending one, and the ms from which that
+-- holds (0 for none pending). A cap of -1 is no cap. Those of an age step: the ms of the birthday from which it holds, its
+-- status (0 when gifts may be given), the age at which that ends, bits of the own caps that are needed (gift is the
+-- lowest), and the four caps for the age.
 
-local FROZEN, LIMIT_GIFT, LIMIT_CREATOR_DAY = 8, 11, 15
+local FROZEN, LIMIT_GIFT, LIMIT_CREATOR_DAY, AGE_UNKNOWN, OWN_CAPS_NEEDED = 8, 11, 15, 19, 20
 local COUNTS, COUNTS_BYTES, SETTINGS = '>ddddddd', 56, '>dBdddddddddddd'
+local STEP, STEP_BYTES = '>dddddddd', 64
 local NO_COUNTS = string.rep('\0', COUNTS_BYTES)
 local DAY_MS = 86400000
 local floor, huge = math.floor, math.huge
@@ -21,22 +25,42 @@ local function periods_of(ms)
   return {day, floor((day + 3) / 7), (era * 400 + year) * 12 + floor((5 * of_year + 2) / 153)}
 end
 
--- The smaller cap of the operator (0 for none) and the viewer holds.
+-- What the age step that holds now says: a birthday brings the next one by itself.
+local function read_age(guard, first, steps, own_caps, now_ms)
+  local step = {0, AGE_UNKNOWN, 0, 0, -1, -1, -1, -1}
+  for s = 0, steps - 1 do
+    local values = {struct.unpack(STEP, guard.settings, first + STEP_BYTES * s)}
+    if now_ms >= values[1] then step = values end
+  end
+  guard.age_status, guard.age_value = step[2], step[3]
+  for k = 1, 4 do
+    if step[4 + k] >= 0 and step[4 + k] < guard.caps[k] then guard.caps[k] = step[4 + k] end
+    if floor(step[4] / 2 ^ (k - 1)) % 2 == 1 and own_caps[k] < 0 then guard.caps_needed = step[4] end
+  end
+end
+
+-- The smallest cap of the operator (0 for none), the viewer and its age holds.
 local function open_guard(stored, operator_caps, periods, now_ms)
   local reached_ms, day, day_coins, week, week_coins, month, month_coins = struct.unpack(COUNTS, stored)
   local guard = {caps = {}, reached_ms = reached_ms, settings = string.sub(stored, COUNTS_BYTES + 1)}
   guard.spent = {0, day == periods[1] and day_coins or 0, week == periods[2] and week_coins or 0,
     month == periods[3] and month_coins or 0}
   for k = 1, 4 do guard.caps[k] = operator_caps[k] > 0 and operator_caps[k] or huge end
+  guard.age_status = AGE_UNKNOWN
   if guard.settings ~= '' then
-    local values = {struct.unpack(SETTINGS, guard.settings)}
-    if values[2] == 1 then guard.frozen = string.sub(guard.settings, values[15]) end
+    local values, own_caps = {struct.unpack(SETTINGS, guard.settings)}, {}
+    local steps = floor(values[2] / 2)
+    if values[2] % 2 == 1 then guard.frozen = string.sub(guard.settings, values[15] + STEP_BYTES * steps) end
     for k = 1, 4 do
       local cap, pending, from_ms = values[3 * k], values[3 * k + 1], values[3 * k + 2]
       if from_ms > 0 and now_ms >= from_ms then cap = pending end
       if cap >= 0 and cap < guard.caps[k] then guard.caps[k] = cap end
+      own_caps[k] = cap
     end
+    if steps > 0 then read_age(guard, values[15], steps, own_caps, now_ms) end
   end
+  -- Unknown ages are refused only where the deployment says so.
+  if guard.age_status == AGE_UNKNOWN and not operator_caps.ages_known then guard.age_status = 0 end
   return guard
 end
 
@@ -73,9 +97,12 @@ local function read_given(key, fields, today)
 end
 
 -- Why a new gift may not be given, with two values that tell more; nothing when it may. The first that holds: a frozen
--- account, the caller's bar, the caps of gift, day, week and month, the creator's cap of a day.
+-- account, the viewer's age (17 too young, 18 too young without a guardian, each with the age at which that ends, 19 not
+-- known), 20 own caps that are needed (bits), the caller's bar, the caps of gift, day, week and month, the creator's of a day.
 local function forbidden(guard, bar, coins, given_coins, creator_cap)
   if guard and guard.frozen then return FROZEN, 0, guard.frozen end
+  if guard and guard.age_status > 0 then return guard.age_status, guard.age_value end
+  if guard and guard.caps_needed then return OWN_CAPS_NEEDED, guard.caps_needed end
   if bar and bar > 0 then return bar end
   if guard then
     for k = 1, 4 do

@@ -43,8 +43,10 @@ async def capped(config: Config) -> AsyncIterator[Api]:
 async def test_limits_of_a_viewer_who_has_none(api: Api) -> None:
     """Everything is null but the times at which periods end."""
     told = await api.get("/v1/me/limits", "vera")
-    assert told.keys() == {"gift", "day", "week", "month"}
-    nothing = dict.fromkeys(("coins", "operator_coins", "own_coins", "pending", "spent_coins", "resets_at_ms"))
+    assert told.keys() == {"gift", "day", "week", "month", "refused"}
+    fields = ("coins", "operator_coins", "own_coins", "age_coins", "pending", "spent_coins", "resets_at_ms")
+    nothing = dict.fromkeys(fields)
+    assert told["refused"] is None
     assert told["gift"] == nothing
     assert told["day"] == nothing | {"resets_at_ms": told["day"]["resets_at_ms"]}
     assert told["day"]["resets_at_ms"] % DAY_MS == 0

@@ -19,12 +19,12 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from msgspec import Struct
 from redis import Redis
 
+from ledger.ages import AgeStep
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
-from ledger.guard_state import GuardSettings, OwnCap
+from ledger.guard_state import NO_SETTINGS, GuardSettings
 from ledger.keys import Total
 from ledger.model import (
     AMOUNT_MAX,
@@ -54,78 +54,34 @@ from ledger.twin_holds import TwinHold, TwinHolds
 from tests.integration.ledger.losing_proxy import LosingProxy
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger.stored import Stored, check, read_all
+from tests.integration.ledger.wishes import (
+    AGES,
+    AHEAD_MS,
+    BUCKET_MS,
+    COMBO_KEY,
+    COMBO_MS,
+    CREDITS,
+    EDGES_MS,
+    FRESH,
+    HUGE,
+    KEPT,
+    LASTS_MS,
+    LATE,
+    LIMITS,
+    NAMES,
+    NUMBER,
+    OWN_CAPS,
+    SMALL,
+    UNFLUSHED_MAX,
+    VIEWERS,
+    WINDOW_MS,
+    WISHES,
+    Fresh,
+    OwnCaps,
+    Told,
+)
 from tests.servers import Valkey
 from tests.waiting import back_off
-
-WINDOW_MS, AHEAD_MS, BUCKET_MS, COMBO_MS = 3_600_000, 300_000, 600_000, 5_000
-UNFLUSHED_MAX = 8
-COMBO_KEY = "room:demo|rose"
-NAMES = ("ann", "bob", "cid")
-VIEWERS = st.sampled_from(NAMES)
-EDGES_MS = st.sampled_from([1, BUCKET_MS, WINDOW_MS - 1, WINDOW_MS, WINDOW_MS + 1, -1, -AHEAD_MS, -AHEAD_MS - 1])
-AGES_MS = st.one_of(st.just(0), st.just(0), st.just(0), EDGES_MS)
-# 100 diamonds a coin: the first amount is the most that one side can get, and one coin more is too much for it.
-HUGE = st.sampled_from([AMOUNT_MAX // 100, AMOUNT_MAX // 100 + 1, AMOUNT_MAX // 50, AMOUNT_MAX])
-SMALL = st.integers(1, 9)
-COINS = st.one_of(SMALL, SMALL, SMALL, HUGE)
-CREDITS = st.sampled_from([1, 10, 100, AMOUNT_MAX // 50, AMOUNT_MAX - 500, AMOUNT_MAX, AMOUNT_MAX + 1])
-
-
-NUMBER = st.integers(0, 50)
-LASTS_MS = st.sampled_from([1, COMBO_MS, BUCKET_MS])
-LATE = st.sampled_from([False, False, True])
-KEPT = st.sampled_from([0, 0, 5, -AMOUNT_MAX])
-
-
-class Told(Struct, frozen=True):
-    """Asks for a gift that was told before, so many gifts ago, again."""
-
-    number: int
-    other_content: bool
-
-
-class Fresh(Struct, frozen=True):
-    """Asks for a gift with an id of its own, so old by the partition's clock.
-
-    Attributes:
-        creator_bp: the creator's part of the diamonds.
-        combo_key: '' for none.
-        creator_day_coins_max: as in the order.
-    """
-
-    viewer: str
-    creator: str
-    coins: int
-    count: int
-    creator_bp: int
-    combo_key: str
-    age_ms: int
-    barred: bool = False
-    creator_day_coins_max: int | None = None
-
-
-FRESH = st.builds(
-    Fresh,
-    viewer=VIEWERS,
-    creator=st.sampled_from(["cora"] * 6 + ["cleo"] * 4 + ["ann"]),
-    coins=COINS,
-    count=st.sampled_from([1, 1, 3, 2**31 - 1]),
-    creator_bp=st.sampled_from([0, 5_000, 5_000, 10_000]),
-    combo_key=st.sampled_from(["", COMBO_KEY]),
-    age_ms=AGES_MS,
-    barred=st.sampled_from([False] * 11 + [True]),
-    creator_day_coins_max=st.sampled_from([None, None, 8]),
-)
-OwnCaps = tuple[OwnCap, OwnCap, OwnCap, OwnCap]
-OWN_CAPS = st.tuples(*[st.builds(OwnCap, st.sampled_from([None, None, 0, 6, 15]))] * 4)
-LIMITS: list[dict[str, int]] = [
-    {},
-    {},
-    {"day_coins_max": 30, "gift_coins_max": 9},
-    {"gifts_per_minute": 7, "gifts_burst": 3},
-]
-TOLD = st.builds(Told, number=st.integers(0, 50), other_content=st.booleans())
-WISHES = st.one_of(FRESH, FRESH, TOLD)
 
 
 class GiftMachine(RuleBasedStateMachine):
@@ -399,9 +355,19 @@ class GiftMachine(RuleBasedStateMachine):
     def decide_about_a_viewer(self, viewer: str, frozen: str | None, caps: OwnCaps, late: bool) -> None:
         """In a new version, or in an old one that comes too late."""
         self.numbers += 1
-        settings = [(viewer, GuardSettings(1 if late else self.numbers, frozen, caps))]
-        self.runner.run(self.ledger.set_guards(settings))
-        self.runner.run(self.twin.set_guards(settings))
+        self._set_guard(viewer, GuardSettings(1 if late else self.numbers, frozen, caps))
+
+    @rule(viewer=VIEWERS, steps=st.tuples(AGES, AGES, AGES), coins=st.sampled_from([1, 6]))
+    def give_around_a_birthday(self, viewer: str, steps: tuple[AgeStep, ...], coins: int) -> None:
+        """Nothing else forbids gifts; the last birthday is far away."""
+        self.numbers += 1
+        times = (0, self.clock_ms + 1, self.clock_ms + WINDOW_MS)
+        ages = tuple(msgspec.structs.replace(step, from_ms=at) for step, at in zip(steps, times, strict=True))
+        self._set_guard(viewer, GuardSettings(self.numbers, None, NO_SETTINGS.caps, ages))
+        wish = Fresh(viewer, "cora", coins, 1, 5_000, "", 0)
+        self._give_all([self._order(wish)])
+        self._set_clock(self.clock_ms + 1)
+        self._give_all([self._order(wish)])
 
     @rule()
     def forget_the_scripts(self) -> None:
@@ -563,6 +529,10 @@ class GiftMachine(RuleBasedStateMachine):
 
     def _id(self, id_ms: int) -> bytes:
         return id_ms.to_bytes(6, "big") + b"\x70\x00\x80" + self.numbers.to_bytes(7, "big")
+
+    def _set_guard(self, viewer: str, settings: GuardSettings) -> None:
+        for ledger in (self.ledger, self.twin):
+            self.runner.run(ledger.set_guards([(viewer, settings)]))
 
     def _set_clock(self, clock_ms: int) -> None:
         self.clock_ms = clock_ms

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from ledger.ages import AgeLimits, AgeRules, Person, steps_of
 from ledger.guard_state import NO_SETTINGS, GuardSettings, OwnCap
 from ledger.ids import new_id
 from ledger.model import GiftAccepted, GiftOutcome, Limit
@@ -17,6 +18,14 @@ from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger.subjects import RealSubject, Subject
 
 NONE = "-"
+RULES = AgeRules(
+    AgeLimits(give_age_min=6, minor_until=18, minor_caps=(50, 60, None, 100)),
+    {
+        "CN": AgeLimits(give_age_min=8, guardian_from=8, guardian_until=17, own_caps_needed=(Limit.GIFT, Limit.DAY)),
+        "XX": AgeLimits(guardian_from=10, guardian_until=12, minor_until=18, minor_caps=(None, 5, 8, None)),
+    },
+)
+"""Of the tables: the default, and two countries."""
 
 
 def at_ms(text: str) -> int:
@@ -27,7 +36,8 @@ def at_ms(text: str) -> int:
 class GuardTable:
     """Carries out a table on a ledger of one partition, or its twin.
 
-    Operations: `at TIME` · `coins VIEWER COINS` · `own VIEWER gift day week month` (each a cap, or `-`, or
+    Operations: `age VIEWER` with any of `born=2015-03-01`, `country=CN`, `guardian=NAME` (what is not said is
+    not known; by `RULES`) · `at TIME` · `coins VIEWER COINS` · `own VIEWER gift day week month` (each a cap, or `-`, or
     `cap>pending@TIME`) · `freeze VIEWER REASON` · `thaw VIEWER` · `give VIEWER COINS ID`, with more words such as
     `to=cleo`, `max=20` (the creator's cap of a day), `barred`. Lines that begin with `&` are one commit.
     """
@@ -56,6 +66,11 @@ class GuardTable:
                 await self._ledger.credit(grant(first, int(rest[0])))
             case "own":
                 await self.set(first, caps=tuple(map(_cap, rest)))
+            case "age":
+                given = dict(word.split("=") for word in rest)
+                born = datetime.date.fromisoformat(given["born"]) if "born" in given else None
+                person = Person(born, country=given.get("country"), guardian=given.get("guardian"))
+                await self.set(first, ages=steps_of(person, RULES.of(person.country)))
             case "freeze":
                 await self.set(first, frozen=" ".join(rest))
             case "thaw":
@@ -133,6 +148,9 @@ def _told(outcome: GiftOutcome) -> str:
         words = [cap.limit.value, f"{cap.spent_coins}/{cap.coins}"]
         if cap.limit is not Limit.GIFT and cap.resets_at_ms is not None:
             words.append(datetime.datetime.fromtimestamp(cap.resets_at_ms / 1000, datetime.UTC).strftime("%Y-%m-%d"))
+    if outcome.age is not None:
+        words.append(outcome.age)
+    words += [limit.value for limit in outcome.caps_needed]
     if outcome.retry_after_ms is not None:
         words.append(outcome.retry_after_ms)
     if outcome.reason:

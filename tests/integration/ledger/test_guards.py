@@ -174,6 +174,147 @@ TABLES: dict[str, tuple[dict[str, Any], str]] = {
         give ann 1 b | accepted 98
         """,
     ),
+    "an age that may not give": (
+        {},
+        """
+        at 2030-09-20T12:00:00
+        coins ann 100
+        age ann born=2024-09-21
+        give ann 1 a         | under_age 6
+        give ann 1000 b barred | under_age 6
+        give ann 1 c to=ann  | under_age 6
+        freeze ann Ask us.
+        give ann 1 a         | frozen Ask us.
+        thaw ann
+        at 2030-09-20T23:59:59.999
+        give ann 1 a2        | under_age 6
+        at 2030-09-21T00:00:00
+        give ann 1 a2        | accepted 99
+        age ann born=2024-09-22
+        give ann 1 a2        | replay 99
+        give ann 1 d         | under_age 6
+        age ann
+        give ann 1 d         | accepted 98
+        """,
+    ),
+    "a birthday on the 29th of February": (
+        {},
+        """
+        at 2030-02-28T23:59:59.999
+        coins ann 100
+        age ann born=2024-02-29
+        give ann 1 a | under_age 6
+        at 2030-03-01T00:00:00
+        give ann 1 b | accepted 99
+        coins bob 100
+        age bob born=2024-02-29 country=CN
+        at 2032-02-28T23:59:59.999
+        give bob 1 c | under_age 8
+        at 2032-02-29T00:00:00
+        give bob 1 d | guardian_needed 17
+        """,
+    ),
+    "caps for minors until they are none": (
+        {},
+        """
+        at 2030-09-20T12:00:00
+        coins ann 1000
+        age ann born=2012-09-22
+        give ann 51 a | gift 0/50
+        give ann 50 a | accepted 950
+        give ann 11 b | day 50/60 2030-09-21
+        give ann 10 b | accepted 940
+        at 2030-09-21T23:00:00
+        give ann 41 c | month 60/100 2030-10-01
+        own ann - 30 - -
+        give ann 31 c | day 0/30 2030-09-22
+        own ann - 90 - -
+        give ann 40 c | accepted 900
+        give ann 1 d  | month 100/100 2030-10-01
+        at 2030-09-22T00:00:00
+        give ann 91 e | day 0/90 2030-09-23
+        give ann 90 e | accepted 810
+        """,
+    ),
+    "caps of the operator beside those for minors": (
+        CAPS,
+        """
+        at 2030-09-20T12:00:00
+        coins ann 1000
+        age ann born=2015-01-01 country=XX
+        give ann 51 a | gift 0/50
+        give ann 6 a  | day 0/5 2030-09-21
+        give ann 5 a  | accepted 995
+        at 2030-09-21T12:00:00
+        give ann 4 b  | week 5/8 2030-09-23
+        give ann 3 b  | accepted 992
+        """,
+    ),
+    "a guardian's consent": (
+        {},
+        """
+        at 2030-09-20T12:00:00
+        coins ann 100
+        age ann born=2020-09-20 country=XX
+        give ann 1 a | guardian_needed 12
+        age ann born=2020-09-20 country=XX guardian=mum
+        give ann 1 a | accepted 99
+        give ann 5 b | day 1/5 2030-09-21
+        age ann born=2020-09-20 country=XX
+        give ann 1 a | replay 99
+        give ann 1 c | guardian_needed 12
+        at 2032-09-19T23:59:59.999
+        give ann 1 c2 | guardian_needed 12
+        at 2032-09-20T00:00:00
+        give ann 1 d | accepted 98
+        age ann born=2022-09-21 country=XX
+        give ann 1 e | accepted 97
+        at 2032-09-21T00:00:00
+        give ann 1 f | guardian_needed 12
+        """,
+    ),
+    "own caps that a country wants": (
+        {},
+        """
+        at 2030-09-20T12:00:00
+        coins ann 100
+        age ann born=2000-01-01 country=CN
+        give ann 1 a | own_caps_needed gift day
+        own ann 5 - - -
+        give ann 1 a barred | own_caps_needed gift day
+        own ann 5 10 - -
+        give ann 6 a | gift 0/5
+        give ann 5 a | accepted 95
+        own ann 5>-@2030-09-20T13:00:00 10 - -
+        give ann 1 b | accepted 94
+        at 2030-09-20T13:00:00
+        give ann 1 c | own_caps_needed gift day
+        coins bob 100
+        age bob country=CN
+        give bob 1 d | own_caps_needed gift day
+        own bob 1 1 - -
+        give bob 1 d | accepted 99
+        """,
+    ),
+    "an age that is not known": (
+        {"unknown_age": "refuse"},
+        """
+        at 2030-09-20T12:00:00
+        coins ann 100
+        & give ann 1 a        | age_unknown
+        & give ann 1 b barred | age_unknown
+        age ann born=2000-01-01
+        give ann 1 a          | accepted 99
+        age ann
+        give ann 1 a          | replay 99
+        give ann 1 c          | age_unknown
+        age ann country=CN
+        own ann 5 5 5 5
+        give ann 1 c          | age_unknown
+        age ann born=2000-01-01 country=CN
+        give ann 1 c          | accepted 98
+        """,
+    ),
     "own gifts": (
         {},
         """
@@ -376,7 +517,7 @@ async def test_hash_of_a_day_holds_one_day(valkey_url: str) -> None:
 async def test_script_numbers_periods_as_the_calendar_does(valkey_url: str) -> None:
     """What the script counts under is what is read back, at each end of each day of four years and of a far year."""
     async with running(valkey_url) as ledger:
-        part = Script("gift", parts=("guards",)).source.partition(b"-- The smaller cap")[0]
+        part = Script("gift", parts=("guards",)).source.partition(b"-- What the age step")[0]
         source = (
             part
             + b"\nlocal found = {} for i, ms in ipairs(ARGV) do found[i] = periods_of(tonumber(ms)) end return found"

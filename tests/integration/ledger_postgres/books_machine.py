@@ -38,7 +38,8 @@ from ledger.reconcile import book_records
 from ledger.redis_client import connect
 from ledger.repair import repair
 from ledger.twin import TwinPartition
-from tests.integration.ledger.gift_machine import COMBO_KEY, NAMES, VIEWERS, Fresh, GiftMachine
+from tests.integration.ledger.gift_machine import GiftMachine
+from tests.integration.ledger.wishes import COMBO_KEY, NAMES, VIEWERS, Fresh
 from tests.integration.ledger_postgres.flushing import flushing, until
 from tests.integration.ledger_postgres.repairing import NoRooms
 from tests.servers import Valkey

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ledger.ages import AgeLimits, AgeRules, PersonChange
 from ledger.audit import audit
 from ledger.config import LedgerConfig
 from ledger.directory import Directory
@@ -107,13 +108,14 @@ def capped(order: GiftOrder) -> GiftOrder:
 async def test_caps_and_freezes_hold_after_a_repair(
     ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig, rooms: NoRooms, after: list[Ledger]
 ) -> None:
-    """The first gift after it is judged by own caps and creators', with what was given before, and by freezes."""
-    for viewer in ("ann", "bob", "cid"):
+    """The first gift after it is judged by own caps and creators', with what was given before, by freezes and ages."""
+    for viewer in ("ann", "bob", "cid", "dan"):
         await ledger.credit(grant(viewer, 100))
     directory = Directory(pool, config)
     await directory.put_creator("cora", name="Cora")
     await directory.put_place("room:demo", creator="cora", settings=b"with a cap")
-    guards = Guards(pool, ledger, config)
+    guards = Guards(pool, ledger, config, AgeRules(AgeLimits(give_age_min=200)))
+    await guards.know("dan", PersonChange(age_least=99), by="olga")
     await guards.set_caps("ann", {Limit.MONTH: 30})
     await guards.freeze("bob", "Ask us.", by="olga")
     assert isinstance(await ledger.give(gift_order("ann", 20)), GiftAccepted)
@@ -123,6 +125,7 @@ async def test_caps_and_freezes_hold_after_a_repair(
     await repair(config, rooms)
     again = await reopened(config)
     after.append(again)
+    assert await again.give(gift_order("dan", 1)) == GiftRefused(Refusal.UNDER_AGE, 100, age=200)
     over = await again.give(capped(gift_order("cid", 11)))
     assert isinstance(over, GiftRefused) and over.cap is not None
     assert (over.cap.limit, over.cap.coins, over.cap.spent_coins) == (Limit.CREATOR_DAY, 50, 40)

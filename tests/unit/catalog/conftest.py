@@ -85,6 +85,23 @@ platforms = ["web"]
 packages = ["large"]
 bonus_coins = 150
 """,
+    "countries.toml": """
+[default]
+withdraw_age_min = 18
+minors = { under_age = 18, day_coins_max = 500, month_coins_max = 900 }
+
+[[country]]
+code = "CN"
+give_age_min = 8
+buy_age_min = 9
+guardian_ages = [8, 16]
+minors = { day_coins_max = 50 }
+own_caps_needed = ["gift", "day"]
+
+[[country]]
+code = "KR"
+withdraw_age_min = 19
+""",
     "levels.toml": "coins_from = [1, 10, 100]\n",
 }
 

@@ -35,4 +35,6 @@ def test_check_of_a_sound_folder(catalog_folder: Write) -> None:
     """A sound folder is told in one line on standard output."""
     result = CliRunner().invoke(catalog, ["check", str(catalog_folder())])
     assert result.exit_code == 0
-    assert result.stdout.startswith("2 gifts in 2 tiers, 2 packages in 4 currencies, 3 promotions, 3 levels; version ")
+    assert result.stdout.startswith(
+        "2 gifts in 2 tiers, 2 packages in 4 currencies, 3 promotions, 3 levels, age rules of 2 countries; version "
+    )

@@ -118,6 +118,29 @@ FAULTS: list[tuple[str, str, str, str]] = [
     ("levels.toml", "[1, 10, 100]", "[]", "coins_from: has 0 entries; 1 to 100 are allowed"),
     ("levels.toml", "[1, 10, 100]", "7", "coins_from: Expected `array`, got `int`"),
     ("levels.toml", "coins_from =", "coins_from", "levels.toml: "),
+    (
+        "countries.toml",
+        "withdraw_age_min = 18",
+        "withdraw_age_min = -1",
+        "default.withdraw_age_min: Expected `int` >= 0",
+    ),
+    (
+        "countries.toml",
+        "withdraw_age_min = 18",
+        "withdraw_age_min = 121",
+        "default.withdraw_age_min: Expected `int` <= 1",
+    ),
+    ("countries.toml", "withdraw_age_min = 18", "own_caps_needed = []", "default.own_caps_needed: unknown key"),
+    ("countries.toml", "under_age = 18, ", "", "default.minors.under_age: is missing: caps are for whom?"),
+    ("countries.toml", "day_coins_max = 500", "day_coins_max = 0", "default.minors.day_coins_max: Expected `int` >= 1"),
+    ("countries.toml", "day_coins_max = 500", "hour_coins_max = 5", "default.minors.hour_coins_max: unknown key"),
+    ("countries.toml", '"CN"', '"KR"', "country[1].code: `KR` stands already at country[0]"),
+    ("countries.toml", '"CN"', '"China"', "country[0].code: Expected `str` matching regex"),
+    ("countries.toml", "[8, 16]", "[16, 8]", "country[0].guardian_ages: the youngest age comes first"),
+    ("countries.toml", "[8, 16]", "[8]", "country[0].guardian_ages: must be the youngest and the oldest age, or empty"),
+    ("countries.toml", "[8, 16]", "8", "country[0].guardian_ages: Expected `array"),
+    ("countries.toml", '"gift", "day"', '"gift", "hour"', "country[0].own_caps_needed[1]: Invalid enum value 'hour'"),
+    ("countries.toml", "[default]\nwithdraw_age_min = 18", "[defaults]", "default: is missing"),
 ]
 
 
@@ -130,24 +153,27 @@ def test_fault_is_told_with_file_and_key(catalog_folder: Write, file: str, old: 
 
 
 def test_faults_of_all_files_are_told_at_once(catalog_folder: Write) -> None:
-    """Mistakes in four files, two of them in one table, are told in one run, in the order of the files."""
+    """Mistakes in five files, two of them in one table, are told in one run, in the order of the files."""
     folder = catalog_folder(
         ("gifts.toml", 'name = "Rose"\nprice_coins = 1', 'name = ""\nprice_coins = -1'),
         ("packages.toml", "coins = 100\n", "coins = 0\n"),
         ("currencies.toml", 'default = "USD"', 'default = "usd"'),
         ("levels.toml", "1, 10", "10, 1"),
+        ("countries.toml", "[8, 16]", "[16, 8]"),
     )
     (folder / "gift.toml").write_text("")
     assert [line.split(": ")[:2] for line in faults_of(folder)] == [
         [
             "gift.toml",
-            "unknown file; known are currencies.toml, gifts.toml, levels.toml, packages.toml, promotions.toml",
+            "unknown file; known are countries.toml, currencies.toml, gifts.toml, levels.toml, packages.toml, "
+            "promotions.toml",
         ],
         ["gifts.toml", "gift[0].name"],
         ["gifts.toml", "gift[0].price_coins"],
         ["packages.toml", "package[0].coins"],
         ["currencies.toml", "default"],
         ["levels.toml", "coins_from[1]"],
+        ["countries.toml", "country[0].guardian_ages"],
     ]
 
 

@@ -51,6 +51,27 @@ def test_refusal_of_a_frozen_account_says_why() -> None:
     assert (reply.code, reply.message) == (Code.NOT_ALLOWED, "This account is frozen. Ask us.")
 
 
+AGES = """
+# refusal         age caps      | code              age_min limits_needed
+  under_age       8   -         | under_age         8       -
+  guardian_needed 17  -         | guardian_needed   17      -
+  age_unknown     -   -         | age_unknown       -       -
+  own_caps_needed -   gift,day  | own_limits_needed -       gift,day
+"""
+
+
+@pytest.mark.parametrize("line", AGES.strip().splitlines()[1:])
+def test_refusal_by_age_says_what_explains_it(line: str) -> None:
+    """The age from which it ends, or the limits that are to be set, and nothing else; no retry helps."""
+    given, told = (part.split() for part in line.split("|"))
+    caps = () if given[2] == "-" else tuple(map(Limit, given[2].split(",")))
+    refusal = GiftRefused(Refusal(given[0]), 7, age=None if given[1] == "-" else int(given[1]), caps_needed=caps)
+    reply = refused_by_ledger(refusal, ref="r", id="i")
+    assert (reply.code, reply.retryable, reply.balance_coins) == (told[0], False, UNSET)
+    assert reply.age_min == (UNSET if told[1] == "-" else int(told[1]))
+    assert reply.limits_needed == (UNSET if told[2] == "-" else told[2].split(","))
+
+
 def test_refusal_by_the_rate_says_when_to_come_back() -> None:
     """What the script worked out takes the place of the usual pause."""
     reply = refused_by_ledger(GiftRefused(Refusal.RATE_LIMITED, 7, retry_after_ms=123), ref="r", id="i")

@@ -1,9 +1,12 @@
 """A viewer's own caps: a cut holds at once, a raise waits; and the packed form keeps everything."""
 
+import struct
+
 import pytest
 
+from ledger.ages import AgeStep
 from ledger.guard_state import NO_SETTINGS, GuardSettings, OwnCap, pack_settings, read_guard
-from ledger.model import AMOUNT_MAX
+from ledger.model import AMOUNT_MAX, Limit, Refusal
 
 WISHES = """
 # in force  pending from | wish now | in force pending from
@@ -50,9 +53,54 @@ def test_wish_for_a_cap(line: str) -> None:
 def test_settings_packed_and_read(frozen: str | None) -> None:
     """Every number and the reason come back, also the largest, nought and none."""
     caps = (OwnCap(), OwnCap(0), OwnCap(5, AMOUNT_MAX, 1_800_000_000_000), OwnCap(5, None, 1))
-    settings = GuardSettings(2**40, frozen, caps)
-    live = read_guard(bytes(56) + pack_settings(settings))
-    assert (live.settings, live.counted) == (settings, ((0, 0), (0, 0), (0, 0)))
+    for ages in ((), AGES):
+        settings = GuardSettings(2**40, frozen, caps, ages)
+        live = read_guard(bytes(56) + pack_settings(settings))
+        assert (live.settings, live.counted) == (settings, ((0, 0), (0, 0), (0, 0)))
+
+
+def test_settings_without_age_are_packed_as_ever() -> None:
+    """What an older version wrote is read, and what is written says nothing more than it did then."""
+    packed = struct.pack(">dB12d", 3, 1, *[-1, -1, 0] * 4) + b"Ask."
+    settings = GuardSettings(3, "Ask.", (OwnCap(),) * 4)
+    assert pack_settings(settings) == packed
+    assert read_guard(bytes(56) + packed).settings == settings
+
+
+REFUSED = """
+# at  known | refusal
+  0   no    | -
+  0   yes   | age_unknown 0
+  9   yes   | age_unknown 0
+  10  no    | under_age 8
+  19  yes   | under_age 8
+  20  yes   | guardian_needed 17
+  30  yes   | own_caps_needed 0
+  40  yes   | -
+"""
+
+
+@pytest.mark.parametrize("line", REFUSED.strip().splitlines()[1:])
+def test_refusal_by_age_at_a_time(line: str) -> None:
+    """Each line of the table: the step that holds decides, and an unknown age where it must be known."""
+    given, told = (part.split() for part in line.split("|"))
+    steps = (
+        AgeStep(10, Refusal.UNDER_AGE, 8),
+        AgeStep(20, Refusal.GUARDIAN_NEEDED, 17),
+        AgeStep(30, None, own_caps_needed=(Limit.GIFT, Limit.DAY)),
+        AgeStep(40, None, own_caps_needed=(Limit.GIFT,)),
+    )
+    settings = GuardSettings(1, None, (OwnCap(5), OwnCap(), OwnCap(), OwnCap()), steps)
+    refusal = settings.age_refusal(int(given[0]), known=given[1] == "yes")
+    assert (refusal and [refusal.refusal.value, str(refusal.age)]) == (None if told == ["-"] else told)
+
+
+AGES = (
+    AgeStep(0, Refusal.UNDER_AGE, 8),
+    AgeStep(1, Refusal.GUARDIAN_NEEDED, 17),
+    AgeStep(2, Refusal.AGE_UNKNOWN, own_caps_needed=(Limit.DAY,)),
+    AgeStep(2**41, None, 0, (0, None, AMOUNT_MAX, 5), (Limit.GIFT, Limit.WEEK, Limit.MONTH)),
+)
 
 
 def test_guard_of_a_viewer_who_has_none() -> None:

@@ -2,11 +2,13 @@
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from gateway.http.problems import Problem, problem_of, problem_response
 from gateway.wire.codes import FACTS, Code
 from gateway.wire.http.public import ProblemDocument
 from ledger import errors
+from ledger.model import Refusal
 
 TOLD = [
     (errors.LedgerUnavailable("x"), Code.UNAVAILABLE),
@@ -17,17 +19,27 @@ TOLD = [
     (errors.IdConflict("x"), Code.ID_CONFLICT),
     (errors.ValueRefused("rule", "x"), Code.UNPROCESSABLE),
     (errors.LimitReached(3, "x"), Code.LIMIT_REACHED),
+    (errors.AgeForbids(Refusal.UNDER_AGE, 8), Code.UNDER_AGE),
+    (errors.AgeForbids(Refusal.GUARDIAN_NEEDED, 17), Code.GUARDIAN_NEEDED),
+    (errors.AgeForbids(Refusal.AGE_UNKNOWN, 0), Code.AGE_UNKNOWN),
     (errors.UnknownRail("x"), Code.UNKNOWN_PROVIDER),
     (errors.BadSignature("x"), Code.BAD_SIGNATURE),
     (errors.BadEvent("x"), Code.BAD_REQUEST),
     (errors.InvariantBroken("I1", "x"), Code.INTERNAL),
 ]
+AGES = [(Refusal.UNDER_AGE, 8), (Refusal.GUARDIAN_NEEDED, 17), (Refusal.AGE_UNKNOWN, 0)]
 
 
 @pytest.mark.parametrize(("error", "code"), TOLD)
 def test_error_of_the_ledger(error: errors.LedgerError, code: Code) -> None:
     """Each has its code."""
     assert problem_of(error).code is code
+
+
+def test_age_that_ends_a_refusal_is_told() -> None:
+    """With a refusal for the age stands from when it is not one any more; an unknown age has no such number."""
+    told = [problem_of(errors.AgeForbids(*refused)).document().age_min for refused in AGES]
+    assert told == [8, 17, UNSET]
 
 
 def test_table_of_errors_is_whole() -> None:

@@ -1,0 +1,32 @@
+"""The catalogue's rules of age and country in the words of the ledger, which knows no catalogue."""
+
+from catalog import countries
+from catalog.load import Catalog
+from ledger.ages import AgeLimits, AgeRules
+from ledger.model import Limit
+
+
+def age_rules(catalog: Catalog) -> AgeRules:
+    """By what people are judged."""
+    file = catalog.countries
+    return AgeRules(
+        _limits(file.default_rules()),
+        {country.code: _limits(file.rules_of(country)) for country in file.country},
+    )
+
+
+def _limits(rules: countries.AgeRules) -> AgeLimits:
+    guardian_from, guardian_until = 0, 0
+    if rules.guardian_ages:
+        # The catalogue names the oldest who needs one.
+        guardian_from, guardian_until = rules.guardian_ages[0], rules.guardian_ages[1] + 1
+    return AgeLimits(
+        rules.give_age_min,
+        rules.buy_age_min,
+        rules.withdraw_age_min,
+        guardian_from,
+        guardian_until,
+        rules.minors.under_age or 0,
+        rules.minors.caps,
+        tuple(Limit(name) for name in rules.own_caps_needed),
+    )
