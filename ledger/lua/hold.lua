@@ -1,6 +1,6 @@
 -- Puts coins of one wallet aside, once for this id: a hold, which end_hold.lua ends. Judged as a gift is (a known id first,
--- then a frozen account, the viewer's age, the caps of gift, day, week and month, too few coins), then the bounds of open holds and of the
--- journal. Coins that are held count for the caps.
+-- then a frozen account, the viewer's age, the caps of gift, day, week and month, too few coins), then the bounds of open
+-- holds and of the journal. Coins that are held count for the caps.
 --
 -- KEYS    wallets, totals, guards, holds, hold_deadlines, hold_counts, ended_holds, journal of the viewer's partition
 -- ARGV    1 id field (id and viewer), 2 digest (8 bytes), 3 viewer, 4 coins, 5 ms that it lasts, 6 body,

@@ -137,6 +137,7 @@ OPERATIONS = (
         roles=("operator",),
         refuses=(
             *(Code.ID_CONFLICT, Code.INSUFFICIENT_COINS, Code.LIMIT_EXCEEDED, Code.NOT_ALLOWED),
+            *(Code.UNDER_AGE, Code.GUARDIAN_NEEDED, Code.AGE_UNKNOWN, Code.OWN_LIMITS_NEEDED),
             *(Code.LIMIT_REACHED, Code.OVERLOADED),
         ),
     ),

@@ -193,6 +193,36 @@ TABLES: dict[str, tuple[dict[str, Any], str]] = {
         void ann b              | voided 0/10 90
         """,
     ),
+    "an age that may not give, and the caps of one that may": (
+        {},
+        """
+        at 2030-09-20T12:00:00
+        coins ann 1000
+        age ann born=2024-09-21
+        hold ann 1 a 1000       | under_age
+        at 2030-09-22T12:00:00
+        hold ann 51 a 1000      | gift 0/50
+        hold ann 50 a 1000      | held 950
+        hold ann 11 b 1000      | day 50/60
+        age ann born=2000-01-01 country=CN
+        hold ann 1 b 1000       | own_caps_needed
+        age ann born=2020-09-20 country=CN
+        hold ann 1 b 1000       | guardian_needed
+        hold ann 50 a 1000      | replay 950
+        settle ann a            | settled 50/50 950
+        """,
+    ),
+    "an age that is not known": (
+        {"unknown_age": "refuse"},
+        """
+        at 2030-09-20T12:00:00
+        coins ann 1000
+        hold ann 1 a 1000       | age_unknown
+        age ann born=2000-01-01
+        hold ann 1 a 1000       | held 999
+        counted ann             | 1 1 1
+        """,
+    ),
     "a journal that the books are behind": (
         {"journal_records_max": 3},
         """
