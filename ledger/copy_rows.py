@@ -1,7 +1,7 @@
 """Rows of the books in PostgreSQL's binary COPY format, packed by hand, and the way back from rows to records.
 
 Hot path: one gift is one record and two entries, and asyncpg's own `copy_records_to_table` spends several times as long
-on them as `struct` does (measured by `tests/integration/ledger_postgres/flush_bench.py`).
+on them as `struct` does (`giftwire bench books` measures the whole).
 The format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
 """
 
