@@ -73,7 +73,7 @@ async def test_end_of_a_process_that_heeds_no_signal(tmp_path: Path) -> None:
         return [process.pid] if process.poll() is None else []
 
     assert not await end_processes(find, (signal.SIGTERM,), 0.1)
-    assert await end_processes(find, (signal.SIGTERM, signal.SIGKILL), 0.1)
+    assert await end_processes(find, (signal.SIGTERM, signal.SIGKILL), 1)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
 
