@@ -25,14 +25,14 @@ from rich.table import Table
 from ledger.audit import audit
 from ledger.bench.cli import COULD_NOT_RUN
 from ledger.bench.gifts import fill_wallets, give
-from ledger.bench.servers import BenchFailed, bench_database, bench_ledger, bench_servers, cpu_s
+from ledger.bench.servers import BenchFailed, bench_database, bench_ledger, bench_servers, cpu_s, parent_of
 from ledger.config import LedgerConfig
 from ledger.flusher import FlusherStats, open_flusher
 from ledger.journal import Position
 from ledger.keys import Keys
 from ledger.migrate import migrate
 from ledger.repair import repair
-from ledger.service import Ledger, open_ledger
+from ledger.service import Ledger
 
 IN_FLIGHT: Final = 500
 FLUSH_S_MAX: Final = 600.0
@@ -92,9 +92,9 @@ async def _measure(redis_url: str, database_url: str, seconds: float) -> BooksRe
         await fill_wallets(ledger)
         connection = await asyncpg.connect(database)
         try:
-            await _flush(config, connection)
+            await _flush(ledger, config, connection)
             given = await give(ledger, IN_FLIGHT, seconds=seconds)
-            flushed = await _flush(config, connection)
+            flushed = await _flush(ledger, config, connection)
             copied_per_s = await _copy(connection)
         finally:
             await connection.close()
@@ -125,9 +125,9 @@ class _Flushed(Struct, frozen=True):
     table_bytes: int
 
 
-async def _flush(config: LedgerConfig, connection: "asyncpg.Connection[asyncpg.Record]") -> _Flushed:
+async def _flush(ledger: Ledger, config: LedgerConfig, connection: "asyncpg.Connection[asyncpg.Record]") -> _Flushed:
     """Write all that the journal holds."""
-    wanted = await _live_records(config)
+    wanted = await _live_records(ledger)
     before = await _written(connection)
     server_pid = await _postmaster(connection)
     await connection.execute("CHECKPOINT")
@@ -156,12 +156,8 @@ async def _flushing(config: LedgerConfig) -> AsyncIterator[FlusherStats]:
             await asyncio.gather(task, return_exceptions=True)
 
 
-async def _live_records(config: LedgerConfig) -> int:
-    ledger = open_ledger(config)
-    try:
-        seqs = [await ledger.redis.hget(keys.totals, "seq") for _, keys in ledger.keys.all()]
-    finally:
-        await ledger.redis.aclose()
+async def _live_records(ledger: Ledger) -> int:
+    seqs = [await ledger.redis.hget(keys.totals, "seq") for _, keys in ledger.keys.all()]
     return sum(int(seq or 0) for seq in seqs)
 
 
@@ -170,11 +166,9 @@ async def _written(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
 
 
 async def _postmaster(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+    """The parent of the backend that we talk to; that backend itself where PostgreSQL runs on another machine."""
     backend = int(await connection.fetchval("SELECT pg_backend_pid()"))
-    with contextlib.suppress(OSError):
-        stat = await asyncio.to_thread(lambda: open(f"/proc/{backend}/stat").read())  # noqa: SIM115
-        return int(stat.rpartition(") ")[2].split()[1])
-    return backend
+    return parent_of(backend) or backend
 
 
 async def _size(connection: "asyncpg.Connection[asyncpg.Record]") -> int:

@@ -118,6 +118,14 @@ def cpu_s(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def parent_of(pid: int) -> int | None:
+    """Its parent's id; None when there is no such process here."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+    except OSError:
+        return None
+
+
 @contextlib.contextmanager
 def _serve() -> Iterator[Endpoints]:
     folder = Path(tempfile.mkdtemp(prefix="giftwire-bench-"))
