@@ -26,6 +26,8 @@ from gateway.wire.messages import (
     Refused,
     SendGift,
     ServerMessage,
+    Undo,
+    Undone,
     Welcome,
 )
 from gateway.wire.schema import Schema, components
@@ -38,6 +40,7 @@ REPLIES: Final[dict[type[Struct], tuple[type[Struct], ...]]] = {
     Join: (Joined, Refused),
     Leave: (Left, Refused),
     SendGift: (Accepted, Refused),
+    Undo: (Undone, Refused),
     Ping: (Pong, Refused),
     Ack: (),
 }

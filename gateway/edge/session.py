@@ -36,6 +36,7 @@ from gateway.wire.messages import (
     Refused,
     SendGift,
     ServerMessage,
+    Undo,
     Welcome,
 )
 from ledger.errors import LedgerUnavailable
@@ -157,6 +158,10 @@ class Session:
         if isinstance(message, SendGift):
             if self._may_command(message.ref, message.id):
                 self._give(self.identity, message)
+        elif isinstance(message, Undo):
+            if self._may_command(message.ref, message.id):
+                # No gift has a window of time yet in which it can be taken back.
+                self.send(refused(Code.UNDO_EXPIRED, ref=message.ref, id=message.id))
         elif isinstance(message, Ack):
             self._services.rooms.acknowledge(self, message.room, message.seq)
         elif self._may_command(message.ref):

@@ -29,6 +29,9 @@ from gateway.wire.messages import (
     Sender,
     SendGift,
     TopEntry,
+    Undo,
+    Undone,
+    UndoneEvent,
     Welcome,
 )
 
@@ -128,6 +131,7 @@ _EVENT: Final = GiftEvent(
     combo=Combo(ID, 15, 15, "update"),
     id=OTHER_ID,
 )
+_UNDONE: Final = UndoneEvent(18, OTHER_ID, Sender("vera", "Vera", 7), "ada", "universe", 10_000, 1, 10_000, AT_MS)
 _SHARE: Final = creator.Share(5_000, 5_000, 50.0, 100, "USD", 100)
 _FILTERS: Final = creator.RoomFilters(5, ["mallory"], None, 10_000)
 _CREATOR: Final = admin.Creator("ada", "Ada", "GB", "standard", 5_000, 50.0)
@@ -155,7 +159,7 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     viewer.GiftOutcome(ID, "accepted", 5, 995, "room:demo", "rose", 1, 5, "ada", AT_MS, ComboCount(ID, 5)),
     _ROOM,
     public.Rooms([_ROOM], None),
-    public.RoomEvents(1, [_EVENT], 17, recovered=True),
+    public.RoomEvents(1, [_EVENT, _UNDONE], 18, recovered=True),
     public.Leaderboard(_BOARD),
     creator.Earnings(
         "ada", 62_500, 12_500, 50_000, 0, 0, AT_MS, _SHARE, creator.ShareExample(100, 10_000, 5_000, 5_000, 50)
@@ -243,15 +247,17 @@ _MESSAGES: Final[tuple[Struct, ...]] = (
     Join("2", "demo", Position(1, 12)),
     Leave("3", "demo"),
     SendGift("4", ID, "rose", room="demo", count=5, combo=True),
+    Undo("6", ID),
     Ack("demo", 17),
     Ping("5"),
-    Welcome("1", "s-1f00", "vera", "viewer", AT_MS, Limits(16_384, 9_999, 200, 16, 200, 20_000), 1_000),
+    Welcome("1", "s-1f00", "vera", "viewer", AT_MS, Limits(16_384, 9_999, 200, 16, 200, 20_000, 5_000, 10_000), 1_000),
     Joined("2", "demo", 1, 12, recovered=True, state=_STATE),
     Left("3", "demo"),
     Accepted("4", ID, 5, 995, replay=False, combo=ComboCount(ID, 5)),
+    Undone("6", ID, 10_000, 10_995, replay=False),
     Refused("insufficient_coins", "The wallet holds fewer coins than this costs.", False, "4", ID, balance_coins=3),
     Pong("5", AT_MS),
-    Events("demo", 1, 17, [_EVENT]),
+    Events("demo", 1, 18, [_EVENT, _UNDONE]),
     Balance(1_100),
     Notice("drain", "This server is going away: come back and you will meet another."),
 )

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct
 
-from gateway.wire.messages import Combo, GiftEvent, Sender
+from gateway.wire.messages import Combo, GiftEvent, Sender, UndoneEvent
 
 ROOM_PLACE: Final = "room:"
 """How the ledger's name of a room begins."""
@@ -204,7 +204,7 @@ def end_of(fact: GiftFact, ended_ms: int) -> GiftFact:
     )
 
 
-def complete_events(batch: RoomBatch) -> list[GiftEvent]:
+def complete_events(batch: RoomBatch) -> list[GiftEvent | UndoneEvent]:
     """One event for each fact, as overlays, the creator and the history are given them."""
     return [complete_event(seq, fact) for seq, fact in enumerate(batch.facts, batch.first_seq)]
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 class Code(enum.StrEnum):
     """Why something was refused, or what went wrong."""
 
-    # A gift, on the WebSocket or over HTTP.
+    # A gift and its undoing, on the WebSocket or over HTTP.
     INSUFFICIENT_COINS = "insufficient_coins"
     UNKNOWN_GIFT = "unknown_gift"
     UNKNOWN_ROOM = "unknown_room"
@@ -28,10 +28,11 @@ class Code(enum.StrEnum):
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
     BAD_REQUEST = "bad_request"
+    NOT_FOUND = "not_found"
+    UNDO_EXPIRED = "undo_expired"
     # HTTP alone.
     UNAUTHORIZED = "unauthorized"
     TOKEN_EXPIRED = "token_expired"
-    NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -79,9 +80,10 @@ FACTS: Final[dict[Code, CodeFacts]] = {
     Code.OVERLOADED: CodeFacts(503, True, "The server carries all that it can."),
     Code.UNAVAILABLE: CodeFacts(503, True, "The server cannot answer this now."),
     Code.BAD_REQUEST: CodeFacts(400, False, "The request could not be understood."),
+    Code.NOT_FOUND: CodeFacts(404, False, "There is nothing here."),
+    Code.UNDO_EXPIRED: CodeFacts(410, False, "This gift cannot be undone, or not any more."),
     Code.UNAUTHORIZED: CodeFacts(401, False, "A valid token is needed."),
     Code.TOKEN_EXPIRED: CodeFacts(401, False, "The token has expired."),
-    Code.NOT_FOUND: CodeFacts(404, False, "There is nothing here."),
     Code.METHOD_NOT_ALLOWED: CodeFacts(405, False, "This resource does not answer that method."),
     Code.PAYLOAD_TOO_LARGE: CodeFacts(413, False, "The request body is too large."),
     Code.UNSUPPORTED_MEDIA_TYPE: CodeFacts(415, False, "The request body must be application/json."),

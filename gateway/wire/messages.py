@@ -91,6 +91,13 @@ class SendGift(Struct, frozen=True, tag="gift", tag_field="type"):
     anonymous: bool = False
 
 
+class Undo(Struct, frozen=True, tag="undo", tag_field="type"):
+    """Take a gift of one's own back, before its `undo_until_ms`."""
+
+    ref: Ref
+    id: Id
+
+
 class Ack(Struct, frozen=True, tag="ack", tag_field="type"):
     """An overlay has shown everything up to `seq`."""
 
@@ -104,14 +111,19 @@ class Ping(Struct, frozen=True, tag="ping", tag_field="type"):
     ref: Ref
 
 
-ClientMessage = Hello | Join | Leave | SendGift | Ack | Ping
+ClientMessage = Hello | Join | Leave | SendGift | Undo | Ack | Ping
 
 
 # What the server sends: replies.
 
 
 class Limits(Struct, frozen=True):
-    """What this connection may do; told once in `welcome`."""
+    """What this connection may do; told once in `welcome`.
+
+    Attributes:
+        undo_coins_min: a gift outside combos that costs so much can be undone for a while; absent when none can.
+        undo_window_ms: for how long; absent when no gift can be undone.
+    """
 
     message_bytes_max: int
     gift_count_max: int
@@ -119,6 +131,8 @@ class Limits(Struct, frozen=True):
     rooms_max: int
     commands_per_second_max: int
     heartbeat_ms: int
+    undo_coins_min: Amount | UnsetType = UNSET
+    undo_window_ms: int | UnsetType = UNSET
 
 
 class Welcome(Struct, frozen=True, tag="welcome", tag_field="type"):
@@ -195,6 +209,7 @@ class Accepted(Struct, frozen=True, tag="accepted", tag_field="type"):
         coins: paid for this gift.
         balance_coins: the wallet after it (on a replay: the wallet now).
         replay: this id had been accepted before; nothing was charged again.
+        undo_until_ms: before this time `undo` takes it back; absent when it cannot be undone (any more).
     """
 
     ref: str
@@ -203,6 +218,23 @@ class Accepted(Struct, frozen=True, tag="accepted", tag_field="type"):
     balance_coins: int
     replay: bool
     combo: ComboCount | UnsetType = UNSET
+    undo_until_ms: TimeMs | UnsetType = UNSET
+
+
+class Undone(Struct, frozen=True, tag="undone", tag_field="type"):
+    """The gift is taken back: its coins are in the wallet again, its creator earns nothing, and its room is told.
+
+    Attributes:
+        coins: that came back.
+        balance_coins: the wallet after it (on a replay: the wallet now).
+        replay: it had been undone before; nothing came back again.
+    """
+
+    ref: str
+    id: str
+    coins: Amount
+    balance_coins: int
+    replay: bool
 
 
 class Refused(Struct, frozen=True, tag="refused", tag_field="type"):
@@ -268,6 +300,8 @@ class GiftEvent(Struct, frozen=True, tag="gift", tag_field="kind"):
         gift, price_coins: the catalogue id and its unit price; both, since names repeat at other prices.
         merged: how many gifts this event stands for, when more than one.
         test: asked for by the creator to try the overlay; never paid, in no total.
+        undo_until_ms: until then its sender may take it back; such a gift has its `id` for viewers too and is never
+            merged with others.
     """
 
     seq: Seq
@@ -283,6 +317,28 @@ class GiftEvent(Struct, frozen=True, tag="gift", tag_field="kind"):
     message: str | UnsetType = UNSET
     merged: int | UnsetType = UNSET
     test: bool | UnsetType = UNSET
+    undo_until_ms: TimeMs | UnsetType = UNSET
+
+
+class UndoneEvent(Struct, frozen=True, tag="undone", tag_field="kind"):
+    """The gift with this `id` was taken back by its sender. Told to everybody, always after the gift, never merged.
+
+    Attributes:
+        seq: place in the room's history.
+        id: of the gift, which was told before with its `undo_until_ms`.
+        sender, to, gift, price_coins, count, coins: as the gift had them; take `count` and `coins` off every total.
+        at_ms: when it was taken back.
+    """
+
+    seq: Seq
+    id: str
+    sender: Sender | None
+    to: str
+    gift: str
+    price_coins: Amount
+    count: int
+    coins: Amount
+    at_ms: TimeMs
 
 
 class SummaryEvent(Struct, frozen=True, tag="summary", tag_field="kind"):
@@ -306,7 +362,7 @@ class RoomEvent(Struct, frozen=True, tag="room", tag_field="kind"):
     viewers: int
 
 
-Event = GiftEvent | SummaryEvent | LeaderboardEvent | RoomEvent
+Event = GiftEvent | UndoneEvent | SummaryEvent | LeaderboardEvent | RoomEvent
 
 
 class Events(Struct, frozen=True, tag="events", tag_field="type"):
@@ -332,5 +388,5 @@ class Notice(Struct, frozen=True, tag="notice", tag_field="type"):
 
 
 ServerMessage = (
-    Welcome | Joined | Left | Accepted | Refused | Pong | Events | Balance | Notice
+    Welcome | Joined | Left | Accepted | Undone | Refused | Pong | Events | Balance | Notice
 )  # fmt: skip

@@ -52,7 +52,7 @@ def _messages_text() -> str:
 
 def _http_text() -> str:
     interfaces = [_interface(struct) for module in HTTP for struct in _structs(module)]
-    used = [s.__name__ for s in _structs(messages) if any(re.search(rf": {s.__name__}\b", i) for i in interfaces)]
+    used = [s.__name__ for s in _structs(messages) if any(re.search(rf"[:(|] ?{s.__name__}\b", i) for i in interfaces)]
     return "\n".join(
         [
             HEADER.format(subject="Bodies and answers of the public protocol over HTTP"),

@@ -45,7 +45,7 @@ def test_codes_that_come_over_http_only() -> None:
     """The page names the first of them, and the registry keeps them behind the others."""
     assert f"those from `{Code.UNAUTHORIZED}` on come over HTTP only" in PROTOCOL
     codes = list(Code)
-    assert codes[codes.index(Code.UNAUTHORIZED) - 1] is Code.BAD_REQUEST
+    assert codes[codes.index(Code.UNAUTHORIZED) - 1] is Code.UNDO_EXPIRED
 
 
 def test_examples_of_messages() -> None:

@@ -22,9 +22,10 @@ export type Code =
   | "overloaded"
   | "unavailable"
   | "bad_request"
+  | "not_found"
+  | "undo_expired"
   | "unauthorized"
   | "token_expired"
-  | "not_found"
   | "method_not_allowed"
   | "payload_too_large"
   | "unsupported_media_type"
@@ -108,6 +109,13 @@ export interface SendGift {
   anonymous?: boolean;
 }
 
+/** Take a gift of one's own back, before its `undo_until_ms`. */
+export interface Undo {
+  type: "undo";
+  ref: string;
+  id: string;
+}
+
 /** An overlay has shown everything up to `seq`. */
 export interface Ack {
   type: "ack";
@@ -129,6 +137,8 @@ export interface Limits {
   rooms_max: number;
   commands_per_second_max: number;
   heartbeat_ms: number;
+  undo_coins_min?: number;
+  undo_window_ms?: number;
 }
 
 /** The token was good; commands may follow. A viewer is also told its balance. */
@@ -203,6 +213,17 @@ export interface Accepted {
   balance_coins: number;
   replay: boolean;
   combo?: ComboCount;
+  undo_until_ms?: number;
+}
+
+/** The gift is taken back: its coins are in the wallet again, its creator earns nothing, and its room is told. */
+export interface Undone {
+  type: "undone";
+  ref: string;
+  id: string;
+  coins: number;
+  balance_coins: number;
+  replay: boolean;
 }
 
 /** The command was not carried out, and nothing was charged. */
@@ -254,6 +275,21 @@ export interface GiftEvent {
   message?: string;
   merged?: number;
   test?: boolean;
+  undo_until_ms?: number;
+}
+
+/** The gift with this `id` was taken back by its sender. Told to everybody, always after the gift, never merged. */
+export interface UndoneEvent {
+  kind: "undone";
+  seq: number;
+  id: string;
+  sender: Sender | null;
+  to: string;
+  gift: string;
+  price_coins: number;
+  count: number;
+  coins: number;
+  at_ms: number;
 }
 
 /** Small gifts that were merged away in this tick, for viewers. */
@@ -283,7 +319,7 @@ export interface Events {
   room: string;
   epoch: number;
   seq: number;
-  events: (GiftEvent | SummaryEvent | LeaderboardEvent | RoomEvent)[];
+  events: (GiftEvent | UndoneEvent | SummaryEvent | LeaderboardEvent | RoomEvent)[];
 }
 
 /** The wallet after a change that this session did not itself ask for. */
@@ -299,8 +335,8 @@ export interface Notice {
   message: string;
 }
 
-export type ClientMessage = Hello | Join | Leave | SendGift | Ack | Ping;
+export type ClientMessage = Hello | Join | Leave | SendGift | Undo | Ack | Ping;
 
-export type Event = GiftEvent | SummaryEvent | LeaderboardEvent | RoomEvent;
+export type Event = GiftEvent | UndoneEvent | SummaryEvent | LeaderboardEvent | RoomEvent;
 
-export type ServerMessage = Welcome | Joined | Left | Accepted | Refused | Pong | Events | Balance | Notice;
+export type ServerMessage = Welcome | Joined | Left | Accepted | Undone | Refused | Pong | Events | Balance | Notice;

@@ -1,6 +1,6 @@
 // Bodies and answers of the public protocol over HTTP, version 1. Written by `python -m gateway.wire.typescript`: do not edit.
 
-import type { ComboCount, TopEntry, RoomState, GiftEvent } from "./wire.ts";
+import type { ComboCount, TopEntry, RoomState, GiftEvent, UndoneEvent } from "./wire.ts";
 
 /** Why a request was not carried out (RFC 9457). */
 export interface ProblemDocument {
@@ -110,7 +110,7 @@ export interface Rooms {
 /** Events of a room's history, the complete ones. */
 export interface RoomEvents {
   epoch: number;
-  events: GiftEvent[];
+  events: (GiftEvent | UndoneEvent)[];
   next: number;
   recovered: boolean;
 }
@@ -265,12 +265,21 @@ export interface GiftReceipt {
   balance_coins: number;
   replay: boolean;
   combo?: ComboCount;
+  undo_until_ms?: number;
 }
 
-/** What became of a gift: it was paid. A gift that was not is a 404. */
+/** The gift is taken back: its coins are in the wallet again. */
+export interface UndoReceipt {
+  id: string;
+  coins: number;
+  balance_coins: number;
+  replay: boolean;
+}
+
+/** What became of a gift that was paid. One that was not is a 404. */
 export interface GiftOutcome {
   id: string;
-  state: "accepted";
+  state: "accepted" | "held" | "undone";
   coins: number;
   balance_coins: number;
   place: string;
@@ -280,6 +289,7 @@ export interface GiftOutcome {
   creator: string;
   at_ms: number;
   combo: ComboCount | null;
+  undo_until_ms?: number;
 }
 
 /** What of a gift is the creator's. */

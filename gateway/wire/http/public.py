@@ -5,7 +5,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from gateway.wire.http.words import Platform
-from gateway.wire.messages import Amount, GiftEvent, Seq, TimeMs, TopEntry
+from gateway.wire.messages import Amount, GiftEvent, Seq, TimeMs, TopEntry, UndoneEvent
 
 
 class ProblemDocument(Struct, frozen=True):
@@ -183,7 +183,7 @@ class RoomEvents(Struct, frozen=True):
     """
 
     epoch: Seq
-    events: list[GiftEvent]
+    events: list[GiftEvent | UndoneEvent]
     next: Seq
     recovered: bool
 

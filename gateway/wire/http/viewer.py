@@ -221,6 +221,7 @@ class GiftReceipt(Struct, frozen=True):
         coins: paid for this gift.
         balance_coins: the wallet after it (on a replay: the wallet now).
         replay: this id had been accepted before; nothing was charged again.
+        undo_until_ms: before this time it can be undone; absent when it cannot (any more).
     """
 
     id: str
@@ -228,20 +229,38 @@ class GiftReceipt(Struct, frozen=True):
     balance_coins: int
     replay: bool
     combo: ComboCount | UnsetType = UNSET
+    undo_until_ms: TimeMs | UnsetType = UNSET
 
 
-class GiftOutcome(Struct, frozen=True):
-    """What became of a gift: it was paid. A gift that was not is a 404.
+class UndoReceipt(Struct, frozen=True):
+    """The gift is taken back: its coins are in the wallet again.
 
     Attributes:
-        coins: paid for it.
-        balance_coins: the wallet right after it.
-        place: where it was given, such as `room:demo`.
-        combo: running totals right after it; null for a gift outside any combo.
+        coins: that came back.
+        balance_coins: the wallet after it (on a replay: the wallet now).
+        replay: it had been undone before; nothing came back again.
     """
 
     id: str
-    state: Literal["accepted"]
+    coins: Amount
+    balance_coins: int
+    replay: bool
+
+
+class GiftOutcome(Struct, frozen=True):
+    """What became of a gift that was paid. One that was not is a 404.
+
+    Attributes:
+        state: `held` while it can be undone, `undone` when it was, else `accepted`: paid for good.
+        coins: paid for it; of one that is undone, what came back.
+        balance_coins: the wallet right after it.
+        place: where it was given, such as `room:demo`.
+        combo: running totals right after it; null for a gift outside any combo.
+        undo_until_ms: of one that is `held`, until when it can be undone.
+    """
+
+    id: str
+    state: Literal["accepted", "held", "undone"]
     coins: Amount
     balance_coins: int
     place: str
@@ -251,3 +270,4 @@ class GiftOutcome(Struct, frozen=True):
     creator: str
     at_ms: TimeMs
     combo: ComboCount | None
+    undo_until_ms: TimeMs | UnsetType = UNSET

@@ -48,6 +48,7 @@ const TEXTS: Record<Code, string> = {
   unauthorized: "Your sign-in is not valid. Reload the page.",
   token_expired: "Your sign-in has expired. Reload the page.",
   not_found: "There is nothing here.",
+  undo_expired: "This gift can no longer be taken back.",
   unknown_package: "This package is not sold in your country.",
   wrong_state: "This cannot be done any more.",
   below_threshold: "This is less than the smallest withdrawal.",

@@ -21,7 +21,7 @@ from gateway.room.facts import (
     room_of,
     text_of_id,
 )
-from gateway.wire.messages import Combo, Sender
+from gateway.wire.messages import Combo, GiftEvent, Sender
 from tests.unit.gateway.room.room_facts import START, UPDATE, batch, gift
 
 
@@ -49,6 +49,7 @@ def test_batch_after_a_seq() -> None:
 def test_complete_event_of_a_gift() -> None:
     """A gift is shown whole, with its id."""
     [event] = complete_events(batch(5, gift("ann", 6, count=2, record=9, combo=(4, 3, 8, START), message="hi")))
+    assert isinstance(event, GiftEvent)
     assert (event.seq, event.sender, event.to, event.gift) == (5, Sender("ann", "Ann", 3), "cora", "rose")
     assert (event.price_coins, event.count, event.coins, event.at_ms) == (3, 2, 6, 1_009)
     assert event.combo == Combo(str(uuid.UUID(int=4)), 3, 8, "start")
@@ -59,6 +60,7 @@ def test_complete_event_of_an_end() -> None:
     """The end of a combo moves no value, has no id and says the totals."""
     last = gift("ann", 6, record=9, combo=(4, 3, 8, UPDATE), message="hi")
     [event] = complete_events(batch(6, end_of(last, 7_000)))
+    assert isinstance(event, GiftEvent)
     assert (event.count, event.coins, event.at_ms, event.id, event.message) == (0, 0, 7_000, UNSET, UNSET)
     assert event.combo == Combo(str(uuid.UUID(int=4)), 3, 8, "end")
     assert (event.sender, event.price_coins) == (Sender("ann", "Ann", 3), 6)

@@ -21,6 +21,7 @@ from gateway.wire.messages import (
     ClientMessage,
     Combo,
     ComboCount,
+    Event,
     Events,
     GiftEvent,
     Hello,
@@ -42,6 +43,9 @@ from gateway.wire.messages import (
     ServerMessage,
     SummaryEvent,
     TopEntry,
+    Undo,
+    Undone,
+    UndoneEvent,
     Welcome,
 )
 
@@ -54,10 +58,11 @@ _LIMITS: Final = Limits(16_384, 9_999, 200, 16, 200, 20_000)
 _STATE: Final = RoomState("demo", "The demo room", "ada", "Ada", 42, [TopEntry("vera", "Vera", 1_250, 7)], 5_000)
 _VERA: Final = Sender("vera", "Vera 🌹", 7)
 _GIFT: Final = GiftEvent(17, _VERA, "ada", "rose", 1, 5, 5, AT_MS, id=LATER_ID)
+_DEAR: Final = GiftEvent(17, _VERA, "ada", "universe", 10_000, 1, 10_000, AT_MS, id=FIRST_ID)
 
 
-def _told(event: GiftEvent | SummaryEvent | LeaderboardEvent | RoomEvent) -> Events:
-    return Events("demo", 1, 17, [event])
+def _told(event: Event) -> Events:
+    return Events("demo", 1, event.seq if isinstance(event, UndoneEvent) else 17, [event])
 
 
 class Frame(Struct, frozen=True):
@@ -80,6 +85,7 @@ CLIENT: Final[dict[str, ClientMessage]] = {
     "gift": SendGift("4", FIRST_ID, "rose", room="demo"),
     "gift_on_a_video": SendGift("4", FIRST_ID, "rose", video="clip-1"),
     "gift_with_everything": SendGift("4", FIRST_ID, "rose", "demo", None, 9_999, True, "ada", "Bravo! 🌹", True),
+    "undo": Undo("6", FIRST_ID),
     "ack": Ack("demo", 17),
     "ping": Ping("5"),
 }
@@ -88,12 +94,19 @@ CLIENT: Final[dict[str, ClientMessage]] = {
 SERVER: Final[dict[str, ServerMessage]] = {
     "welcome": Welcome("1", "7f80", "ada", "overlay", AT_MS, _LIMITS),
     "welcome_of_a_viewer": Welcome("1", "7f80", "vera", "viewer", AT_MS, _LIMITS, 1_000),
+    "welcome_with_undo": Welcome(
+        *("1", "7f80", "vera", "viewer", AT_MS, Limits(16_384, 9_999, 200, 16, 200, 20_000, 5_000, 10_000), 1_000)
+    ),
     "joined": Joined("2", "demo", 1, 12, recovered=True, state=_STATE),
     "left": Left("3", "demo"),
     "accepted": Accepted("4", FIRST_ID, 5, 995, replay=False),
     "accepted_again": Accepted("4", FIRST_ID, 5, AMOUNT_MAX, replay=True),
     "accepted_in_a_combo": Accepted("4", LATER_ID, 5, 990, replay=False, combo=ComboCount(FIRST_ID, 10)),
+    "accepted_with_undo": Accepted("4", FIRST_ID, 10_000, 995, replay=False, undo_until_ms=AT_MS + 10_000),
+    "undone": Undone("6", FIRST_ID, 10_000, 10_995, replay=False),
+    "undone_again": Undone("6", FIRST_ID, 10_000, 9_995, replay=True),
     "refused": Refused(Code.UNKNOWN_GIFT, "The catalogue has no such gift.", False, "4", FIRST_ID),
+    "refused_undo": Refused(Code.UNDO_EXPIRED, "This gift cannot be undone, or not any more.", False, "6", FIRST_ID),
     "refused_unread": Refused(Code.BAD_REQUEST, "Invalid value 'dance'", False, field="$.type"),
     "refused_with_everything": Refused(
         Code.OVERLOADED, "Later.", True, "4", FIRST_ID, 1_000, "$.count", "day", AT_MS, balance_coins=3
@@ -117,6 +130,11 @@ SERVER: Final[dict[str, ServerMessage]] = {
     "events_gift_anonymous": _told(msgspec.structs.replace(_GIFT, sender=None, message="Bravo! 🌹")),
     "events_gift_test": _told(GiftEvent(17, Sender("test", "Test"), "ada", "rose", 1, 1, 1, AT_MS, test=True)),
     "events_gift_merged": _told(GiftEvent(17, _VERA, "ada", "rose", 1, 15, 15, AT_MS, merged=3)),
+    "events_gift_held": _told(msgspec.structs.replace(_DEAR, undo_until_ms=AT_MS + 10_000)),
+    "events_undone": _told(UndoneEvent(18, FIRST_ID, _VERA, "ada", "universe", 10_000, 1, 10_000, AT_MS + 4_000)),
+    "events_undone_anonymous": _told(
+        UndoneEvent(18, FIRST_ID, None, "ada", "universe", 10_000, 1, 10_000, AT_MS + 4_000)
+    ),
     "events_combo_start": _told(msgspec.structs.replace(_GIFT, combo=Combo(LATER_ID, 5, 5, "start"))),
     "events_combo_update": _told(msgspec.structs.replace(_GIFT, combo=Combo(FIRST_ID, 10, 10, "update"))),
     "events_combo_end": _told(
