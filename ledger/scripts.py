@@ -83,7 +83,7 @@ class Scripts:
         self._config = config
         self._bucket_ms = config.id_bucket_ms
         self._gift_call = GiftCall(keys, config)
-        self._gift = Script("gift", parts=("clock", "guards"))
+        self._gift = Script("gift", parts=("clock", "guards", "ids", "combos", "batch"))
         self._credit = Script("credit")
         self._reverse = Script("reverse")
         self._hold = Script("hold", parts=("guards",))

@@ -28,8 +28,6 @@
 local REPLAY, INSUFFICIENT, CONFLICT, EXPIRED, OVERFLOW, OVERLOADED, RATE_LIMITED = 1, 2, 3, 4, 5, 7, 16
 local GROUP_KEYS = 6
 local NO_ID = string.rep('\0', 16)
-local PACKED_AT_ONCE = 1000
-local COMBO_COUNT_MAX = 2147483647 -- what the books hold; one more begins another combo
 
 local call, pack, unpack_values, sub = redis.call, struct.pack, struct.unpack, string.sub
 local started = clock()
@@ -39,105 +37,6 @@ local operator_caps, rate_ms, burst_ms = {ages_known = request[1][12], unpack(re
 local always_guarded = operator_caps.ages_known or math.max(rate_ms, unpack(operator_caps)) > 0
 local time = call('TIME')
 local time_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-
--- What is remembered of each gift's id: digest and coins, or false.
-local function read_ids(first_key, bucket_count, bucket_of, id_fields)
-  if bucket_count == 1 then return call('HMGET', KEYS[first_key], unpack(id_fields)) end
-  local remembered = {}
-  for b = 1, bucket_count do
-    local places, fields = {}, {}
-    for i = 1, #id_fields do
-      if bucket_of[i] == b then places[#places + 1], fields[#fields + 1] = i, id_fields[i] end
-    end
-    local values = call('HMGET', KEYS[first_key + b - 1], unpack(fields))
-    for k = 1, #places do remembered[places[k]] = values[k] end
-  end
-  return remembered
-end
-
-local function read_combos(key, combo_fields)
-  local fields, combos = {}, {}
-  for i = 1, #combo_fields do
-    if combo_fields[i] ~= '' then fields[#fields + 1] = combo_fields[i] end
-  end
-  if #fields > 0 then
-    local values = call('HMGET', key, unpack(fields))
-    for i = 1, #fields do combos[fields[i]] = values[i] end
-  end
-  return combos
-end
-
--- The combo that this gift opens or carries on: id, count, coins, and the value to store.
-local function count_combo(stored, id, gift_count, gift_coins, window, now_ms)
-  local combo_id, count, coins = id, gift_count, gift_coins
-  if stored then
-    local stored_count, stored_coins, deadline_ms = unpack_values('>ddd', stored, 17)
-    if now_ms <= deadline_ms and stored_count + gift_count <= COMBO_COUNT_MAX then
-      combo_id, count, coins = sub(stored, 1, 16), stored_count + gift_count, stored_coins + gift_coins
-    end
-  end
-  return combo_id, count, coins, combo_id .. pack('>ddd', count, coins, now_ms + window)
-end
-
--- One call of `pack` for many gifts: a call a gift costs as much as the rest of the judging.
-local function pack_after(flat)
-  if #flat <= PACKED_AT_ONCE then return pack('>' .. string.rep('dddc16', #flat / 4), unpack(flat)) end
-  local parts = {}
-  for first = 1, #flat, PACKED_AT_ONCE do
-    local last = math.min(first + PACKED_AT_ONCE - 1, #flat)
-    parts[#parts + 1] = pack('>' .. string.rep('dddc16', (last - first + 1) / 4), unpack(flat, first, last))
-  end
-  return table.concat(parts)
-end
-
-local function cut_bodies(bodies, sizes, paid)
-  local parts, first, next_paid = {}, 1, 1
-  for i = 1, #sizes do
-    if paid[next_paid] == i then
-      parts[next_paid] = sub(bodies, first, first + sizes[i] - 1)
-      next_paid = next_paid + 1
-    end
-    first = first + sizes[i]
-  end
-  return table.concat(parts)
-end
-
-local function write_ids(first_key, expiries, bucket_of, id_fields, id_values, paid)
-  for b = 1, #expiries do
-    local args = {}
-    for k = 1, #paid do
-      local i = paid[k]
-      if bucket_of[i] == b then args[#args + 1], args[#args + 2] = id_fields[i], id_values[i] end
-    end
-    local key = KEYS[first_key + b - 1]
-    if #args > 0 and call('HSET', key, unpack(args)) > 0 and call('PTTL', key) < 0 then
-      call('PEXPIREAT', key, expiries[b])
-    end
-  end
-end
-
-local function write_changed(key, fields, changed, values)
-  local args = {}
-  for k = 1, #fields do
-    if changed[k] then args[#args + 1], args[#args + 2] = fields[k], values[k] end
-  end
-  call('HSET', key, unpack(args))
-end
-
-local function write_guards(key, viewers, guards, changed, periods)
-  local args = {}
-  for v, guard in pairs(guards) do
-    if changed[v] then args[#args + 1], args[#args + 2] = viewers[v], pack_guard(guard, periods) end
-  end
-  if #args > 0 then call('HSET', key, unpack(args)) end
-end
-
-local function write_given(key, given, changed, fresh, today)
-  local args = {'day', today}
-  for field in pairs(changed) do args[#args + 1], args[#args + 2] = field, given[field] end
-  if fresh then call('UNLINK', key) end
-  call('HSET', key, unpack(args))
-end
 
 local function pay_group(key_base, group, bodies)
   local expiries, viewers, creators, viewer_of, creator_of, coins_of, diamonds_of, commission_of, bucket_of, id_ms_of,
@@ -155,7 +54,8 @@ local function pay_group(key_base, group, bodies)
   local wallets, earnings = call('HMGET', wallets_key, unpack(viewers)), call('HMGET', earnings_key, unpack(creators))
   for v = 1, #viewers do wallets[v] = tonumber(wallets[v] or 0) end
   for c = 1, #creators do earnings[c] = tonumber(earnings[c] or 0) end
-  local remembered, combos = read_ids(ids_key, #expiries, bucket_of, id_fields), read_combos(combos_key, combo_fields)
+  local remembered = read_ids(KEYS, ids_key, #expiries, bucket_of, id_fields)
+  local combos = read_combos(combos_key, combo_fields)
   local guards, periods = read_guards(guards_key, viewers, operator_caps, always_guarded, now_ms)
   local given, given_fresh, today = {}, false, floor(now_ms / DAY_MS)
   if #given_fields > 0 then given, given_fresh = read_given(given_key, given_fields, today) end
@@ -228,7 +128,7 @@ local function pay_group(key_base, group, bodies)
   end
   write_guards(guards_key, viewers, guards, changed_wallets, periods)
   if next(changed_given) then write_given(given_key, given, changed_given, given_fresh, today) end
-  write_ids(ids_key, expiries, bucket_of, id_fields, id_values, paid)
+  write_ids(KEYS, ids_key, expiries, bucket_of, id_fields, id_values, paid)
   call('HSET', totals_key, 'epoch', epoch, 'seq', seq, 'clock', now_ms,
     'spent', spent, 'earned', earned, 'commission', commission)
   call('XADD', journal_key, string.format('%.0f-%.0f', epoch, seq), 't', now_ms, 'd', packed,

@@ -137,7 +137,7 @@ OF_THE_SCRIPTS = [
         "combo_goes_on_after_its_deadline",
         "machine",
         "",
-        [Edit(GIFT, "    if now_ms <= deadline_ms and stored_count", "    if stored_count")],
+        [Edit("ledger/lua/parts/combos.lua", "    if now_ms <= deadline_ms and stored_count", "    if stored_count")],
     ),
     Bug(
         "trim_takes_one_record_more",

@@ -1,4 +1,4 @@
--- Stands in front of gift.lua: what forbids a gift although the wallet could pay for it. Reads and judges; writes nothing.
+-- Stands in front of gift.lua and hold.lua: what forbids a gift although the wallet could pay for it.
 -- A viewer's guard is one field. Its first 56 bytes are gift.lua's, seven doubles: the time that the viewer's rate has
 -- reached, then day, week and month, each with the coins counted in it. What follows is set_guards.lua's, or nothing: a
 -- version, a byte (1 when frozen, and twice the number of age steps), for each cap (gift, day, week, month) three doubles,
@@ -125,4 +125,19 @@ local function count_gift(guard, coins, rate_ms, burst_ms, now_ms)
     local _, reached_ms = wait_ms(guard, rate_ms, burst_ms, now_ms)
     guard.reached_ms = reached_ms + rate_ms
   end
+end
+
+local function write_guards(key, viewers, guards, changed, periods)
+  local args = {}
+  for v, guard in pairs(guards) do
+    if changed[v] then args[#args + 1], args[#args + 2] = viewers[v], pack_guard(guard, periods) end
+  end
+  if #args > 0 then redis.call('HSET', key, unpack(args)) end
+end
+
+local function write_given(key, given, changed, fresh, today)
+  local args = {'day', today}
+  for field in pairs(changed) do args[#args + 1], args[#args + 2] = field, given[field] end
+  if fresh then redis.call('UNLINK', key) end
+  redis.call('HSET', key, unpack(args))
 end
