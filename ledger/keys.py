@@ -6,7 +6,7 @@ A partition's keys share one hash tag, so that a script that is given them runs 
 |---|---|---|
 | wallets | hash | viewer → coins |
 | earnings | hash | creator → diamonds of this stripe |
-| totals | hash | epoch, seq, clock, coins_in, spent, reversed, held, charged, earned, commission, flushed (`Total`) |
+| totals | hash | fields of `Total`: numbers of records, a clock, sums of coins and diamonds |
 | combos | hash | viewer NUL combo key → id, count, coins, deadline |
 | guards | hash | viewer → gift rate, coins counted in day, week and month, freeze, caps (`lua/parts/guards.lua`) |
 | given_today | hash | `day` → number of the day (UTC) that it is of; viewer NUL creator → coins |
@@ -36,12 +36,14 @@ class Total(enum.StrEnum):
 
     In coins: the wallets sum to coins_in - spent - reversed - held - charged, and the open holds to held. In diamonds:
     the stripes sum to earned; earned + commission is 100 for each coin of spent. `seq` is that of the last record,
-    `flushed` that of the last one known to be in PostgreSQL, `clock` the latest time any commit saw. A partition
-    without an epoch, or with epoch 0, takes no orders.
+    `flushed` that of the last one known to be in PostgreSQL, `came_seq` that of the last one by which coins came into a
+    wallet or left it otherwise than by paying (a credit, a refund, the end of a hold). `clock` is the latest time any
+    commit saw. A partition without an epoch, or with epoch 0, takes no orders.
     """
 
     EPOCH = "epoch"
     SEQ = "seq"
+    CAME_SEQ = "came_seq"
     CLOCK = "clock"
     COINS_IN = "coins_in"
     SPENT = "spent"

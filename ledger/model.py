@@ -396,6 +396,8 @@ class HoldEndBody(Struct, frozen=True, array_like=True, tag="e"):
 
 
 Body = GiftBody | CreditBody | ReversalBody | HoldBody | HoldEndBody
+CAME: Final = (CreditBody, ReversalBody, HoldEndBody)
+"""Records by which coins come into a wallet, or leave it otherwise than by paying (`Total.CAME_SEQ`)."""
 
 
 class JournalRecord(Struct, frozen=True):

@@ -18,6 +18,7 @@ from ledger.ids import digest_of, id_time_ms
 from ledger.journal import encode_body, encode_reversal
 from ledger.keys import Keys, PartitionKeys, Total
 from ledger.model import (
+    CAME,
     CreditBody,
     GiftBody,
     HoldBody,
@@ -118,6 +119,7 @@ def replay_words(
         [bucket * config.id_bucket_ms + life_ms for bucket in buckets],
         [len(words) for words in (combos, credit_ids, reversal_ids, entries, *buckets.values())],
         _holds(records, since_ms),
+        max((record.seq for record in records if isinstance(record.body, CAME)), default=0),
     )
     names = [keys.wallets, keys.earnings, keys.totals, keys.combos, keys.credits, keys.reversals, keys.journal]
     names += [keys.holds, keys.hold_deadlines, keys.hold_counts, keys.ended_holds]

@@ -7,6 +7,7 @@ Valkey remembers the id until long after its record was flushed, and the record 
 from typing import Final
 
 import asyncpg
+from msgspec import Struct
 
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken, LedgerUnavailable
@@ -21,13 +22,15 @@ _TAKEN: Final = """
 UPDATE refunds SET state = 'taken', taken_coins = $2, balance_coins = $3, changed_at = now()
 WHERE id = $1 AND state IN ('owed', 'taken')
 """
-# Coins of other credits that are in the wallet, or may come any moment, and that the books do not have yet.
-_ON_THE_WAY: Final = """
-SELECT coalesce(sum(coins), 0)::bigint FROM credits c
-WHERE viewer = $1 AND due_at IS NOT NULL AND refusal IS NULL AND NOT EXISTS (
-    SELECT 1 FROM journal_records r WHERE r.id = c.id AND r.viewer = c.viewer AND r.kind = c.cause
-)
-"""
+_BOOKED: Final = "SELECT seq FROM positions WHERE partition = $1"
+
+
+class _Bounds(Struct, frozen=True):
+    """The most coins to take, what the wallet keeps, and up to which record that is true of more than payments."""
+
+    most: int
+    keep: int
+    came_seq: int | None = None
 
 
 class Reversing:
@@ -59,45 +62,51 @@ class Reversing:
         """
         try:
             asked_ms = await self._ledger.now_ms()
+            came_seq = await self._ledger.came_seq(self._ledger.keys.partition_of(row["viewer"]))
         except LedgerUnavailable:
             return False
         async with connected(self._pool) as connection:
             flushed = await connection.fetchrow(_FLUSHED, row["id"], row["viewer"], row["kind"])
         if flushed is not None:
             return await self._note(row, flushed["taken_coins"], flushed["wallet_after"])
-        bounds = await self._bounds(row)
+        bounds = await self._bounds(row, came_seq)
         if bounds is None:
             return False
-        most, keep = bounds
         until_ms = asked_ms + self._config.credit_ids_kept_ms // 2
-        outcome = await self._ledger.reverse(_order(row), most=most, keep=keep, until_ms=until_ms)
+        outcome = await self._ledger.reverse(
+            _order(row), most=bounds.most, keep=bounds.keep, until_ms=until_ms, came_seq=bounds.came_seq
+        )
         if isinstance(outcome, Reversed):
             return await self._note(row, outcome.taken_coins, outcome.balance_coins)
         if outcome.refusal is Refusal.ID_CONFLICT:
             raise InvariantBroken("I3", f"{row['kind']} {row['id']} was carried out with other content")
         return False
 
-    async def _bounds(self, row: asyncpg.Record) -> tuple[int, int] | None:
-        """The most coins to take, and what the wallet keeps; None when the books cannot say yet."""
+    async def _bounds(self, row: asyncpg.Record, came_seq: int) -> _Bounds | None:
         match self._policies[RefundKind(row["kind"])]:
             case ViewerPolicy.DEBT:
-                return row["coins"], -AMOUNT_MAX
+                return _Bounds(row["coins"], -AMOUNT_MAX)
             case ViewerPolicy.FLOOR:
-                return row["coins"], 0
+                return _Bounds(row["coins"], 0)
             case ViewerPolicy.ABSORB:
-                return await self._what_is_left(row)
+                return await self._what_is_left(row, came_seq)
 
-    async def _what_is_left(self, row: asyncpg.Record) -> tuple[int, int] | None:
-        # Gifts that the books do not have yet were paid by older coins first: the wallet above what came later tells
-        # what is left. Where in doubt (a credit on its way), too little is taken rather than another purchase's coins.
-        purchase = row["purchase"].bytes
+    async def _what_is_left(self, row: asyncpg.Record, came_seq: int) -> _Bounds | None:
+        """None when the books cannot say yet.
+
+        What the books do not have yet may only be payments: older coins paid them first, so the wallet above what came
+        later tells what is left. Any other record that they lack is waited for, and one that comes in behind this look
+        makes it void, for all viewers of the partition alike. So `came_seq` was read first, then the books are.
+        """
+        purchase, partition = row["purchase"].bytes, self._ledger.keys.partition_of(row["viewer"])
         async with snapshot(self._pool) as connection:
+            booked_seq = await connection.fetchval(_BOOKED, partition)
             lots = await read_lots(connection, row["viewer"])
-            on_the_way = await connection.fetchval(_ON_THE_WAY, row["viewer"])
         mine = lots.of(purchase)
-        if not mine:
+        if not mine or came_seq > (booked_seq or 0):
             return None
-        return min(row["coins"], sum(lot.left for lot in mine)), lots.left_behind(purchase) + on_the_way
+        most = min(row["coins"], sum(lot.left for lot in mine))
+        return _Bounds(most, lots.left_behind(purchase), came_seq)
 
     async def _note(self, row: asyncpg.Record, taken_coins: int, balance_coins: int) -> bool:
         async with connected(self._pool) as connection:

@@ -137,13 +137,22 @@ class Scripts:
         return CreditRefused(_REFUSALS[status])
 
     async def reverse(
-        self, viewer: str, reversal_id: bytes, digest: bytes, body: bytes, *, most: int, keep: int, until_ms: int
+        self,
+        viewer: str,
+        reversal_id: bytes,
+        digest: bytes,
+        body: bytes,
+        most: int,
+        keep: int,
+        until_ms: int,
+        came_seq: int | None,
     ) -> ReversalOutcome:
         """Take coins of a refund from a wallet, once for the id; UNKNOWN after `until_ms` unless the id is known.
 
         Args:
             body: as `encode_reversal` makes it.
             most: coins to take, if the wallet has them beside the `keep` that it must not fall below.
+            came_seq: UNKNOWN, too, when the partition's is another by now; None where that does not matter.
 
         Raises:
             redis.RedisError, OSError: not known whether it was done; asking again with the same id tells.
@@ -152,7 +161,7 @@ class Scripts:
         status, wallet, taken = await self._reverse.call(
             self._ask_for_credits,
             (keys.wallets, keys.totals, keys.reversals, keys.journal),
-            (reversal_id, digest, viewer, most, keep, body, until_ms),
+            (reversal_id, digest, viewer, most, keep, body, until_ms, "" if came_seq is None else came_seq),
         )
         if status in (_ACCEPTED, _REPLAY):
             return Reversed(wallet, taken, replay=status == _REPLAY)

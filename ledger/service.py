@@ -173,7 +173,13 @@ class Ledger:
             return CreditRefused(Refusal.UNKNOWN)
 
     async def reverse(
-        self, order: ReversalOrder, *, most: int, keep: int, until_ms: int = AMOUNT_MAX
+        self,
+        order: ReversalOrder,
+        *,
+        most: int,
+        keep: int,
+        until_ms: int = AMOUNT_MAX,
+        came_seq: int | None = None,
     ) -> ReversalOutcome:
         """Take coins of a refund from the wallet, once for the order's id; remembered and asked for as in `credit`.
 
@@ -181,13 +187,14 @@ class Ledger:
             most: coins to take, 0 to the order's.
             keep: what the wallet must not fall below; a negative number lets it owe so much.
             until_ms: as in `credit`.
+            came_seq: as it was read before `most` and `keep` were worked out from what the wallet then had; when coins
+                have come since, the outcome is UNKNOWN. None where they do not depend on it.
         """
         if not 0 <= most <= order.coins:
             raise ValueError(f"of {order.coins} coins {most} are to be taken")
         body = encode_reversal(ReversalBody(order.id, order.viewer, order.purchase, order.coins, order.kind, 0))
-        call = self._scripts.reverse(
-            order.viewer, order.id, digest_of(body), body, most=most, keep=keep, until_ms=until_ms
-        )
+        content, bounds = (order.viewer, order.id, digest_of(body), body), (most, keep, until_ms, came_seq)
+        call = self._scripts.reverse(*content, *bounds)
         try:
             return await asyncio.shield(call)
         except (RedisError, OSError) as exc:
@@ -268,6 +275,13 @@ class Ledger:
         """Coins in a viewer's wallet; 0 for a viewer never heard of."""
         keys = self.keys.of(self.keys.partition_of(viewer))
         return int(await self._read(self.redis.hget(keys.wallets, viewer)) or 0)
+
+    async def came_seq(self, partition: Partition) -> int:
+        """The last record of a partition by which coins came into a wallet, or left it otherwise than by paying."""
+        totals: Any = self.keys.of(partition).totals
+        came, last = await self._read(self.redis.hmget(totals, [Total.CAME_SEQ, Total.SEQ]))
+        # Not noted yet: it may be any, so also the last.
+        return int(came or last or 0)
 
     async def guard(self, viewer: str) -> LiveGuard:
         """A viewer's freeze, own caps and counted coins, as the money script sees them."""

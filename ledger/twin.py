@@ -20,6 +20,7 @@ from ledger.journal import gift_body
 from ledger.keys import Keys
 from ledger.model import (
     AMOUNT_MAX,
+    CAME,
     Body,
     ComboTotals,
     CreditAccepted,
@@ -99,6 +100,7 @@ class TwinPartition(Struct):
     guards: TwinGuards
     epoch: int = 1
     seq: int = 0
+    came_seq: int = 0
     clock_ms: int = 0
     flushed: int = 0
     coins_in: int = 0
@@ -167,13 +169,22 @@ class LedgerTwin:
         return outcome if lost is None else CreditRefused(Refusal.UNKNOWN)
 
     async def reverse(
-        self, order: ReversalOrder, *, most: int, keep: int, until_ms: int = AMOUNT_MAX
+        self,
+        order: ReversalOrder,
+        *,
+        most: int,
+        keep: int,
+        until_ms: int = AMOUNT_MAX,
+        came_seq: int | None = None,
     ) -> ReversalOutcome:
-        """Take coins of a refund from a wallet, once for the order's id; an unknown id after `until_ms` is UNKNOWN."""
+        """Take coins of a refund from a wallet, once for the order's id; an unknown id after `until_ms` is UNKNOWN,
+        or when coins came in since the partition's `came_seq` was read.
+        """
         if not 0 <= most <= order.coins:
             raise ValueError(f"of {order.coins} coins {most} are to be taken")
         lost = self._lost.pop(0) if self._lost else None
-        outcome = CreditRefused(Refusal.UNKNOWN) if lost is False else self._reverse(order, most, keep, until_ms)
+        bounds = (most, keep, until_ms, came_seq)
+        outcome = CreditRefused(Refusal.UNKNOWN) if lost is False else self._reverse(order, *bounds)
         return outcome if lost is None else CreditRefused(Refusal.UNKNOWN)
 
     async def hold(self, order: HoldOrder, *, until_ms: int = AMOUNT_MAX) -> HoldOutcome:
@@ -229,6 +240,8 @@ class LedgerTwin:
                 raise ValueError(f"record {record.seq} cannot follow {state.seq}")
             self._do_again(state, record)
             state.seq = state.flushed = record.seq
+            if isinstance(record.body, CAME):
+                state.came_seq = record.seq
             state.clock_ms = max(state.clock_ms, record.at_ms)
             state.records.append(record)
 
@@ -242,6 +255,10 @@ class LedgerTwin:
     async def balance(self, viewer: str) -> int:
         """Coins in a viewer's wallet; 0 for a viewer never heard of."""
         return self._of(viewer).wallets.get(viewer, 0)
+
+    async def came_seq(self, partition: Partition) -> int:
+        """The last record of a partition by which coins came into a wallet, or left it otherwise than by paying."""
+        return self.partitions[partition].came_seq
 
     async def guard(self, viewer: str) -> LiveGuard:
         """A viewer's freeze, own caps and counted coins."""
@@ -387,14 +404,16 @@ class LedgerTwin:
         self._record(state, order.viewer, max(time_ms, state.clock_ms), None, body)
         return CreditAccepted(wallet, replay=False)
 
-    def _reverse(self, order: ReversalOrder, most: int, keep: int, until_ms: int) -> ReversalOutcome:
+    def _reverse(
+        self, order: ReversalOrder, most: int, keep: int, until_ms: int, came_seq: int | None
+    ) -> ReversalOutcome:
         state, time_ms = self._of(order.viewer), self._clock()
         known = state.reversals.get(order.id)
         if known is not None:
             if known.order == order:
                 return Reversed(known.balance_coins, known.taken_coins, replay=True)
             return CreditRefused(Refusal.ID_CONFLICT)
-        if time_ms > until_ms or not state.epoch:
+        if time_ms > until_ms or not state.epoch or came_seq not in (None, state.came_seq):
             return CreditRefused(Refusal.UNKNOWN)
         held = state.wallets.get(order.viewer, 0)
         taken = max(0, min(most, held - keep))
@@ -506,6 +525,8 @@ class LedgerTwin:
 
     def _record(self, state: TwinPartition, viewer: str, now_ms: int, combo: ComboTotals | None, body: Body) -> None:
         state.seq += 1
+        if isinstance(body, CAME):
+            state.came_seq = state.seq
         state.clock_ms = now_ms
         partition = self.keys.partition_of(viewer)
         state.records.append(

@@ -30,7 +30,8 @@ if wallet > amount_max or coins_in > amount_max then return {OVERFLOW, 0} end
 
 redis.call('HSET', wallets_key, viewer, wallet)
 redis.call('HSET', credits_key, id, digest .. struct.pack('>d', wallet))
-redis.call('HSET', totals_key, 'epoch', epoch, 'seq', seq, 'clock', now_ms, 'coins_in', coins_in)
+redis.call('HSET', totals_key, 'epoch', epoch, 'seq', seq, 'clock', now_ms, 'coins_in', coins_in,
+  'came_seq', seq)
 redis.call('XADD', journal_key, string.format('%.0f-%.0f', epoch, seq), 't', now_ms,
   'd', struct.pack('>dddc16', wallet, 0, 0, NO_ID), 'r', '\145' .. body)
 return {ACCEPTED, wallet}

@@ -53,7 +53,7 @@ call('HDEL', holds_key, field)
 call('ZREM', deadlines_key, field)
 if mine > 0 then call('HSET', counts_key, viewer, mine) else call('HDEL', counts_key, viewer) end
 call('HSET', ended_key, field, pack('>Bddd', how, taken, wallet, now_ms) .. stored)
-call('HSET', totals_key, 'epoch', epoch, 'seq', seq, 'clock', now_ms,
+call('HSET', totals_key, 'epoch', epoch, 'seq', seq, 'clock', now_ms, 'came_seq', seq,
   'held', tonumber(totals[4] or 0) - coins, 'charged', tonumber(totals[5] or 0) + taken)
 call('XADD', journal_key, string.format('%.0f-%.0f', epoch, seq), 't', now_ms,
   'd', pack('>dddc16', wallet, 0, 0, NO_ID),

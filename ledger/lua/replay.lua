@@ -3,12 +3,13 @@
 --
 -- KEYS    wallets, earnings, totals, combos, credits, reversals, journal, holds, hold_deadlines, hold_counts, ended_holds of
 --         one partition, then its id buckets
--- ARGV[1] msgpack {first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds}
+-- ARGV[1] msgpack {first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds, came_seq}
 --         wallets = {viewers, coins before, coins after}   stripes = {creators, diamonds}
 --         sums    = for each total that rises: its name, by how much   expiries = in ms, of each id bucket
 --         sizes   = how many words follow for: combos, credits, reversals, journal, each id bucket
 --         holds   = in order, of each that begins: id field, viewer, value, deadline; of each that ends: id field, viewer,
 --                   whether that is still to be remembered, how, coins taken, wallet after, time
+--         came_seq = the last of them that is neither a gift nor a hold, 0 for none
 -- ARGV[2] and on: field and value of each combo, credit id and refund id; id, t, d, r of each journal entry; field and
 --         value of each gift id, bucket by bucket
 -- returns {status, seq of the partition, viewer, coins}: status 0 done; 1 the next record is another; 2 the partition takes
@@ -19,7 +20,8 @@ local FIXED_KEYS, BEGINS = 11, 4
 local call = redis.call
 local wallets_key, earnings_key, totals_key, combos_key, credits_key, reversals_key, journal_key, holds_key,
   deadlines_key, counts_key, ended_key = unpack(KEYS, 1, FIXED_KEYS)
-local first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds = unpack(cmsgpack.unpack(ARGV[1]))
+local first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds, came_seq =
+  unpack(cmsgpack.unpack(ARGV[1]))
 local viewers, before, after = unpack(wallets)
 
 local totals = call('HMGET', totals_key, 'epoch', 'seq', 'clock')
@@ -49,6 +51,7 @@ call('HSET', wallets_key, unpack(changed))
 for c = 1, #stripes[1] do call('HINCRBY', earnings_key, stripes[1][c], string.format('%.0f', stripes[2][c])) end
 for s = 1, #sums, 2 do call('HINCRBY', totals_key, sums[s], string.format('%.0f', sums[s + 1])) end
 call('HSET', totals_key, 'seq', last_seq, 'flushed', last_seq, 'clock', math.max(clock_ms, tonumber(totals[3] or 0)))
+if came_seq > 0 then call('HSET', totals_key, 'came_seq', came_seq) end
 put(combos_key, sizes[1])
 put(credits_key, sizes[2])
 put(reversals_key, sizes[3])

@@ -4,9 +4,10 @@
 -- KEYS    wallets, totals, reversals, journal of the viewer's partition
 -- ARGV    1 id (16 bytes), 2 digest (8 bytes), 3 viewer, 4 the most coins to take, 5 what the wallet keeps (below zero: how
 --         far it may owe), 6 body without its last value, which is what was taken,
---         7 time in ms until which an id that was not flushed is still known here
--- returns {status, wallet after, coins taken}: status 0 accepted, 1 replay, 3 conflict, 6 late; an error FENCED when the
---         partition has no epoch or epoch 0
+--         7 time in ms until which an id that was not flushed is still known here,
+--         8 the partition's came_seq when it was worked out what the wallet gives; empty where that does not matter
+-- returns {status, wallet after, coins taken}: status 0 accepted, 1 replay, 3 conflict, 6 late (also when coins came since
+--         then); an error FENCED when the partition has no epoch or epoch 0
 
 local ACCEPTED, REPLAY, CONFLICT, LATE = 0, 1, 3, 6
 local NO_ID = string.rep('\0', 16)
@@ -22,9 +23,10 @@ end
 local time = redis.call('TIME')
 local time_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 if time_ms > tonumber(ARGV[7]) then return {LATE, 0, 0} end
-local totals = redis.call('HMGET', totals_key, 'epoch', 'seq', 'clock', 'reversed')
+local totals = redis.call('HMGET', totals_key, 'epoch', 'seq', 'clock', 'reversed', 'came_seq')
 local epoch, seq = tonumber(totals[1] or 0), tonumber(totals[2] or 0) + 1
 if epoch < 1 then return redis.error_reply('FENCED a partition takes no orders: lost, or in repair') end
+if ARGV[8] ~= '' and tonumber(totals[5] or totals[2] or 0) ~= tonumber(ARGV[8]) then return {LATE, 0, 0} end
 local now_ms = math.max(time_ms, tonumber(totals[3] or 0))
 local wallet = tonumber(redis.call('HGET', wallets_key, viewer) or 0)
 local taken = math.max(0, math.min(most, wallet - keep))
@@ -33,7 +35,8 @@ wallet = wallet - taken
 
 redis.call('HSET', wallets_key, viewer, wallet)
 redis.call('HSET', reversals_key, id, digest .. struct.pack('>dd', wallet, taken))
-redis.call('HSET', totals_key, 'epoch', epoch, 'seq', seq, 'clock', now_ms, 'reversed', reversed)
+redis.call('HSET', totals_key, 'epoch', epoch, 'seq', seq, 'clock', now_ms, 'reversed', reversed,
+  'came_seq', seq)
 redis.call('XADD', journal_key, string.format('%.0f-%.0f', epoch, seq), 't', now_ms,
   'd', struct.pack('>dddc16', wallet, 0, 0, NO_ID), 'r', '\145' .. body .. cmsgpack.pack(taken))
 return {ACCEPTED, wallet, taken}

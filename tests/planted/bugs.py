@@ -221,6 +221,18 @@ OF_THE_SCRIPTS = [
         [Edit(CREDIT, "if epoch < 1 then", "if epoch < 0 then")],
     ),
     Bug(
+        "coins_taken_back_although_others_came_meanwhile",
+        "machine",
+        "",
+        [Edit(REVERSE, "if ARGV[8] ~= '' and ", "if ARGV[8] == 'never' and ")],
+    ),
+    Bug(
+        "coins_that_come_back_from_a_hold_are_not_noted",
+        "machine",
+        "I1: coins came, and nobody would notice",
+        [Edit("ledger/lua/end_hold.lua", "'clock', now_ms, 'came_seq', seq,", "'clock', now_ms,")],
+    ),
+    Bug(
         "coins_taken_back_while_orders_are_shut_out",
         "machine",
         "",

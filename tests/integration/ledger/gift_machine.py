@@ -238,6 +238,11 @@ class GiftMachine(RuleBasedStateMachine):
     def take_back_too_late(self, viewer: str) -> None:
         self._reverse(self._reversal(viewer, 5), 5, 0, 1)
 
+    @rule(viewer=VIEWERS, behind=st.sampled_from([0, 0, 1, -1]))
+    def take_back_what_was_left(self, viewer: str, behind: int) -> None:
+        came_seq = self.twin.partitions[self.ledger.keys.partition_of(viewer)].came_seq
+        self._reverse(self._reversal(viewer, 5), 5, 0, AMOUNT_MAX, came_seq - behind)
+
     @precondition(lambda self: self.reversed)
     @rule(
         number=st.integers(0, 50),
@@ -397,6 +402,7 @@ class GiftMachine(RuleBasedStateMachine):
         expected = {
             "epoch": state.epoch,
             "seq": state.seq,
+            "came_seq": state.came_seq,
             "clock": clock_ms,
             "coins_in": state.coins_in,
             "spent": state.spent,
@@ -470,9 +476,10 @@ class GiftMachine(RuleBasedStateMachine):
         assert told == expected, f"told {told}, expected {expected}"
         self.credited.append(order)
 
-    def _reverse(self, order: ReversalOrder, most: int, keep: int, until_ms: int) -> None:
-        expected = self.runner.run(self.twin.reverse(order, most=most, keep=keep, until_ms=until_ms))
-        told = self.runner.run(self.ledger.reverse(order, most=most, keep=keep, until_ms=until_ms))
+    def _reverse(self, order: ReversalOrder, most: int, keep: int, until_ms: int, came_seq: int | None = None) -> None:
+        bounds: Any = {"most": most, "keep": keep, "until_ms": until_ms, "came_seq": came_seq}
+        expected = self.runner.run(self.twin.reverse(order, **bounds))
+        told = self.runner.run(self.ledger.reverse(order, **bounds))
         assert told == expected, f"told {told}, expected {expected}"
         self.reversed.append(order)
 

@@ -82,9 +82,11 @@ def check(stored: Stored, history: list[JournalRecord], config: LedgerConfig) ->
     wallets: dict[str, int] = {}
     stripes: dict[str, int] = {}
     open_holds: dict[bytes, int] = {}
-    coins_in = spent = back = charged = commission = at_ms = 0
+    coins_in = spent = back = charged = commission = at_ms = came_seq = 0
     for record in history:
         body = record.body
+        if record.wallet_after > wallets.get(body.viewer, 0) or isinstance(body, ReversalBody | HoldEndBody):
+            came_seq = record.seq
         assert record.at_ms >= at_ms, "times fall"
         at_ms = record.at_ms
         if isinstance(body, GiftBody):
@@ -110,6 +112,7 @@ def check(stored: Stored, history: list[JournalRecord], config: LedgerConfig) ->
             charged += body.taken_coins
         assert record.wallet_after == wallets[body.viewer], "I2: a wallet is not what its records make it"
         assert record.wallet_after >= 0 or not isinstance(body, GiftBody | HoldBody), "I2: a gift was paid on credit"
+    assert totals["came_seq"] == came_seq, "I1: coins came, and nobody would notice"
     assert (wallets, stripes) == (stored.wallets, stored.stripes), "I1: balances are not what the records make them"
     sums = (coins_in, spent, back, charged, commission)
     assert sums == tuple(totals[name] for name in ("coins_in", "spent", "reversed", "charged", "commission"))
@@ -169,7 +172,7 @@ def _read(
     totals, wallets, stripes, combos, credits, reversals, guards, given_today, *others = pipeline.execute()
     holds, hold_counts, ended_holds, deadlines, entries, *ids = others
     coins = ("coins_in", "spent", "reversed", "held", "charged")
-    names = ("epoch", "seq", "clock", *coins, "earned", "commission", "flushed")
+    names = ("epoch", "seq", "came_seq", "clock", *coins, "earned", "commission", "flushed")
     return Stored(
         totals=dict.fromkeys(names, 0) | _amounts(totals),
         wallets=_amounts(wallets),
