@@ -1,5 +1,5 @@
-"""Looks at the stored rooms and says whether I5 and I8 hold: every paid gift stands in its room's history exactly once,
-and every combo ends once.
+"""Looks at the stored rooms and says whether I5 and I8 hold: every gift that was paid, and every one that was taken
+back, stands in its room's history exactly once, and every combo ends once.
 
 What was paid comes from outside, since only the ledger may read it. A history is bounded, so a gift is looked for only
 as far back as the history reaches. It may run beside a working system: the order in which it reads makes that right.
@@ -20,7 +20,7 @@ VIOLATIONS_MAX: Final = 100
 
 
 class PaidGift(Struct, frozen=True):
-    """A gift in a room, as the ledger holds it."""
+    """A gift in a room, or the taking back of one (`undone`), as the ledger holds it."""
 
     partition: int
     record: int
@@ -28,10 +28,12 @@ class PaidGift(Struct, frozen=True):
     sender: str
     count: int
     coins: int
+    undone: bool = False
 
 
 PaidGifts = Callable[[str, Mapping[int, int]], AsyncIterator[PaidGift]]
-"""Every gift paid in a room, of each partition at least from the given record on (0 for a partition not given)."""
+"""Every gift paid in a room and every one taken back, of each partition at least from the given record on (0 for a
+partition not given)."""
 
 
 class RoomCheck(Struct):
@@ -118,9 +120,12 @@ async def _open_ends(redis: Redis, room: str) -> dict[bytes, GiftFact]:
 
 
 def _check_order(room: str, stored: _Stored, once: RoomCheck) -> None:
-    """The seq has no hole, and no record of a partition comes twice or after a later one."""
+    """The seq has no hole, no record of a partition comes twice or after a later one, and what is taken back was told
+    before as a gift that can be."""
     last_seq = stored.facts[0][0] - 1 if stored.facts else 0
+    whole = last_seq == 0
     last_of: dict[int, int] = {}
+    held: set[tuple[str, bytes]] = set()
     for seq, fact in stored.facts:
         if seq != last_seq + 1:
             once.violate(f"room {room}: seq {seq} follows {last_seq}")
@@ -132,12 +137,16 @@ def _check_order(room: str, stored: _Stored, once: RoomCheck) -> None:
         if fact.record <= last:
             once.violate(f"room {room}, seq {seq}: record {fact.partition}/{fact.record} after {fact.partition}/{last}")
         last_of[fact.partition] = fact.record
+        if fact.undo_until_ms:
+            held.add((fact.sender, fact.id))
+        elif fact.undone and whole and (fact.sender, fact.id) not in held:
+            once.violate(f"room {room}, seq {seq}: {text_of_id(fact.id)} of {fact.sender} was undone and never told")
 
 
 async def _check_paid(room: str, stored: _Stored, paid: PaidGifts, relayed: Mapping[int, int], once: RoomCheck) -> None:
     """What was paid and relayed is there, and what is there was paid."""
     shown = {
-        (fact.partition, fact.record): (fact.id, fact.sender, fact.count, fact.coins)
+        (fact.partition, fact.record): (fact.id, fact.sender, fact.count, fact.coins, fact.undone)
         for _, fact in stored.facts
         if not fact.ends_combo and not fact.test
     }
@@ -147,10 +156,11 @@ async def _check_paid(room: str, stored: _Stored, paid: PaidGifts, relayed: Mapp
         found = shown.pop(place, None)
         if found is None:
             if reach.get(gift.partition, 0) <= gift.record <= relayed.get(gift.partition, 0):
-                once.violate(f"room {room}: gift {text_of_id(gift.id)} of {gift.sender} is not in the history")
-        elif found != (gift.id, gift.sender, gift.count, gift.coins):
+                what = "the undoing of" if gift.undone else "gift"
+                once.violate(f"room {room}: {what} {text_of_id(gift.id)} of {gift.sender} is not in the history")
+        elif found != (gift.id, gift.sender, gift.count, gift.coins, gift.undone):
             once.violate(f"room {room}: gift {text_of_id(gift.id)} of {gift.sender} was told with other content")
-    for (partition, record), (gift_id, sender, _, _) in shown.items():
+    for (partition, record), (gift_id, sender, *_) in shown.items():
         once.violate(f"room {room}: {text_of_id(gift_id)} of {sender} ({partition}/{record}) was told and never paid")
 
 

@@ -19,7 +19,7 @@ _BATCH_ARRAY: Final = b"\x94"
 
 
 class Telling(Struct, frozen=True, gc=False):
-    """A gift from the journal, for one room.
+    """A gift from the journal, or the taking back of one, for one room.
 
     Attributes:
         combo_key: the ledger's key of the combo; empty for a gift outside any.
@@ -159,7 +159,8 @@ class RoomScripts:
             fact, end = telling.fact, telling.end
             field = combo_field(fact.sender, telling.combo_key) if end is not None else ""
             on_board = ("", "") if fact.anonymous else (fact.sender, f"{fact.level} {fact.name}")
-            rows.append((fact.partition, fact.record, fact.coins, field, *on_board))
+            coins = -fact.coins if fact.undone else fact.coins
+            rows.append((fact.partition, fact.record, coins, field, *on_board))
             args.append(encode_fact(fact))
             args.append(b"" if end is None or end.combo is None else end.combo.id + encode_fact(end))
         args[0] = _encoder.encode((room.epoch, config.history_facts_max, config.board_viewers_max, rows))

@@ -3,7 +3,8 @@
 --
 -- KEYS    1 meta, 2 history, 3 combos, 4 board, 5 names, 6 channel of one room
 -- ARGV    1 msgpack {epoch, history_facts_max, board_viewers_max, rows}
---         row = {partition, record, coins, combo field or '', viewer for the board or '', level and name}
+--         row = {partition, record, coins, combo field or '', viewer for the board or '', level and name};
+--         coins < 0: what the viewer took back
 --         2 head of a packed batch (array of four, room)
 --         2i+1 and 2i+2 of the i-th row: packed fact; combo id (16 bytes) and packed end of the combo, or ''
 -- returns seq of the last fact of the room
@@ -55,7 +56,8 @@ for i = 1, #rows do
     facts[#facts + 1] = ARGV[2 * i + 1]
     if viewer ~= '' then
       coins_of[viewer] = (coins_of[viewer] or 0) + coins
-      names[viewer] = name
+      -- What is taken back was named when it was given, and the name may be another by now.
+      if coins >= 0 then names[viewer] = name end
     end
   end
 end
@@ -76,7 +78,13 @@ changed_meta.epoch, changed_meta.seq = epoch, seq
 write(meta_key, changed_meta)
 write(combos_key, changed_combos)
 write(names_key, names)
-for viewer, coins in pairs(coins_of) do call('ZINCRBY', board_key, coins, viewer) end
+for viewer, coins in pairs(coins_of) do
+  local total = call('ZINCRBY', board_key, coins, viewer)
+  if coins <= 0 and tonumber(total) <= 0 then
+    call('ZREM', board_key, viewer)
+    call('HDEL', names_key, viewer)
+  end
+end
 local surplus = call('ZCARD', board_key) - viewers_max
 if surplus > 0 then
   local dropped = call('ZPOPMIN', board_key, surplus)

@@ -1,7 +1,8 @@
 """What is told to a room, in the form in which it is stored and published, and how that becomes events of the protocol.
 
-A fact is a paid gift, or the end of a combo (count and coins 0). Facts of a room are numbered by `seq` without holes;
-a batch carries facts that follow each other. Fields go by place, so new ones stand at the end with a default.
+A fact is a paid gift, the end of a combo (count and coins 0), or the taking back of a gift that was told. Facts of a
+room are numbered by `seq` without holes; a batch carries facts that follow each other. Fields go by place, so new ones
+stand at the end with a default.
 """
 
 import enum
@@ -44,14 +45,17 @@ class ComboFact(Struct, frozen=True, array_like=True, gc=False):
 
 
 class GiftFact(Struct, frozen=True, array_like=True, gc=False):
-    """A gift, or the end of a combo.
+    """A gift, the end of a combo, or the taking back of a gift.
 
     Attributes:
         partition, record: the journal record; of an end, the record of the combo's last gift.
         id: the gift's id, 16 bytes; empty for an end and for a test.
         sender: who sent it, also when `anonymous` hides it.
-        at_ms: when it was paid; of an end, when the combo ran out.
+        count, coins: of the gift, also of one that is taken back.
+        at_ms: when it was paid or taken back; of an end, when the combo ran out.
         test: asked for by the creator; never paid.
+        undo_until_ms: until when it can be taken back; 0 for a gift that cannot. Never of a gift in a combo.
+        undone: this is no gift: the one with this id, told before, was taken back.
     """
 
     partition: int
@@ -70,6 +74,8 @@ class GiftFact(Struct, frozen=True, array_like=True, gc=False):
     combo: ComboFact | None = None
     message: str | None = None
     test: bool = False
+    undo_until_ms: int = 0
+    undone: bool = False
 
     @property
     def ends_combo(self) -> bool:
@@ -209,8 +215,10 @@ def complete_events(batch: RoomBatch) -> list[GiftEvent | UndoneEvent]:
     return [complete_event(seq, fact) for seq, fact in enumerate(batch.facts, batch.first_seq)]
 
 
-def complete_event(seq: int, fact: GiftFact) -> GiftEvent:
-    """The event of one fact: a gift with its id, or the end of a combo with count 0 and coins 0."""
+def complete_event(seq: int, fact: GiftFact) -> GiftEvent | UndoneEvent:
+    """The event of one fact: a gift with its id, the end of a combo with count 0 and coins 0, or what was undone."""
+    if fact.undone:
+        return undone_event(seq, fact)
     return GiftEvent(
         seq,
         sender_of(fact),
@@ -225,6 +233,22 @@ def complete_event(seq: int, fact: GiftFact) -> GiftEvent:
         UNSET if fact.message is None else fact.message,
         UNSET,
         True if fact.test else UNSET,
+        fact.undo_until_ms or UNSET,
+    )
+
+
+def undone_event(seq: int, fact: GiftFact) -> UndoneEvent:
+    """The event of a gift that was taken back: the same for everybody."""
+    return UndoneEvent(
+        seq,
+        text_of_id(fact.id),
+        sender_of(fact),
+        fact.to,
+        fact.gift,
+        fact.price_coins,
+        fact.count,
+        fact.coins,
+        fact.at_ms,
     )
 
 

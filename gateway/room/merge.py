@@ -4,7 +4,8 @@ Facts of one combo and price add up, and outside combos those with the same send
 One event then says of a combo: `end` when it ended in this tick, else `start` when it started in it, else `update`;
 its totals are absolute, so a client that meets a combo first by its `update` or `end` knows all that it needs. Of
 several messages in one combo and tick the newest is shown. Beyond the budget the events of fewest coins become one
-summary, but never one that holds a big gift, a test or the end of a combo (I8): these can pass the budget.
+summary, but never one that holds a big gift, a test or the end of a combo (I8): these can pass the budget. So do gifts
+that can be undone, which stand alone and keep their id, and the undoing of one, which comes after its gift.
 """
 
 from operator import attrgetter
@@ -12,11 +13,13 @@ from typing import Final
 
 from msgspec import UNSET
 
-from gateway.room.facts import ComboFact, ComboState, GiftFact, combo_of, sender_of
-from gateway.wire.messages import GiftEvent, SummaryEvent
+from gateway.room.facts import ComboFact, ComboState, GiftFact, combo_of, sender_of, text_of_id, undone_event
+from gateway.wire.messages import GiftEvent, SummaryEvent, UndoneEvent
 
 _by_seq: Final = attrgetter("seq")
 _by_coins: Final = attrgetter("coins")
+Shown = GiftEvent | UndoneEvent | SummaryEvent
+"""What viewers are shown of facts."""
 
 
 class _Sum:
@@ -64,7 +67,7 @@ class MergeBuffer:
                 key = _key(seq, fact)
             found = sums.get(key)
             if found is None:
-                sums[key] = _Sum(seq, fact, kept=fact.coins >= big or fact.test or fact.ends_combo)
+                sums[key] = _Sum(seq, fact, kept=fact.coins >= big or key == seq or fact.ends_combo)
                 continue
             found.seq = seq
             found.at_ms = fact.at_ms
@@ -83,7 +86,7 @@ class MergeBuffer:
             else:
                 found.gifts += 1
 
-    def drain(self) -> list[GiftEvent | SummaryEvent]:
+    def drain(self) -> list[Shown]:
         """Everything as events, those of gifts in the order of their seq; the buffer is empty afterwards."""
         sums = list(self._sums.values())
         self._sums = {}
@@ -94,7 +97,7 @@ class MergeBuffer:
             room_left = max(0, self._events_max - len(kept))
             sums, hidden = kept + small[:room_left], small[room_left:]
         sums.sort(key=_by_seq)
-        events: list[GiftEvent | SummaryEvent] = [_event(found) for found in sums]
+        events: list[Shown] = [_event(found) for found in sums]
         if hidden:
             events.append(
                 SummaryEvent(
@@ -107,14 +110,17 @@ class MergeBuffer:
 
 
 def _key(seq: int, fact: GiftFact) -> object:
-    # A test stands alone, so that it is never taken for a part of something paid.
-    if fact.test:
+    # A test stands alone, so that it is never taken for a part of something paid; a gift that can be undone, so that
+    # it can be named when it is.
+    if fact.test or fact.undo_until_ms or fact.undone:
         return seq
     return (fact.sender, fact.gift, fact.price_coins, fact.to, fact.anonymous, fact.message)
 
 
-def _event(found: _Sum) -> GiftEvent:
+def _event(found: _Sum) -> GiftEvent | UndoneEvent:
     fact, combo = found.first, found.combo
+    if fact.undone:
+        return undone_event(found.seq, fact)
     return GiftEvent(
         found.seq,
         sender_of(fact),
@@ -125,8 +131,9 @@ def _event(found: _Sum) -> GiftEvent:
         found.coins,
         found.at_ms,
         UNSET if combo is None else combo_of(combo, found.state),
-        UNSET,
+        text_of_id(fact.id) if fact.undo_until_ms else UNSET,
         UNSET if found.message is None else found.message,
         found.gifts if found.gifts > 1 else UNSET,
         True if fact.test else UNSET,
+        fact.undo_until_ms or UNSET,
     )

@@ -12,7 +12,7 @@ from gateway.room_scripts import ComboEnding, Telling
 from gateway.wire.messages import TopEntry
 from ledger.config import LedgerConfig
 from tests.integration.gateway.rooms import history, opened_broker, telling, told, until, until_true
-from tests.unit.gateway.room.room_facts import START, UPDATE, gift
+from tests.unit.gateway.room.room_facts import START, UPDATE, gift, undone
 
 COMBO = "room:demo|rose|n"
 
@@ -183,6 +183,58 @@ async def test_board_at_its_bound_and_one_past(valkey_url: str) -> None:
         assert [entry.user for entry in await broker.board("demo")] == ["ann", "bob"]
         await broker.tell([told("demo", telling(3, sender="cid", coins=2))])
         assert [entry.user for entry in await broker.board("demo")] == ["ann", "cid"]
+
+
+def held_and_undone(record: int, sender: str = "ann", coins: int = 7) -> tuple[Telling, Telling]:
+    """A gift that can be undone, and its undoing by the next record."""
+    fact = gift(sender, coins, record=record, undo_until_ms=9_000)
+    return Telling(fact), Telling(undone(fact, record + 1))
+
+
+async def test_undone_gift_is_told_once(broker: Broker) -> None:
+    """The gift and its undoing stand in the history in order, once each, however they are told again."""
+    given, back = held_and_undone(1)
+    await broker.tell([told("demo", given)])
+    await broker.tell([told("demo", given, back)])
+    await broker.tell([told("demo", back, telling(3))])
+    facts = await history(broker)
+    assert [(fact.record, fact.undone, fact.undo_until_ms) for fact in facts] == [
+        (1, False, 9_000), (2, True, 0), (3, False, 0),
+    ]  # fmt: skip
+    assert facts[0].id == facts[1].id
+
+
+async def test_board_takes_off_what_was_undone(broker: Broker) -> None:
+    """Its coins leave the board with it, in the same call or a later one, and who has none left leaves it too; a name
+    that changed meanwhile stays."""
+    (ann, ann_back), (bob, bob_back) = held_and_undone(1), held_and_undone(3, "bob", 2**53 - 1)
+    await broker.tell([told("demo", ann, bob)])
+    await broker.tell([told("demo", bob_back, telling(5, sender="cid", coins=9))])
+    assert await broker.board("demo") == [TopEntry("cid", "Cid", 9, 3), TopEntry("ann", "Ann", 7, 3)]
+    renamed = Telling(msgspec.structs.replace(gift("ann", 1, record=1, partition=1), name="Anna", level=4))
+    await broker.tell([told("demo", renamed)])
+    late = Telling(msgspec.structs.replace(ann_back.fact, record=6))
+    await broker.tell([told("demo", late)])
+    assert await broker.board("demo") == [TopEntry("cid", "Cid", 9, 3), TopEntry("ann", "Anna", 1, 4)]
+    await broker.tell([told("demo", *held_and_undone(7, "dee"))])
+    assert [entry.user for entry in await broker.board("demo")] == ["cid", "ann"]
+    assert sorted(await broker._redis.hkeys("gw:{r:demo}:names")) == [b"ann", b"cid"]
+
+
+async def test_board_that_forgot_the_gift(valkey_url: str) -> None:
+    """The undoing of a gift whose viewer the board has forgotten brings nobody back."""
+    async with opened_broker(valkey_url, RoomConfig(board_viewers_max=1)) as broker:
+        given, back = held_and_undone(1)
+        await broker.tell([told("demo", given, telling(1, partition=1, sender="bob", coins=9))])
+        await broker.tell([told("demo", back)])
+        assert await broker.board("demo") == [TopEntry("bob", "Bob", 9, 3)]
+
+
+async def test_board_does_not_know_whose_anonymous_gift_was_undone(broker: Broker) -> None:
+    """What was never on the board is not taken off it."""
+    fact = gift("ann", 7, record=2, anonymous=True, undo_until_ms=9_000)
+    await broker.tell([told("demo", telling(1, coins=5), Telling(fact), Telling(undone(fact, 3)))])
+    assert [entry.coins for entry in await broker.board("demo")] == [5]
 
 
 async def test_test_gift_gets_a_seq(broker: Broker) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
@@ -11,7 +12,7 @@ from gateway.room.facts import GiftFact, RoomBatch, encode_batch, encode_fact, e
 from gateway.room_audit import PaidGift, RoomCheck, audit_rooms
 from gateway.room_scripts import ComboEnding, Telling
 from tests.integration.gateway.rooms import history, opened_broker, telling, told
-from tests.unit.gateway.room.room_facts import START, UPDATE, gift
+from tests.unit.gateway.room.room_facts import START, UPDATE, gift, undone
 
 CONFIG = RoomConfig(history_facts_max=6, history_page_entries=2, combo_late_ms_max=1_000)
 COMBO = "room:demo|rose|n"
@@ -35,7 +36,7 @@ async def broker(valkey_url: str) -> AsyncIterator[Broker]:
 def paid_as(facts: list[GiftFact]) -> list[PaidGift]:
     """What the ledger would hold of these facts."""
     gifts = [fact for fact in facts if not fact.ends_combo and not fact.test]
-    return [PaidGift(f.partition, f.record, f.id, f.sender, f.count, f.coins) for f in gifts]
+    return [PaidGift(f.partition, f.record, f.id, f.sender, f.count, f.coins, f.undone) for f in gifts]
 
 
 async def audited(
@@ -107,6 +108,25 @@ async def test_planted_faults_of_the_history(redis: Redis, broker: Broker) -> No
     await plant(redis, 5, gift(record=3))
     once, _ = await audited(redis, [*paid, *paid_as([gift(record=3)])])
     assert once.violations[1:] == ["room demo: seq 5 follows 3"]
+
+
+async def test_planted_faults_of_undone_gifts(redis: Redis, broker: Broker) -> None:
+    """One that was taken back is right; not told, told as a gift, told though it was not, or told of a gift that nobody
+    saw: each is found."""
+    given = gift(record=1, undo_until_ms=9_000)
+    await broker.tell([told("demo", Telling(given), Telling(undone(given, 2)))])
+    paid = paid_as(await history(broker))
+    once, _ = await audited(redis, paid)
+    assert (once.violations, once.checked) == ([], 2)
+    once, _ = await audited(redis, [*paid, PaidGift(0, 3, given.id, "ann", 1, 1, undone=True)])
+    assert [words.split(": ")[1].split()[:3] for words in once.violations] == [["the", "undoing", "of"]]
+    once, _ = await audited(redis, [paid[0], msgspec.structs.replace(paid[1], undone=False)])
+    assert once.violations[0].endswith("was told with other content")
+    once, _ = await audited(redis, paid[:1])
+    assert once.violations[0].endswith("(0/2) was told and never paid")
+    await plant(redis, 3, undone(gift(record=7), 3))
+    once, _ = await audited(redis, [*paid, *paid_as([undone(gift(record=7), 3)])])
+    assert [words.rsplit(" of ", 1)[1] for words in once.violations] == ["ann was undone and never told"]
 
 
 async def test_planted_faults_of_combos(redis: Redis, broker: Broker) -> None:

@@ -2,6 +2,7 @@
 
 import uuid
 
+import msgspec
 import pytest
 from msgspec import UNSET
 
@@ -21,8 +22,8 @@ from gateway.room.facts import (
     room_of,
     text_of_id,
 )
-from gateway.wire.messages import Combo, GiftEvent, Sender
-from tests.unit.gateway.room.room_facts import START, UPDATE, batch, gift
+from gateway.wire.messages import Combo, GiftEvent, Sender, UndoneEvent
+from tests.unit.gateway.room.room_facts import START, UPDATE, batch, gift, undone
 
 
 def test_bytes_of_every_form() -> None:
@@ -31,6 +32,8 @@ def test_bytes_of_every_form() -> None:
     assert decode_details(encode_details(details)) == details
     fact = gift(combo=(7, 2, 2, UPDATE), message="hi")
     assert decode_fact(encode_fact(fact)) == fact
+    back = undone(gift(undo_until_ms=2**53 - 1), 2)
+    assert decode_fact(encode_fact(back)) == back
     whole = batch(5, fact, gift("bob", 2**53 - 1))
     assert decode_batch(encode_batch(whole)) == whole
     wallets = [WalletChange("ann", 9, 2**53 - 1)]
@@ -64,6 +67,31 @@ def test_complete_event_of_an_end() -> None:
     assert (event.count, event.coins, event.at_ms, event.id, event.message) == (0, 0, 7_000, UNSET, UNSET)
     assert event.combo == Combo(str(uuid.UUID(int=4)), 3, 8, "end")
     assert (event.sender, event.price_coins) == (Sender("ann", "Ann", 3), 6)
+
+
+def test_fact_of_an_older_version() -> None:
+    """What stands in histories since before gifts could be undone is read as such a gift."""
+    fact = gift("ann", message="hi")
+    fields = msgspec.msgpack.decode(encode_fact(fact))
+    assert decode_fact(msgspec.msgpack.encode(fields[:16])) == fact
+
+
+def test_complete_event_of_a_gift_that_can_be_undone() -> None:
+    """It says until when."""
+    [event] = complete_events(batch(5, gift(record=9, undo_until_ms=7_000)))
+    assert isinstance(event, GiftEvent)
+    assert (event.id, event.undo_until_ms) == (str(uuid.UUID(int=9)), 7_000)
+    [other] = complete_events(batch(5, gift()))
+    assert isinstance(other, GiftEvent) and other.undo_until_ms is UNSET
+
+
+def test_complete_event_of_what_was_undone() -> None:
+    """It names the gift and says all that was told of it, at the time when it was taken back."""
+    fact = gift("ann", 6, count=2, record=9, undo_until_ms=7_000)
+    [event] = complete_events(batch(6, undone(fact, 12)))
+    assert event == UndoneEvent(6, str(uuid.UUID(int=9)), Sender("ann", "Ann", 3), "cora", "rose", 3, 2, 6, 1_012)
+    [hidden] = complete_events(batch(6, undone(gift("ann", anonymous=True), 12)))
+    assert hidden.sender is None
 
 
 def test_end_of_a_gift_outside_any_combo() -> None:

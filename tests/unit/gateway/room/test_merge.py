@@ -1,6 +1,7 @@
 """Merging: what adds up, what is hidden, and that value is conserved (I6)."""
 
 import itertools
+import uuid
 from collections import Counter
 
 from hypothesis import given
@@ -8,14 +9,14 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from gateway.room.facts import ComboState, GiftFact, end_of
-from gateway.room.merge import MergeBuffer
-from gateway.wire.messages import Combo, GiftEvent, SummaryEvent
-from tests.unit.gateway.room.room_facts import END, START, UPDATE, gift
+from gateway.room.merge import MergeBuffer, Shown
+from gateway.wire.messages import Combo, GiftEvent, SummaryEvent, UndoneEvent
+from tests.unit.gateway.room.room_facts import END, START, UPDATE, gift, undone
 
 BIG = 100
 
 
-def merged(*facts: GiftFact, events_max: int = 20) -> list[GiftEvent | SummaryEvent]:
+def merged(*facts: GiftFact, events_max: int = 20) -> list[Shown]:
     """What one tick shows of facts from seq 1 on."""
     buffer = MergeBuffer(events_max, BIG)
     buffer.add(1, list(facts))
@@ -122,16 +123,44 @@ def test_tests_are_never_merged() -> None:
     assert [(event.test, event.merged) for event in events] == [(True, UNSET), (True, UNSET), (UNSET, 2)]
 
 
+def test_gifts_that_can_be_undone_are_never_merged() -> None:
+    """Each stands alone beside others like it, with its id and until when it can be undone."""
+    events = gifts(gift(record=1), gift(record=2, undo_until_ms=9_000), gift(record=3, undo_until_ms=9_000), gift())
+    assert [(event.seq, event.merged) for event in events] == [(2, UNSET), (3, UNSET), (4, 2)]
+    assert [event.id for event in events] == [str(uuid.UUID(int=2)), str(uuid.UUID(int=3)), UNSET]
+    assert [event.undo_until_ms for event in events] == [9_000, 9_000, UNSET]
+
+
+def test_gift_given_and_undone_in_one_tick() -> None:
+    """Both are shown, the gift first, also when others of that viewer come between and behind."""
+    held = gift("ann", 7, record=1, undo_until_ms=9_000)
+    events = merged(held, gift("ann", 7, record=2), undone(held, 3), gift("ann", 7, record=4))
+    assert [type(event) for event in events] == [GiftEvent, UndoneEvent, GiftEvent]
+    back = events[1]
+    assert isinstance(back, UndoneEvent)
+    assert (back.seq, back.id, back.coins) == (3, str(uuid.UUID(int=1)), 7)
+
+
+def test_gifts_that_can_be_undone_pass_the_budget() -> None:
+    """However small they are, neither they nor their undoing is ever in a summary."""
+    small = [gift(f"viewer{n}", 99, record=n) for n in range(3)]
+    held = gift("ann", record=4, undo_until_ms=9_000)
+    events = merged(*small, held, undone(held, 5), events_max=2)
+    assert [type(event) for event in events] == [GiftEvent, UndoneEvent, SummaryEvent]
+    assert events[-1] == SummaryEvent(3, 3, 297)
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[GiftFact]:
-    """Gifts of a few viewers, some in combos that start, go on and end."""
+    """Gifts of a few viewers, some in combos that start, go on and end, some that can be undone, some of which are."""
     facts: list[GiftFact] = []
     running: dict[str, tuple[int, int, int, GiftFact]] = {}
+    held: list[GiftFact] = []
     for number in range(1, draw(st.integers(1, 60)) + 1):
         sender = draw(st.sampled_from(["ann", "bob", "cid", "dee"]))
         count = draw(st.integers(1, 3))
         coins = count * draw(st.sampled_from([1, 1, 5, BIG]))
-        act = draw(st.sampled_from(["lone", "combo", "end"]))
+        act = draw(st.sampled_from(["lone", "combo", "end", "held", "undo"]))
         if act == "lone":
             facts.append(gift(sender, coins, count=count, record=number, anonymous=draw(st.booleans())))
         elif act == "combo":
@@ -142,6 +171,11 @@ def histories(draw: st.DrawFn) -> list[GiftFact]:
             )
             running[sender] = (combo, had_count + count, had_coins + coins, fact)
             facts.append(fact)
+        elif act == "held":
+            held.append(gift(sender, coins, count=count, record=number, undo_until_ms=9_000))
+            facts.append(held[-1])
+        elif act == "undo" and held:
+            facts.append(undone(held.pop(draw(st.integers(0, len(held) - 1))), number))
         elif sender in running:
             facts.append(end_of(running.pop(sender)[3], 9_000))
     return facts
@@ -149,12 +183,14 @@ def histories(draw: st.DrawFn) -> list[GiftFact]:
 
 @given(histories(), st.lists(st.integers(0, 60), max_size=8), st.integers(1, 6))
 def test_value_is_conserved(facts: list[GiftFact], cuts: list[int], events_max: int) -> None:
-    """However ticks cut the facts: gifts, counts and coins add up, nothing is shown too high, no end is lost."""
+    """However ticks cut the facts: gifts, counts and coins add up, less what was undone; nothing is shown too high, no
+    end is lost, and whatever is undone was shown before."""
     buffer = MergeBuffer(events_max, BIG)
     edges = sorted({0, len(facts), *(cut for cut in cuts if cut < len(facts))})
     shown: Counter[tuple[str | None, str, str]] = Counter()
     hidden: Counter[str] = Counter()
     ends: Counter[str] = Counter()
+    named: set[str] = set()
     for low, high in itertools.pairwise(edges):
         buffer.add(low + 1, facts[low:high])
         for event in buffer.drain():
@@ -162,18 +198,25 @@ def test_value_is_conserved(facts: list[GiftFact], cuts: list[int], events_max: 
                 hidden.update(gifts=event.gifts, count=event.count, coins=event.coins)
                 continue
             who = event.sender.id if event.sender else None
-            told = event.merged if isinstance(event.merged, int) else min(1, event.count)
+            if isinstance(event, UndoneEvent):
+                named.remove(event.id)
+                told = sign = -1
+            else:
+                told, sign = event.merged if isinstance(event.merged, int) else min(1, event.count), 1
+                if event.undo_until_ms is not UNSET:
+                    named.add(str(event.id))
+                if isinstance(event.combo, Combo) and event.combo.state == "end":
+                    ends[event.combo.id] += 1
             shown[who, event.gift, "gifts"] += told
-            shown[who, event.gift, "count"] += event.count
-            shown[who, event.gift, "coins"] += event.coins
-            if isinstance(event.combo, Combo) and event.combo.state == "end":
-                ends[event.combo.id] += 1
+            shown[who, event.gift, "count"] += sign * event.count
+            shown[who, event.gift, "coins"] += sign * event.coins
     due: Counter[tuple[str | None, str, str]] = Counter()
     for fact in facts:
         who = None if fact.anonymous else fact.sender
-        due[who, fact.gift, "gifts"] += not fact.ends_combo
-        due[who, fact.gift, "count"] += fact.count
-        due[who, fact.gift, "coins"] += fact.coins
+        sign = -1 if fact.undone else 1
+        due[who, fact.gift, "gifts"] += 0 if fact.ends_combo else sign
+        due[who, fact.gift, "count"] += sign * fact.count
+        due[who, fact.gift, "coins"] += sign * fact.coins
     for word in ("gifts", "count", "coins"):
         all_shown = sum(amount for key, amount in shown.items() if key[2] == word) + hidden[word]
         assert all_shown == sum(amount for key, amount in due.items() if key[2] == word)
