@@ -50,6 +50,12 @@ class GiftDesk:
         self.combo_window_ms = combo_window_ms
         self._ledger = ledger
 
+    def turns_away(self, command: SendGift) -> Refused | None:
+        """The refusal of a gift when as many wait as may, else None: looked at first, since it must cost little."""
+        if not self._ledger.batcher.full:
+            return None
+        return refused_by_ledger(self._ledger.batcher.turn_away(), ref=command.ref, id=command.id)
+
     def give(self, identity: Identity, command: SendGift, place: Place, told: Told) -> None:
         """Pay for a gift at a place that exists.
 

@@ -135,9 +135,9 @@ COMMITS: Final = Metric(Counter, "giftwire_commits_total", "Commits of gifts: ca
 COMMIT_GIFTS: Final = Metric(
     Counter,
     "giftwire_commit_gifts_total",
-    "Gifts by how they fared in a commit: judged; left for the next one; refused since too many waited; with an outcome"
-    " that is not known; or with one whose hearer failed.",
-    {"outcome": frozenset({"judged", "left", "overloaded", "unknown", "not_told"})},
+    "Gifts by how they fared with commits: judged; left for the next one; refused since as many waited as may; refused"
+    " since they had waited as long as they may; with an outcome that is not known; or with one whose hearer failed.",
+    {"outcome": frozenset({"judged", "left", "overloaded", "late", "unknown", "not_told"})},
 )
 COMMIT_RETRIES: Final = Metric(
     Counter, "giftwire_commit_retries_total", "Commits that were told again because the answer was lost."
@@ -179,7 +179,9 @@ class Metrics:
         self._events = _counter(made[EVENTS.name])
         self._tick_seconds = _histogram(made[TICK_SECONDS.name])
         self._gift_seconds = _histogram(made[GIFT_SECONDS.name])
-        self._accepted = self._counter(GIFTS, outcome=ACCEPTED, way="websocket")
+        self._gift_outcomes = {
+            outcome: self._counter(GIFTS, outcome=outcome, way="websocket") for outcome in (ACCEPTED, Code.OVERLOADED)
+        }
 
     def families(self, commits: BatcherStats) -> list[Family]:
         """Everything that was counted.
@@ -193,6 +195,7 @@ class Metrics:
             ("judged", commits.gifts),
             ("left", commits.not_judged),
             ("overloaded", commits.overloaded),
+            ("late", commits.late),
             ("unknown", commits.unknown),
             ("not_told", commits.not_told),
         ):
@@ -243,10 +246,8 @@ class Metrics:
 
     def gift_answered(self, outcome: str, seconds: float, way: Way = "websocket") -> None:
         """A gift got its reply: `accepted`, `replayed` or a refusal's code."""
-        if outcome == ACCEPTED and way == "websocket":
-            self._accepted.inc()
-        else:
-            self._counter(GIFTS, outcome=outcome, way=way).inc()
+        counter = self._gift_outcomes.get(outcome) if way == "websocket" else None
+        (counter or self._counter(GIFTS, outcome=outcome, way=way)).inc()
         self._gift_seconds.observe(seconds)
 
     # Holds.

@@ -50,6 +50,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         id_bucket_ms: width of the time buckets in which gift ids are remembered; fixed once money is stored.
         batch_gifts_max: gifts in one commit.
         batch_waiting_max: gifts that may wait for a commit; one more is refused as overloaded.
+        batch_wait_ms_max: how long a gift may wait for a commit; then it is refused as overloaded. While gifts come
+            faster than they can be paid, fewer than `batch_waiting_max` are taken in, so that they wait less than this.
         script_time_ms_max: time that one script call may spend on gifts; the rest waits for the next.
         retry_ms_max: how long a commit whose answer was lost is told again before its outcome is unknown.
         journal_records_max: records that PostgreSQL may lag behind in a partition; beyond it gifts are refused.
@@ -120,6 +122,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     id_bucket_ms: _Millis = 600_000
     batch_gifts_max: Annotated[int, Meta(ge=1, le=2000)] = 256
     batch_waiting_max: _Count = 20_000
+    batch_wait_ms_max: Annotated[int, Meta(ge=10, le=600_000)] = 500
     script_time_ms_max: Annotated[float, Meta(gt=0, le=100)] = 1.0
     retry_ms_max: _Millis = 3_000
     journal_records_max: _Count = 1_000_000

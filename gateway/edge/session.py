@@ -284,6 +284,10 @@ class Session:
             self._services.metrics.shed(Shed.IN_FLIGHT_MAX)
             self._told(refused(Code.OVERLOADED, ref=message.ref, id=message.id), None)
             return
+        turned_away = self._services.desk.turns_away(message)
+        if turned_away is not None:
+            self._told(turned_away, None)
+            return
         name = place_name(message)
         if isinstance(name, Refused):
             self._told(name, None)

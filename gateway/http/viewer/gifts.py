@@ -67,6 +67,8 @@ async def _reply(services: Services, caller: Identity, body: GiftBody) -> GiftRe
         message=body.message,
         anonymous=body.anonymous,
     )
+    if (turned_away := services.desk.turns_away(command)) is not None:
+        return turned_away
     name = place_name(command)
     if isinstance(name, Refused):
         return name

@@ -16,6 +16,7 @@ from tests.servers import Valkey, running_valkey
 
 ANSWER_S_MAX: Final = 20.0
 """Twice a command's own timeout of 5 s, and a commit's retries; far from for ever."""
+AWAY: Final = Refusal(503, "unavailable")
 
 
 @pytest.fixture
@@ -39,7 +40,8 @@ async def api(config: Config, own_valkey: Valkey) -> AsyncIterator[Api]:
 
 
 async def test_gift_while_the_ledger_does_not_answer(api: Api, own_valkey: Valkey) -> None:
-    """503 with when to come back; told again with the same id once it answers, it is paid once."""
+    """503 with when to come back, also for one that waits behind a commit; told again with the same id once it answers,
+    it is paid once."""
     await api.grant("vera", 10)
     gifts = [{"id": fresh_id(), "room": "demo", "gift": "rose"} for _ in range(3)]
     with own_valkey.frozen():
@@ -48,7 +50,10 @@ async def test_gift_while_the_ledger_does_not_answer(api: Api, own_valkey: Valke
                 *(api.call("POST", "/v1/gifts", "vera", json=gift) for gift in gifts),
                 api.call("GET", "/v1/wallet", "vera"),
             )
-    assert [refusal(answer) for answer in answers] == [Refusal(503, "unavailable")] * 4
+    *given, wallet = [refusal(answer) for answer in answers]
+    assert wallet == AWAY
+    assert AWAY in given
+    assert set(given) <= {AWAY, Refusal(503, "overloaded")}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
     for gift in gifts * 2:
         paid = await api.post("/v1/gifts", gift, "vera")

@@ -101,6 +101,7 @@ class GiftMachine(RuleBasedStateMachine):
         self.config = LedgerConfig(
             redis_url=self.proxy.url,
             partitions=2,
+            batch_wait_ms_max=60_000,
             id_window_ms=WINDOW_MS,
             id_ahead_ms=AHEAD_MS,
             id_bucket_ms=BUCKET_MS,

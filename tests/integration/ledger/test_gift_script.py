@@ -135,7 +135,7 @@ async def test_journal_holds_every_record_in_order(subject: Subject) -> None:
 
 async def test_batch_over_its_time_is_finished_later(valkey_url: str) -> None:
     """A commit that runs out of time leaves the rest for the next one; every gift is told its outcome."""
-    config = LedgerConfig(redis_url=valkey_url, partitions=2, script_time_ms_max=0.000001)
+    config = LedgerConfig(redis_url=valkey_url, partitions=2, script_time_ms_max=0.000001, batch_wait_ms_max=60_000)
     ledger = open_ledger(config)
     await ledger.start()
     await ledger.credit(grant("ann", 500))

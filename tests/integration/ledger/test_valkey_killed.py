@@ -19,7 +19,10 @@ from tests.servers import running_valkey
 async def test_kill_under_load_keeps_every_accepted_gift(tmp_path: Path) -> None:
     """Each accepted gift has exactly one record after the restart, and the wallet is what arithmetic says."""
     with running_valkey(tmp_path) as valkey:
-        ledger = open_ledger(LedgerConfig(redis_url=valkey.url, partitions=2, batch_gifts_max=8, retry_ms_max=10_000))
+        config = LedgerConfig(
+            redis_url=valkey.url, partitions=2, batch_gifts_max=8, batch_wait_ms_max=60_000, retry_ms_max=10_000
+        )
+        ledger = open_ledger(config)
         await ledger.start()
         await ledger.credit(grant("ann", 100_000))
         orders = [gift_order("ann", 1 + n % 7) for n in range(2_000)]
