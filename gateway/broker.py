@@ -166,6 +166,22 @@ class Broker:
         """
         return await self._ask(self._scripts.presence(room, gateway_id, count))
 
+    async def kept_ack(self, room: str, token: str) -> tuple[int, int] | None:
+        """Epoch and seq up to which the screens of an overlay token have shown a room, if that is known."""
+        kept: Any = await self._ask(self._redis.get(keys_of(room).ack(token)))
+        if kept is None:
+            return None
+        epoch, _, seq = kept.partition(b"-")
+        return int(epoch), int(seq)
+
+    async def keep_acks(self, acks: Sequence[tuple[str, str, tuple[int, int]]]) -> None:
+        """Keep how far the screens of overlay tokens have shown rooms: room, token's id, (epoch, seq) of each.
+
+        A position only goes forward; it is forgotten after `ack_life_ms`.
+        """
+        for start in range(0, len(acks), self._config.endings_max):
+            await self._ask(self._scripts.keep_acks(acks[start : start + self._config.endings_max]))
+
     # Telling.
 
     async def tell(self, rooms: Sequence[RoomTelling], wallets: Sequence[WalletChange] = ()) -> None:

@@ -9,6 +9,7 @@ A room's keys share one hash tag, so that a script that is given them runs on on
 | combos | hash | viewer NUL combo key → id of the open combo (16 bytes) and its end, ready to be told |
 | board | sorted set | viewer → coins |
 | names | hash | viewer → level, space, name, for the board |
+| ack:<token> | string, expires | epoch-seq up to which the screens of an overlay token have shown the room |
 | presence | hash, expires | gateway → viewers that it has and until when that counts |
 | channel | sharded pub/sub | the batches, as they are appended to the history |
 """
@@ -29,10 +30,11 @@ WALLETS_CHANNEL: Final = b"gw:{wallets}:channel"
 class RoomKeys:
     """The keys of one room, as bytes ready to be sent."""
 
-    __slots__ = ("board", "channel", "combos", "history", "meta", "names", "presence")
+    __slots__ = ("_base", "board", "channel", "combos", "history", "meta", "names", "presence")
 
     def __init__(self, room: str) -> None:
         base = f"{_PREFIX}{room}}}:"
+        self._base = base
         self.meta = f"{base}meta".encode()
         self.history = f"{base}history".encode()
         self.combos = f"{base}combos".encode()
@@ -40,6 +42,10 @@ class RoomKeys:
         self.names = f"{base}names".encode()
         self.presence = f"{base}presence".encode()
         self.channel = f"{base}channel".encode()
+
+    def ack(self, token: str) -> bytes:
+        """The key of what one overlay token's screens acknowledged."""
+        return f"{self._base}ack:{token}".encode()
 
 
 @functools.lru_cache(maxsize=4096)

@@ -99,6 +99,7 @@ class RoomScripts:
         self._test_gift = RoomScript("test_gift")
         self._presence = RoomScript("presence")
         self._raise_epoch = RoomScript("raise_epoch")
+        self._keep_ack = RoomScript("keep_ack")
 
     async def tell(self, rooms: Sequence[RoomTelling], publish: tuple[bytes, bytes] | None) -> list[int]:
         """Tell rooms, each at most once here; repeating it adds nothing. Returns each room's last seq.
@@ -144,6 +145,15 @@ class RoomScripts:
             redis.RedisError, OSError: some may have been raised; repeating all is right.
         """
         await self._raise_epoch.call_all(self._redis, [((keys_of(room).meta,), (epoch,)) for room in rooms])
+
+    async def keep_acks(self, acks: Sequence[tuple[str, str, tuple[int, int]]]) -> None:
+        """Keep how far screens have shown rooms: room, token's id, (epoch, seq) of each.
+
+        Raises:
+            redis.RedisError, OSError: some may have been kept; repeating all is right.
+        """
+        calls = [((keys_of(room).ack(token),), (*shown, self._config.ack_life_ms)) for room, token, shown in acks]
+        await self._keep_ack.call_all(self._redis, calls)
 
     def _ending_call(self, ending: ComboEnding) -> Call:
         keys = keys_of(ending.room)

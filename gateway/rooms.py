@@ -11,29 +11,29 @@ from collections.abc import Callable, Coroutine
 from typing import Final
 
 import structlog
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from gateway.broker import Broker
 from gateway.edge.config import EdgeConfig
 from gateway.edge.fanout import RESYNC, Audience
 from gateway.edge.session import Session
 from gateway.metrics import Metrics
+from gateway.overlay_acks import OverlayAcks
 from gateway.places import Places, room_place
 from gateway.replies import refused
+from gateway.resuming import Missed, Resuming
 from gateway.room.config import RoomConfig
 from gateway.room.facts import RoomBatch, complete_events
 from gateway.room.room import Hearing, Room
 from gateway.tasks import end_all
 from gateway.wire.codes import CloseCode, Code
-from gateway.wire.messages import Event, Events, Join, Joined, LeaderboardEvent, Position, RoomEvent, RoomState
+from gateway.wire.messages import Events, Join, Joined, LeaderboardEvent, RoomEvent, RoomState
 from ledger.directory import Place
 from ledger.errors import LedgerUnavailable
 
-RECOVER_FACTS_MAX: Final = 20_000
-"""Facts that a session may have missed and still be given one by one; beyond that it begins anew."""
-HEAL_ROUNDS_MAX: Final = 20
+HEAL_FACTS_MAX: Final = 20_000
+"""Facts that a room reads at a time when it was not told them."""
 PRESENCE_SLICE: Final = 200
-_BEGINNING: Final = (0, 0)
 _log = structlog.get_logger()
 
 
@@ -86,6 +86,8 @@ class Rooms:
         self._metrics = metrics
         self._now_ms = now_ms
         self._spawn = spawn
+        self._acks = OverlayAcks(broker, config.room, spawn)
+        self._resuming = Resuming(broker, self._acks, config.room, now_ms)
         self._gateway_id = secrets.token_hex(8)
         self._rooms: dict[str, LocalRoom] = {}
         self._opening: dict[str, asyncio.Task[LocalRoom | None]] = {}
@@ -97,7 +99,8 @@ class Rooms:
         self._presence = asyncio.create_task(self._tell_presence(), name="presence")
 
     async def stop(self) -> None:
-        """No more ticks."""
+        """No more ticks; what overlays acknowledged is saved."""
+        await self._acks.save()
         await end_all(task for task in (self._presence, *self._opening.values()) if task is not None)
         for local in self._rooms.values():
             if local.timer is not None:
@@ -143,8 +146,14 @@ class Rooms:
             self._spawn(self._close(room))
 
     def acknowledge(self, session: Session, room: str, seq: int) -> None:
-        """A complete receiver has shown everything up to `seq`. It resumes from what it kept itself."""
-        self._metrics.acknowledged(self._lag(room, seq))
+        """A complete receiver has shown everything up to `seq`. Of an overlay it is kept, for the day on which its page
+        has forgotten where it stopped."""
+        local = self._rooms.get(room)
+        if local is None or room not in session.rooms or seq > local.core.seq:
+            return
+        self._metrics.acknowledged(local.core.seq - seq)
+        if session.is_overlay and session.revocable:
+            self._acks.note(room, session.revocable, (local.core.epoch, seq))
 
     # Told by the broker.
 
@@ -214,13 +223,13 @@ class Rooms:
 
     async def _admit(self, session: Session, join: Join, local: LocalRoom) -> bool:
         """Give the session what it missed, then add it, without a hole between; False when the room was closed."""
-        missed = None if join.since is None else await self._missed(join.since, local)
+        core = local.core
+        missed = await self._missed(session, join, local)
         if self._rooms.get(join.room) is not local:
             return False
         if session.connection.is_closing or join.room not in session.rooms:
             return True
         # After the last await: what follows is one step, so nothing is told in between.
-        core = local.core
         if join.since is not None and join.since.seq > core.shown_seq:
             self._tick(local)
         complete = local.audience.tells_all(session)
@@ -231,14 +240,14 @@ class Rooms:
                 room=join.room,
                 epoch=core.epoch,
                 seq=seq,
-                recovered=missed is not None,
+                recovered=missed is not None and missed.whole,
                 state=self._state(local),
+                resumed_from=UNSET if missed is None or join.since is not None else missed.since,
             )
         )
-        if join.since is not None and missed:
-            events = self._events_of(join.since, [cut for batch in missed if (cut := _upto(batch, seq))], complete)
-            if events:
-                session.send(Events(core.name, core.epoch, seq, events))
+        if missed is not None:
+            for message in self._resuming.messages(core, missed, seq, complete=complete):
+                session.send(message)
         local.audience.add(session)
         core.receivers = local.audience.viewers
         if not complete and join.room not in self._counted:
@@ -246,37 +255,17 @@ class Rooms:
             self._spawn(self._count(join.room))
         return True
 
-    async def _missed(self, since: Position, local: LocalRoom) -> list[RoomBatch] | None:
-        """Facts after a position, at least up to what the room has heard when this returns; None when they are gone."""
-        core = local.core
-        if since.seq > core.seq:
-            # It comes from a gateway that heard more: catch up, or it would be told again what it knows.
-            await self._read_missing(local)
-        missed: list[RoomBatch] = []
-        epoch, reached = since.epoch, since.seq
-        for _ in range(HEAL_ROUNDS_MAX):
-            if epoch != core.epoch and (epoch, reached) != _BEGINNING:
-                return None
-            if reached >= core.seq:
-                return missed if reached == core.seq or missed else None
-            found = await self._broker.since(core.name, epoch, reached, RECOVER_FACTS_MAX)
-            if not found or found[-1].last_seq - since.seq > RECOVER_FACTS_MAX:
-                return None
-            missed += found
-            epoch, reached = found[-1].epoch, found[-1].last_seq
-        return None
+    async def _missed(self, session: Session, join: Join, local: LocalRoom) -> Missed | None:
+        """What it missed since where it stopped; an overlay that does not know is asked for its acknowledgements."""
 
-    def _events_of(self, since: Position, batches: list[RoomBatch], complete: bool) -> list[Event]:
-        """What a session is shown of these facts: all of them, or as one tick would have shown them."""
-        if complete:
-            return [event for batch in batches for event in complete_events(batch)]
-        if not batches:
-            return []
-        room = Room(batches[0].room, self._config.room, epoch=batches[0].epoch, seq=since.seq)
-        for batch in batches:
-            room.hear(batch)
-        tick = room.tick(self._now_ms())
-        return [] if tick is None else tick.events
+        async def catch_up() -> None:
+            await self._read_missing(local)
+
+        if join.since is not None:
+            return await self._resuming.since(local.core, join.since, catch_up)
+        if session.is_overlay and session.revocable:
+            return await self._resuming.since_ack(local.core, session.revocable, catch_up)
+        return None
 
     # Inside: showing.
 
@@ -370,7 +359,7 @@ class Rooms:
 
     async def _read_missing(self, local: LocalRoom) -> bool:
         core = local.core
-        found = await self._broker.since(core.name, core.epoch, core.seq, RECOVER_FACTS_MAX)
+        found = await self._broker.since(core.name, core.epoch, core.seq, HEAL_FACTS_MAX)
         if found is None:
             await self._start_anew(local)
             # What came between the snapshot and now was refused: only another read shows whether anything did.
@@ -422,16 +411,3 @@ class Rooms:
         self._counted.add(room)
         local.core.put_state(viewers=viewers)
         self._tick_when_due(local)
-
-    def _lag(self, room: str, seq: int) -> int:
-        local = self._rooms.get(room)
-        return 0 if local is None else max(0, local.core.seq - seq)
-
-
-def _upto(batch: RoomBatch, seq: int) -> RoomBatch | None:
-    """The part up to `seq`; None when all of it lies behind."""
-    if batch.first_seq > seq:
-        return None
-    if batch.last_seq <= seq:
-        return batch
-    return RoomBatch(batch.room, batch.epoch, batch.first_seq, batch.facts[: seq + 1 - batch.first_seq])

@@ -19,6 +19,14 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         events_per_tick_max: gift events that viewers are shown in one tick; the smallest beyond it become a summary.
         big_gift_coins: a gift worth so much is never put into a summary.
         history_facts_max: facts that a room's history holds, give or take one entry of it.
+        resume_facts_max: facts that a session may have missed and still be sent when it comes back; beyond that it
+            begins at the present, and reads the history over HTTP if it wants.
+        resume_page_facts: facts of one message to an overlay or creator that comes back.
+        replay_facts_max: the newest facts that an overlay is shown which does not know where it stopped, counted from
+            what it acknowledged.
+        replay_ms_max: facts older than that it is not shown then.
+        ack_save_ms: what overlays acknowledge is saved no more often than this.
+        ack_life_ms: how long that is kept after it was last saved.
         history_page_entries: entries of a history that one read asks for.
         board_viewers_max: viewers on a room's board; the lowest beyond it are forgotten.
         board_entries_max: lines of the top list that a room is shown.
@@ -45,6 +53,12 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     events_per_tick_max: _Count = 20
     big_gift_coins: _Coins = 1_000
     history_facts_max: _Count = 20_000
+    resume_facts_max: _Count = 5_000
+    resume_page_facts: Annotated[int, Meta(ge=1, le=10_000)] = 250
+    replay_facts_max: _Count = 500
+    replay_ms_max: _Millis = 2 * 3600 * 1000
+    ack_save_ms: _Millis = 1_000
+    ack_life_ms: _Millis = 7 * 86_400 * 1000
     history_page_entries: Annotated[int, Meta(ge=1, le=10_000)] = 128
     board_viewers_max: _Count = 100_000
     board_entries_max: Annotated[int, Meta(ge=1, le=100)] = 10

@@ -185,7 +185,12 @@ class RoomState(Struct, frozen=True):
 
 
 class Joined(Struct, frozen=True, tag="joined", tag_field="type"):
-    """The room is entered. When `recovered`, the missed events follow; else some were missed, or none asked for."""
+    """The room is entered. When `recovered`, the missed events follow; else some were missed, or none asked for.
+
+    Attributes:
+        resumed_from: an overlay that did not say where it stopped is told everything after this position, which follows
+            from what its token's screens acknowledged; `recovered` is then false when there was more before.
+    """
 
     ref: str
     room: str
@@ -193,6 +198,7 @@ class Joined(Struct, frozen=True, tag="joined", tag_field="type"):
     seq: Seq
     recovered: bool
     state: RoomState
+    resumed_from: Position | UnsetType = UNSET
 
 
 class Left(Struct, frozen=True, tag="left", tag_field="type"):

@@ -203,10 +203,10 @@ class Windows:
         is_open(window)
         return Guest(window, self.serve)
 
-    def overlay(self, size: tuple[int, int] = (1280, 720)) -> Window:
-        """The demo room's overlay, as OBS would open it."""
+    def overlay(self, size: tuple[int, int] = (1280, 720), path: str | None = None) -> Window:
+        """The demo room's overlay, as OBS would open it: with a token of its own, or by a link that was made."""
         token = self.serve.signer.token("demo-creator", "overlay", room="demo")
-        window = self.open(f"/overlay/demo#token={token}", size)
+        window = self.open(path or f"/overlay/demo#token={token}", size)
         # Once it is in the room it has noted the place from which it goes on.
         noted = "localStorage.getItem('giftwire.overlay.demo') !== null"
         wait_until(lambda: bool(window.page.evaluate(noted)), SHOWN_S_MAX, lambda: "the overlay is not in the room")

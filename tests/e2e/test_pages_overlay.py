@@ -56,6 +56,21 @@ def test_overlay_shows_what_it_missed(windows: Windows) -> None:
     has_alerts(overlay, "first", "second", "third")
 
 
+def test_overlay_whose_page_forgot_everything(windows: Windows) -> None:
+    """Another page with the same link, which stored nothing, shows what no page of that link has shown."""
+    with windows.serve.client("demo-creator", "creator") as creator:
+        made = creator.post("/v1/creators/me/overlay-tokens", json={"room": "demo"}).raise_for_status().json()
+    overlay, guest = windows.overlay(path=made["overlay_path"]), windows.room()
+    guest.choose("Confetti", "Delights")
+    guest.send("shown by the first page")
+    has_alerts(overlay, "shown by the first page")
+    overlay.page.goto("about:blank")
+    guest.choose("Champagne", "Delights")
+    guest.send("missed by it")
+    expect(guest.lines("missed by it")).to_have_count(1, timeout=SHOWN_MS_MAX)
+    has_alerts(windows.open(made["overlay_path"]), "missed by it")
+
+
 def test_overlay_reloaded_with_gifts_that_wait(windows: Windows) -> None:
     """A reload while alerts wait for their turn loses none of them and shows none twice."""
     overlay, guest = windows.overlay(), windows.room()

@@ -9,7 +9,6 @@ from gateway.edge.config import EdgeConfig
 from gateway.metrics import METRICS
 from gateway.relay import RelayStats
 from gateway.room.config import RoomConfig
-from gateway.rooms import RECOVER_FACTS_MAX
 from gateway.wire.codec import MESSAGE_BYTES_MAX, Encoding, decode
 from gateway.wire.codes import CloseCode, Code
 from gateway.wire.messages import COUNT_MAX, MESSAGE_LENGTH_MAX, ServerMessage
@@ -78,7 +77,10 @@ def test_bounds_in_prose() -> None:
         f"more than {rooms.events_per_tick_max} events",
         f"gifts of {rooms.big_gift_coins:,} coins or more",
         f"{rooms.combo_window_ms // 1000} seconds by default",
-        f"more than {RECOVER_FACTS_MAX:,} events",
+        f"more than {rooms.resume_facts_max:,} events",
+        f"at most {rooms.resume_page_facts} events",
+        f"the newest {rooms.replay_facts_max} events of the last {rooms.replay_ms_max // 3_600_000} hours",
+        f"for {rooms.ack_life_ms // 86_400_000} days",
         f"when {ledger.batch_waiting_max:,} gifts wait",
         f"may be {ledger.id_window_ms // 3_600_000} hour old and {ledger.id_ahead_ms // 60_000} minutes ahead",
         f"pass {edge.overlay_queue_bytes_max // 2**20} MiB",

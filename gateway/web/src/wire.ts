@@ -195,6 +195,7 @@ export interface Joined {
   seq: number;
   recovered: boolean;
   state: RoomState;
+  resumed_from?: Position;
 }
 
 /** The room is left. */

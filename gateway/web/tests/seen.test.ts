@@ -47,3 +47,8 @@ test("a room that goes on keeps the position, any other begins with the present"
   assert.deepEqual(afterJoined(shown, joined(4, 2, true)), at(4, 2));
   assert.deepEqual(afterJoined(null, joined(1, 2, false)), at(1, 2));
 });
+
+test("a page that knows no position goes on from what its token acknowledged", () => {
+  const resumed = { ...joined(3, 9, true), resumed_from: { epoch: 3, seq: 5 } };
+  assert.deepEqual(afterJoined(null, resumed), at(3, 5));
+});

@@ -11,6 +11,8 @@ export interface Shown extends Position {
 
 /** Where to begin after entering a room: the stored position when the server goes on from it, else the present. */
 export function afterJoined(shown: Shown | null, joined: Joined): Shown {
+  // It had no position, or lost it: what the screens of its token acknowledged comes after this one.
+  if (joined.resumed_from !== undefined) return { ...joined.resumed_from, apart: [] };
   if (shown !== null && joined.recovered && joined.epoch === shown.epoch) return shown;
   return { epoch: joined.epoch, seq: joined.seq, apart: [] };
 }
