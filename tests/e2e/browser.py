@@ -156,11 +156,11 @@ class Guest:
 
     def coins(self) -> int:
         """The balance that the server tells."""
-        return int(self._get("/v1/wallet")["balance_coins"])
+        return int(self.told("/v1/wallet")["balance_coins"])
 
     def gifts(self) -> list[int]:
         """What each gift of the guest took, the newest first, once the books have so many that all is in them."""
-        return [entry["coins"] for entry in self._get("/v1/wallet/entries")["entries"] if entry["cause"] == "gift"]
+        return [entry["coins"] for entry in self.told("/v1/wallet/entries")["entries"] if entry["cause"] == "gift"]
 
     def has_paid(self, *coins: int) -> None:
         """Wait until the books have exactly these gifts of the guest, the newest first."""
@@ -175,7 +175,8 @@ class Guest:
             operator.post("/v1/admin/grants", json=body).raise_for_status()
         self.shows(before + coins)
 
-    def _get(self, path: str) -> dict[str, Any]:
+    def told(self, path: str) -> dict[str, Any]:
+        """What the server answers to the guest there."""
         with self._serve.client(self.user, "viewer") as client:
             found: dict[str, Any] = client.get(path).raise_for_status().json()
         return found

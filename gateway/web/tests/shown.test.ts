@@ -9,7 +9,8 @@ import { lottie } from "../drawings/lottie.ts";
 import { ICONS } from "../drawings/pictures/icons.ts";
 import { everyDay, scale } from "../src/core/days.ts";
 import { LINES_MAX, merge, type Line } from "../src/core/feed.ts";
-import { price, refusal } from "../src/core/words.ts";
+import { refusal } from "../src/core/refusals.ts";
+import { moment, price } from "../src/core/words.ts";
 import type { Event } from "../src/wire.ts";
 import { gift, step } from "./events.ts";
 
@@ -52,6 +53,14 @@ test("a refusal that knows more says so", () => {
   assert.match(refusal("not_allowed", "You are blocked here."), /blocked here/);
   assert.doesNotMatch(refusal("unavailable", "pg down"), /pg down/);
   assert.equal(refusal("code_of_tomorrow", "Try later."), "Try later.");
+});
+
+test("a moment is said by the clock of its reader", () => {
+  const now = Date.UTC(2026, 2, 1, 23, 30);
+  assert.equal(moment(now + 600_000, now, "UTC"), "today at 23:40");
+  assert.equal(moment(now + 1_800_000, now, "UTC"), "tomorrow at 00:00");
+  assert.equal(moment(now + 1_800_000, now, "Asia/Tokyo"), "today at 09:00");
+  assert.equal(moment(now + 7 * 86_400_000, now, "UTC"), "on Mar 8 at 23:30");
 });
 
 test("a chart has every day, also those without a gift", () => {

@@ -1,7 +1,7 @@
 // HTTP: answers as values of their types, problems as one error with its document.
 
 import { delayMs } from "../core/backoff.ts";
-import { refusal } from "../core/words.ts";
+import { refusal } from "../core/refusals.ts";
 import type { ProblemDocument } from "../wire_http.ts";
 
 const TRIES = 4;
@@ -11,7 +11,7 @@ export class Problem extends Error {
   readonly document: ProblemDocument;
 
   constructor(document: ProblemDocument) {
-    super(refusal(document.code, document.detail));
+    super(refusal(document.code, document.detail, document));
     this.document = document;
   }
 }
@@ -30,6 +30,11 @@ export class Api {
   /** Bodies carry their own id, so that asking again after a lost answer is safe. */
   post<Answer>(path: string, body: object): Promise<Answer> {
     return this.ask<Answer>("POST", path, body, "id" in body ? TRIES : 1);
+  }
+
+  /** Says what is to hold from then on, so that asking again after a lost answer is safe. */
+  put<Answer>(path: string, body: object): Promise<Answer> {
+    return this.ask<Answer>("PUT", path, body, TRIES);
   }
 
   delete(path: string): Promise<null> {

@@ -2,7 +2,7 @@
 
 import { EMPTY, add, forgetPlaces, nextMs, tick, waitingSeqs, type Alert, type Queue } from "../core/alerts.ts";
 import { advance, afterJoined, freshGifts, type Shown } from "../core/seen.ts";
-import { refusal } from "../core/words.ts";
+import { refusal } from "../core/refusals.ts";
 import { Api } from "../net/api.ts";
 import { Connection, type Status } from "../net/connection.ts";
 import { h } from "../page/dom.ts";

@@ -36,6 +36,8 @@ export function icon(name: string, size: number, alt = ""): HTMLImageElement {
 export function dialog(title: string, className: string, ...children: Child[]): HTMLDialogElement {
   const close = h("button", { class: "close", type: "button", "aria-label": "Close" }, "×");
   const box = h("dialog", { class: className, "aria-label": title }, h("div", { class: "box" }, h("header", {}, h("h2", {}, title), close), ...children));
+  // Else a box that scrolls would take the focus itself, and lose it once its content fits.
+  if (box.querySelector("[autofocus]") === null) close.autofocus = true;
   close.addEventListener("click", () => box.close());
   box.addEventListener("click", (event) => event.target === box && box.close());
   return box;

@@ -3,6 +3,8 @@
 import { h } from "./dom.ts";
 
 const SHOWN_MS = 5_000;
+/** Whoever is to press something needs to get there. */
+const ACTION_SHOWN_MS = 12_000;
 const TOASTS_MAX = 3;
 
 const region = h("div", { class: "toasts", role: "status", "aria-live": "polite" });
@@ -27,5 +29,5 @@ export function toast(text: string, kind: "plain" | "good" | "bad" = "plain", ac
   }
   region.append(box);
   while (region.children.length > TOASTS_MAX) region.firstChild?.remove();
-  setTimeout(() => box.remove(), SHOWN_MS);
+  setTimeout(() => box.remove(), action ? ACTION_SHOWN_MS : SHOWN_MS);
 }

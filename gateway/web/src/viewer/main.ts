@@ -1,6 +1,7 @@
 // The viewer's page of one room: puts the parts together and gives each the messages that concern it.
 
-import { coins, refusal, short } from "../core/words.ts";
+import { refusal } from "../core/refusals.ts";
+import { coins, short } from "../core/words.ts";
 import { afterJoined, advance, freshGifts, type Shown } from "../core/seen.ts";
 import { Api, wordsFor } from "../net/api.ts";
 import { Connection, type Status } from "../net/connection.ts";
@@ -11,6 +12,7 @@ import { CLOSE, type Event, type Events, type Joined, type ServerMessage } from 
 import type { Catalog, Guest, Wallet } from "../wire_http.ts";
 import { shop } from "./buy.ts";
 import { giftFeed } from "./feed.ts";
+import { limitsPage } from "./limits.ts";
 import { giftPanel } from "./panel.ts";
 import { sendBar } from "./sender.ts";
 import { giftStage } from "./stage.ts";
@@ -53,6 +55,7 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
     toast(`${coins(purchase.coins + purchase.bonus_coins)} coins are in your wallet.`, "good");
     void readWallet();
   });
+  const limits = limitsPage(api);
   const feed = giftFeed(giftOf, () => user);
   const stage = giftStage(giftOf);
   const top = topList(() => user);
@@ -62,10 +65,12 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
     chosen: () => panel.chosen(),
     send: (order) => link.send({ type: "gift", ref: link.ref(), ...order }),
     short: (missing) => toast(refusal("insufficient_coins"), "bad", { label: "Get coins", run: () => store.open(missing) }),
+    limited: (why) => toast(why, "bad", { label: "Your limits", run: () => limits.open() }),
   });
   const connection = { online: false };
   const balance = h("span", { class: "number" }, "–");
   const wallet = h("button", { class: "wallet", type: "button", "aria-label": "Get coins", on: { click: () => store.open() } }, icon("coin", 20), balance, h("span", { class: "plus" }, "+"));
+  const bounds = h("button", { class: "plain", type: "button", "aria-haspopup": "dialog", "aria-label": "Your spending limits", on: { click: () => limits.open() } }, "Limits");
   const title = h("h1", {}, room);
   const creator = h("p", { class: "muted small" });
   const initial = h("span", { class: "initial", "aria-hidden": "true" });
@@ -150,7 +155,7 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
   }
 
   cover.replaceWith(
-    h("header", { class: "head" }, h("a", { class: "brand", href: location.pathname }, icon("gift", 26), h("span", {}, "Giftwire")), h("div", { class: "grow" }), state, wallet),
+    h("header", { class: "head" }, h("a", { class: "brand", href: location.pathname, "aria-label": "Giftwire" }, icon("gift", 26), h("span", {}, "Giftwire")), h("div", { class: "grow" }), state, bounds, wallet),
     h(
       "main",
       { class: "room" },

@@ -3,7 +3,8 @@
 import { counted, current, left, type Run } from "../core/combo.ts";
 import { due, postpone, put, renew, settle, type Order, type Outbox } from "../core/outbox.ts";
 import { uuid7 } from "../core/uuid7.ts";
-import { coins, refusal } from "../core/words.ts";
+import { concernsLimits, refusal } from "../core/refusals.ts";
+import { coins } from "../core/words.ts";
 import { h, s } from "../page/dom.ts";
 import { toast } from "../page/toasts.ts";
 import { MESSAGE_LENGTH_MAX, type Accepted, type Refused } from "../wire.ts";
@@ -20,6 +21,8 @@ export interface Wiring {
   send: (order: Order) => boolean;
   /** The coins do not suffice. */
   short: (missing: number) => void;
+  /** A limit on spending forbids it, or lacks. */
+  limited: (why: string) => void;
 }
 
 export interface Sender {
@@ -152,7 +155,9 @@ export function sendBar(wiring: Wiring): Sender {
       const order = outbox.find((pending) => pending.order.id === reply.id)?.order;
       const gift = forget(reply.id);
       draw();
-      if (reply.code !== "insufficient_coins") return toast(refusal(reply.code, reply.message), "bad");
+      const why = refusal(reply.code, reply.message, reply);
+      if (concernsLimits(reply.code, reply)) return wiring.limited(why);
+      if (reply.code !== "insufficient_coins") return toast(why, "bad");
       wiring.short((gift?.price_coins ?? 0) * (order?.count ?? 1) - (reply.balance_coins ?? 0));
     },
   };
