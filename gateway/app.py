@@ -14,7 +14,7 @@ from gateway.auth import Tokens
 from gateway.broker import Broker, open_broker
 from gateway.edge.arrival import Arrival
 from gateway.edge.edge import Edge
-from gateway.edge.session import Session, SessionServices
+from gateway.edge.session import SessionServices
 from gateway.gifts import GiftDesk
 from gateway.http.routes import build_http
 from gateway.metrics import Metrics
@@ -28,12 +28,9 @@ from gateway.services import Services
 from gateway.shared_metrics import Family, SharedMetrics
 from gateway.tasks import Tasks
 from gateway.wallets import Wallets
-from gateway.wire.codes import NoticeCode
-from gateway.wire.messages import Notice
 from ledger.office import Office, open_office
 from ledger.service import Ledger, open_ledger
 
-DRAIN: Notice = Notice(NoticeCode.DRAIN.value, "This server is going away: come back and you will meet another.")
 _log = structlog.get_logger()
 
 
@@ -75,7 +72,7 @@ class App:
 
     async def drain(self) -> None:
         """Tell everybody to come back elsewhere, and wait until they have gone."""
-        await self.services.edge.drain(_hint)
+        await self.services.edge.drain(self.services.config.drain_ms_max)
 
     async def stop(self) -> None:
         """Commit the gifts that wait, then let go of everything."""
@@ -168,7 +165,3 @@ def _put_together(
         rails=rails,
     )
     return App(services, wallets, tasks)
-
-
-def _hint(session: Session) -> None:
-    session.notify(DRAIN)

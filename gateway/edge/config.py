@@ -29,6 +29,8 @@ class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         idle_frames_max: frames that end no message (pings, pongs, parts) of one connection in a heartbeat.
         slow_ms_max: a viewer whose ticks have been skipped this long is closed.
         close_ms_max: how long the other side may take to answer a close.
+        drain_per_s: clients that a gateway that stops lets come back to the others in a second: their closes are spread
+            so, and where `drain_ms_max` is too short for that, they are told how long to wait.
         fan_out_slice_max: sockets that one slice of a fan-out writes before others get their turn.
         origins: origins that browsers may come from, separated by spaces; `*` for any (tokens are not cookies).
     """
@@ -48,5 +50,6 @@ class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     idle_frames_max: Annotated[int, Meta(ge=10, le=1_000_000)] = 1_000
     slow_ms_max: _Millis = 15_000
     close_ms_max: _Millis = 2_000
+    drain_per_s: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000
     fan_out_slice_max: Annotated[int, Meta(ge=1, le=100_000)] = 400
     origins: Annotated[str, Meta(max_length=4096)] = "*"

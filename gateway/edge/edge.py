@@ -7,13 +7,14 @@ arguments, which we do not need.
 import asyncio
 import http
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
 
 from gateway.edge.config import EdgeConfig
 from gateway.edge.connection import PATH, Connection
+from gateway.edge.leaving import send_elsewhere
 from gateway.edge.session import Session, SessionServices
 from gateway.metrics import Shed
 from gateway.tasks import end_all
@@ -25,7 +26,6 @@ BEATS: Final = 40
 time, so that neither comes in bursts."""
 LOOP_PROBE_S: Final = 0.1
 """Between two looks at how late the event loop is."""
-DRAIN_STEP_S: Final = 0.02
 _log = structlog.get_logger()
 
 
@@ -61,19 +61,14 @@ class Edge:
             asyncio.create_task(self._watch_loop(), name="loop-lag"),
         ]
 
-    async def drain(self, hint: Callable[[Session], None]) -> None:
-        """Send everybody elsewhere, a part at a time.
+    async def drain(self, within_ms: int) -> None:
+        """Take no more connections, send everybody elsewhere in steps, and wait until they have gone.
 
         Args:
-            hint: told each session before its close.
+            within_ms: how long closing them may take; whoever does not answer the close is waited for longer.
         """
         self._draining = True
-        for part in self._parts:
-            for connection in list(part):
-                if connection.session is not None:
-                    hint(connection.session)
-                connection.close(CloseCode.GOING_AWAY, "the server is going away")
-            await asyncio.sleep(DRAIN_STEP_S)
+        await send_elsewhere(self.everybody(), self.config.drain_per_s, within_ms)
         if self._part_of:
             self._empty.clear()
             await self._empty.wait()

@@ -83,6 +83,8 @@ class Session:
 
     Attributes:
         identity: None until the hello was answered.
+        gifts_in_flight: gifts that wait for their outcome.
+        leaves_for_ms: it is about to be closed and should come back so long after; None while it stays.
         rooms: names of the rooms that it is in or entering.
         wallet_seq: journal seq of the newest wallet that it was told.
     """
@@ -91,13 +93,14 @@ class Session:
         "_bad_messages",
         "_config",
         "_early",
-        "_gifts_in_flight",
         "_greeting",
         "_services",
         "_tokens_at_ms",
         "_tokens_left",
         "connection",
+        "gifts_in_flight",
         "identity",
+        "leaves_for_ms",
         "rooms",
         "wallet_seq",
     )
@@ -111,7 +114,8 @@ class Session:
         self._config = config
         self._greeting = False
         self._early: list[bytes] | None = None
-        self._gifts_in_flight = 0
+        self.gifts_in_flight = 0
+        self.leaves_for_ms: int | None = None
         self._bad_messages = 0
         self._tokens_left = float(config.commands_burst_max)
         self._tokens_at_ms = 0
@@ -280,7 +284,11 @@ class Session:
         self.send(Left(message.ref, message.room))
 
     def _give(self, identity: Identity, message: SendGift) -> None:
-        if self._gifts_in_flight >= self._config.gifts_in_flight_max:
+        if self.leaves_for_ms is not None:
+            wait_ms = max(1, self.leaves_for_ms)
+            self._told(refused(Code.UNAVAILABLE, ref=message.ref, id=message.id, retry_after_ms=wait_ms), None)
+            return
+        if self.gifts_in_flight >= self._config.gifts_in_flight_max:
             self._services.metrics.shed(Shed.IN_FLIGHT_MAX)
             self._told(refused(Code.OVERLOADED, ref=message.ref, id=message.id), None)
             return
@@ -292,12 +300,12 @@ class Session:
         if isinstance(name, Refused):
             self._told(name, None)
             return
-        self._gifts_in_flight += 1
+        self.gifts_in_flight += 1
         self.connection.talks = True
         began_s = time.perf_counter()
 
         def outcome(reply: GiftReply, paid: GiftAccepted | None) -> None:
-            self._gifts_in_flight -= 1
+            self.gifts_in_flight -= 1
             self._told(reply, paid, time.perf_counter() - began_s)
 
         place = self._services.places.peek(name)
@@ -337,6 +345,14 @@ class Session:
     def forget_room(self, room: str) -> None:
         """It is not in this room (any more)."""
         self.rooms = tuple(name for name in self.rooms if name != room)
+
+    def leave(self, for_ms: int) -> None:
+        """It is about to be closed: the gifts in flight are still answered, new ones should be sent elsewhere.
+
+        Args:
+            for_ms: how long after its close it should come back.
+        """
+        self.leaves_for_ms = for_ms
 
     def notify(self, notice: Notice) -> None:
         """Send a notice."""

@@ -259,7 +259,7 @@ _MESSAGES: Final[tuple[Struct, ...]] = (
     Pong("5", AT_MS),
     Events("demo", 1, 18, [_EVENT, _UNDONE]),
     Balance(1_100),
-    Notice("drain", "This server is going away: come back and you will meet another."),
+    Notice("drain", "This server is going away: come back and you will meet another.", 1_200),
 )
 
 EXAMPLES: Final[dict[type[Any], Struct]] = {type(example): example for example in (*_ANSWERS, *_BODIES)}

@@ -63,7 +63,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         public_url: how browsers reach us, where it is not `http://host:port`.
         catalog_file: a catalogue in the place of the one that comes along.
         log_level: what is logged.
-        drain_ms_max: how long a gateway may take to send its clients elsewhere when it stops.
+        drain_ms_max: how long a gateway may take to send its clients elsewhere when it stops, and to answer requests.
     """
 
     data_dir: Path = Path("var")

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import os
 import resource
 import socket
+import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
@@ -25,6 +27,14 @@ from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.reconcile import require_agreement
 
 WAIT_S: Final = 0.5
+POLL_S: Final = 0.02
+HTTP_QUIET_S: Final = 1.0
+"""How long a connection that is kept for further requests may be silent before a gateway that drains ends it. One in
+use is told to close with its next answer, so that no request meets a connection that has just been closed."""
+CUT_S: Final = 1
+"""How long requests that are late at the end of a drain have to hear that they are cut off."""
+ENDED_LATE: Final = 70
+"""Exit status of a gateway that had to be ended while it stopped."""
 _log = structlog.get_logger()
 
 
@@ -84,6 +94,25 @@ class _Server(uvicorn.Server):
         tell_ready()
         _log.info("gateway_ready", host=self._ours.host, port=self._ours.port)
 
+    def keep_no_connection(self) -> None:
+        """Answer what comes over connections that are open, and end each of them with its answer."""
+        close = (b"connection", b"close")
+        self.config.encoded_headers.append(close)
+        self.server_state.default_headers = [*self.server_state.default_headers, close]
+        for connection in self.server_state.connections:
+            cycle = getattr(connection, "cycle", None)
+            if cycle is not None and not cycle.response_complete:
+                cycle.keep_alive = False
+
+    async def until_quiet(self) -> None:
+        """Wait until no request is being answered and connections that wait for one have been silent for a while."""
+        quiet_s = 0.0
+        while self.server_state.connections and quiet_s < HTTP_QUIET_S:
+            cycles = [getattr(connection, "cycle", None) for connection in self.server_state.connections]
+            busy = any(cycle is not None and not cycle.response_complete for cycle in cycles)
+            quiet_s = 0.0 if busy else quiet_s + POLL_S
+            await asyncio.sleep(POLL_S)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
@@ -91,6 +120,8 @@ class _Server(uvicorn.Server):
 
 async def run_gateway(config: Config) -> None:
     """Serve until SIGTERM or SIGINT, then drain: listen no more, send clients elsewhere, finish what waits.
+
+    It ends no later than `drain_ms_max` and `embedded.stop_ms_max` after it was asked to.
 
     Raises:
         PortTaken, HostUnusable: the port cannot be had.
@@ -146,20 +177,36 @@ async def _answer(app: App, listening: socket.socket, config: Config, asked: asy
             access_log=False,
             log_config=None,
             server_header=False,
-            timeout_graceful_shutdown=max(1, config.drain_ms_max // 1000),
+            timeout_graceful_shutdown=CUT_S,
         ),
         config,
     )
     serving = asyncio.create_task(server.serve(sockets=[listening]), name="uvicorn")
     try:
         await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if asked.done():
+            _end_within((config.drain_ms_max + config.embedded.stop_ms_max) / 1000)
         for listener in server.servers:
             listener.close()
+        server.keep_no_connection()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(app.drain(), config.drain_ms_max / 1000)
+            async with asyncio.timeout(config.drain_ms_max / 1000):
+                await asyncio.gather(app.drain(), server.until_quiet())
     finally:
         server.should_exit = True
         await serving
+
+
+def _end_within(seconds: float) -> None:
+    """Let the process be gone by then, whatever hangs: a thread, since the event loop may be what hangs."""
+
+    def end() -> None:
+        _log.error("gateway_ended_late", seconds=seconds)
+        os._exit(ENDED_LATE)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def raise_open_files() -> None:

@@ -387,10 +387,16 @@ class Balance(Struct, frozen=True, tag="balance", tag_field="type"):
 
 
 class Notice(Struct, frozen=True, tag="notice", tag_field="type"):
-    """Something the client should know: a drain, a resync."""
+    """Something the client should know: a drain, a resync.
+
+    Attributes:
+        reconnect_after_ms: with `drain`, how long to wait after the close before coming back: each client is told
+            another time, so that they do not all come at once.
+    """
 
     code: str
     message: str
+    reconnect_after_ms: int | UnsetType = UNSET
 
 
 ServerMessage = (

@@ -105,6 +105,7 @@ class Client:
         self._token = token
         self._welcomed = False
         self._attempts = 0
+        self._sent_away_for_s: float | None = None
         self._again: asyncio.Task[None] | None = None
         self._frame_type = WSMsgType.TEXT if line.encoding is Encoding.JSON else WSMsgType.BINARY
 
@@ -179,6 +180,8 @@ class Client:
                 self.line.limits = message.limits
                 self.on_welcome(message)
             case Notice():
+                if message.reconnect_after_ms is not msgspec.UNSET:
+                    self._sent_away_for_s = message.reconnect_after_ms / 1000
                 self.on_notice(message)
             case Pong() | Balance():
                 pass
@@ -214,16 +217,22 @@ class Client:
 
     async def _reconnect(self) -> None:
         while not self.line.closing:
-            # Full jitter: a crowd that lost its server must not come back as one.
-            pause_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2**self._attempts)
-            self._attempts = min(self._attempts + 1, 10)
-            await asyncio.sleep(self.line.rng.uniform(0, pause_s))
+            await asyncio.sleep(self._pause_s())
             try:
                 await self._connect()
             except (OSError, WSError, TimeoutError):
                 continue
             self.line.reconnects += 1
             return
+
+    def _pause_s(self) -> float:
+        told_s, self._sent_away_for_s = self._sent_away_for_s, None
+        if told_s is not None:
+            return told_s
+        # Full jitter: a crowd that lost its server must not come back as one.
+        pause_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2**self._attempts)
+        self._attempts = min(self._attempts + 1, 10)
+        return self.line.rng.uniform(0, pause_s)
 
     async def _connect(self) -> None:
         async with self.line.slots:

@@ -334,6 +334,7 @@ export interface Notice {
   type: "notice";
   code: string;
   message: string;
+  reconnect_after_ms?: number;
 }
 
 export type ClientMessage = Hello | Join | Leave | SendGift | Undo | Ack | Ping;

@@ -1,6 +1,7 @@
 """Clients on a real socket: they come back when they should, and never change the id of a gift."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from gateway.wire.messages import (
     GiftEvent,
     Join,
     Notice,
+    Ping,
     Position,
     Refused,
     Sender,
@@ -324,3 +326,26 @@ async def test_clients_stop_coming_back_when_the_run_ends(scripted: "ScriptedSer
         assert any("_reconnect" in repr(task) for task in asyncio.all_tasks())
     assert not any("_reconnect" in repr(task) for task in asyncio.all_tasks())
     assert len(scripted.peers) == 1
+
+
+class Unlucky(random.Random):
+    """A chance after which nobody who waits for it comes back during a test."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return 1_000.0
+
+
+async def test_client_comes_back_when_it_was_told_to(scripted: "ScriptedServer", line: Line) -> None:
+    """The time in a drain's notice counts in the place of a time of chance, once."""
+    line.rng = Unlucky()
+    client = SenderClient(line, "s", "token", make_desk(line)[0])
+    async with opened(client):
+        scripted.peers[0].send(Notice("drain", "Come back.", 0))
+        scripted.peers[0].cut(4000)
+        await scripted.until(lambda: len(scripted.peers) == 2)
+        await scripted.until(lambda: client.send(Ping("p")))
+        assert line.reconnects == 1
+        scripted.peers[1].send(Notice("drain", "Come back.", 3_600_000))
+        scripted.peers[1].cut(4000)
+        await scripted.until(lambda: not client.send(Ping("p")))
+        assert len(scripted.peers) == 2

@@ -33,6 +33,7 @@ export interface Options {
 export class Connection {
   private socket: WebSocket | null = null;
   private attempt = 0;
+  private toldMs: number | null = null;
   private refs = 0;
   private pulse: Pulse = opening(0);
   private beats: ReturnType<typeof setInterval> | undefined;
@@ -99,6 +100,7 @@ export class Connection {
         return;
       case "notice":
         if (message.code === "resync") this.join();
+        if (message.code === "drain") this.toldMs = message.reconnect_after_ms ?? null;
         return listener.other?.(message);
       case "refused":
         if (message.ref === this.joinRef) return this.joinRefused(message);
@@ -142,6 +144,7 @@ export class Connection {
     clearInterval(this.beats);
     if (this.stopped || !mayReconnect(code)) return this.options.listener.status("stopped", code);
     this.options.listener.status("lost", code);
-    this.retry = setTimeout(() => this.start(), delayMs(this.attempt++, Math.random()));
+    this.retry = setTimeout(() => this.start(), delayMs(this.attempt++, Math.random(), this.toldMs));
+    this.toldMs = null;
   }
 }

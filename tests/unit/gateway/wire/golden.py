@@ -124,7 +124,7 @@ SERVER: Final[dict[str, ServerMessage]] = {
     ),
     "pong": Pong("5", AT_MS),
     "balance": Balance(1_100),
-    "notice_drain": Notice(NoticeCode.DRAIN, "Come back."),
+    "notice_drain": Notice(NoticeCode.DRAIN, "Come back.", 1_200),
     "notice_resync": Notice(NoticeCode.RESYNC, "Some were not sent."),
     "events_gift": _told(_GIFT),
     "events_gift_anonymous": _told(msgspec.structs.replace(_GIFT, sender=None, message="Bravo! 🌹")),
