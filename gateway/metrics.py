@@ -85,6 +85,9 @@ SOCKETS_CLOSED: Final = Metric(
 SESSIONS: Final = Metric(Gauge, "giftwire_sessions", "Sessions that said hello, by role.", {"role": _ROLES})
 FRAMES: Final = Metric(Counter, "giftwire_frames_sent_total", "Frames written to sockets.")
 FRAME_BYTES: Final = Metric(Counter, "giftwire_frame_bytes_sent_total", "Bytes of the frames written to sockets.")
+BYTES_SAVED: Final = Metric(
+    Counter, "giftwire_frame_bytes_saved_total", "Bytes that frames to rooms were shorter for being compressed."
+)
 SHED: Final = Metric(
     Counter, "giftwire_shed_total", "What was not sent or not taken, by reason.", {"reason": frozenset(Shed)}
 )
@@ -153,7 +156,7 @@ REQUEST_SECONDS: Final = Metric(
 )
 
 METRICS: Final = (
-    *(SOCKETS, SOCKETS_OPENED, SOCKETS_CLOSED, SESSIONS, FRAMES, FRAME_BYTES, SHED, GIFTS, GIFT_SECONDS),
+    *(SOCKETS, SOCKETS_OPENED, SOCKETS_CLOSED, SESSIONS, FRAMES, FRAME_BYTES, BYTES_SAVED, SHED, GIFTS, GIFT_SECONDS),
     *(QUEUE_BYTES, LOOP_LAG),
     *(HOLDS, HOLD_ENDS),
     *(TICKS, TICK_SECONDS, TICK_SOCKETS, ROOMS, EVENTS, RESYNCS, ACK_LAG),
@@ -174,6 +177,7 @@ class Metrics:
         self._opened = _counter(made[SOCKETS_OPENED.name])
         self._frames = _counter(made[FRAMES.name])
         self._frame_bytes = _counter(made[FRAME_BYTES.name])
+        self._bytes_saved = _counter(made[BYTES_SAVED.name])
         self._ticks = _counter(made[TICKS.name])
         self._tick_sockets = _counter(made[TICK_SOCKETS.name])
         self._events = _counter(made[EVENTS.name])
@@ -229,6 +233,10 @@ class Metrics:
         """Frames were written; a fan-out tells many at once."""
         self._frames.inc(frames)
         self._frame_bytes.inc(bytes_sent)
+
+    def bytes_saved(self, saved: int) -> None:
+        """Frames were written compressed, which made them so many bytes shorter."""
+        self._bytes_saved.inc(saved)
 
     def shed(self, reason: Shed, times: int = 1) -> None:
         """Something was not sent or not taken."""

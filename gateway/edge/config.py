@@ -32,6 +32,9 @@ class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         drain_per_s: clients that a gateway that stops lets come back to the others in a second: their closes are spread
             so, and where `drain_ms_max` is too short for that, they are told how long to wait.
         fan_out_slice_max: sockets that one slice of a fan-out writes before others get their turn.
+        deflate: take permessage-deflate where a client offers it: what goes to all of a room is then compressed, once,
+            for those who offered.
+        deflate_bytes_min: a shorter message is sent as it is.
         origins: origins that browsers may come from, separated by spaces; `*` for any (tokens are not cookies).
     """
 
@@ -52,4 +55,6 @@ class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     close_ms_max: _Millis = 2_000
     drain_per_s: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000
     fan_out_slice_max: Annotated[int, Meta(ge=1, le=100_000)] = 400
+    deflate: bool = True
+    deflate_bytes_min: Annotated[int, Meta(ge=64, le=2**20)] = 512
     origins: Annotated[str, Meta(max_length=4096)] = "*"

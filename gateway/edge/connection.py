@@ -16,7 +16,9 @@ from websockets.protocol import OPEN, SEND_EOF, SERVER, Protocol
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from gateway.edge.deflate import DeflateOffers, Inflating
 from gateway.edge.frames import PING_FRAME
+from gateway.edge.prepared import Variant
 from gateway.metrics import Shed
 from gateway.wire.codec import SUBPROTOCOLS, Encoding
 from gateway.wire.codes import CloseCode
@@ -32,6 +34,7 @@ _NOT_UNDERSTOOD: Final = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: 36\r\n\r\nThe handshake cannot be understood.\n"
 )
+_OFFERS: Final = (DeflateOffers(),)
 SLICE_BYTES: Final = 4_096
 """Bytes that are read into frames at a time: one read of the socket could hold 40,000 empty ones, which take 0.3 s."""
 PATH: Final = "/v1/ws"
@@ -46,6 +49,7 @@ class Connection(asyncio.Protocol):
     Attributes:
         heard: bytes came since the heartbeat looked last; `pinged`: it was asked whether it is there.
         talks: it sends gifts, so its protocol object is kept.
+        compressed: permessage-deflate was agreed on.
         congested: more than `viewer_queue_bytes_max` waits to be sent, and not yet half of it has gone.
         idle_frames: frames that ended no message since the heartbeat looked last.
         transport: where a fan-out writes directly while the connection is not `held`; gone after `connection_lost`. An
@@ -62,6 +66,7 @@ class Connection(asyncio.Protocol):
         "_protocol",
         "_timer",
         "_transport",
+        "compressed",
         "congested",
         "encoding",
         "heard",
@@ -76,6 +81,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, edge: "Edge") -> None:
         self.encoding = Encoding.JSON
+        self.compressed = False
         self.session: Session | None = None
         self.heard = True
         self.congested = False
@@ -101,6 +107,7 @@ class Connection(asyncio.Protocol):
         high = self._edge.config.viewer_queue_bytes_max
         self._transport.set_write_buffer_limits(high=high, low=high // 2)
         self._protocol = _Handshake(
+            extensions=_OFFERS if self._edge.config.deflate else None,
             subprotocols=cast("Any", SUBPROTOCOLS),
             max_size=self._edge.config.message_bytes_max,
             logger=self._edge.silent,
@@ -152,6 +159,11 @@ class Connection(asyncio.Protocol):
     def is_closing(self) -> bool:
         """Nothing more can be sent."""
         return self._closing
+
+    @property
+    def variant(self) -> Variant:
+        """What it reads."""
+        return Variant(self.encoding, self.compressed)
 
     @property
     def waiting_bytes(self) -> int:
@@ -292,6 +304,7 @@ class Connection(asyncio.Protocol):
         protocol.send_response(response)
         if protocol.handshake_exc is None:
             self.encoding = Encoding(protocol.subprotocol or SUBPROTOCOLS[0])
+            self.compressed = bool(protocol.extensions)
             self.session = self._edge.open_session(self)
             self._set_timer(self._edge.config.hello_ms_max, self._hello_missed)
 
@@ -329,6 +342,8 @@ class Connection(asyncio.Protocol):
         self._protocol = Protocol(
             SERVER, state=OPEN, max_size=self._edge.config.message_bytes_max, logger=self._edge.silent
         )
+        if self.compressed:
+            self._protocol.extensions = [Inflating()]
         return self._protocol
 
     def _set_timer(self, after_ms: int, then: Callable[[], None]) -> None:

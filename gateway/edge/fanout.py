@@ -1,4 +1,4 @@
-"""One frame to many sockets: built once for each encoding, written in slices, skipped where a viewer does not keep up.
+"""One frame to many sockets: built once for each variant, written in slices, skipped where a viewer does not keep up.
 
 An audience is the local half of a room. Viewers may be skipped: the next tick that fits is led by a notice, since what
 was skipped is not told again. Complete receivers (overlays, creators, operators) are never skipped: one whose queue
@@ -12,6 +12,7 @@ from typing import Final
 from gateway.edge.config import EdgeConfig
 from gateway.edge.connection import Connection
 from gateway.edge.frames import frame
+from gateway.edge.prepared import VARIANTS, Built, Prepared, Variant
 from gateway.edge.session import Session
 from gateway.metrics import Metrics, Shed
 from gateway.wire.codec import Encoding, encode
@@ -43,8 +44,8 @@ class Audience:
         self._metrics = metrics
         self._now_ms = now_ms
         self._refresh = refresh
-        self._viewers: dict[Encoding, dict[Connection, Session]] = {encoding: {} for encoding in Encoding}
-        self._complete: dict[Encoding, dict[Connection, Session]] = {encoding: {} for encoding in Encoding}
+        self._viewers: dict[Variant, dict[Connection, Session]] = {variant: {} for variant in VARIANTS}
+        self._complete: dict[Variant, dict[Connection, Session]] = {variant: {} for variant in VARIANTS}
 
     def __len__(self) -> int:
         return self.viewers + self.complete
@@ -82,38 +83,40 @@ class Audience:
 
     def tell_complete(self, message: ServerMessage) -> None:
         """Send to everyone who is told every gift."""
-        for encoding, members in self._complete.items():
+        prepared = Prepared(message, self._config.deflate_bytes_min)
+        for variant, members in self._complete.items():
             if not members:
                 continue
-            built = frame(encode(message, encoding), encoding)
+            built = prepared.built(variant)
             for connection in list(members):
                 if connection.waiting_bytes > self._config.overlay_queue_bytes_max:
                     self._metrics.shed(Shed.SLOW_CONSUMER)
                     connection.close(CloseCode.SLOW_CONSUMER, "too much is waiting: come back and resume")
                 else:
-                    connection.write(built)
-            self._metrics.frames_sent(len(members), len(built) * len(members))
+                    connection.write(built.content)
+            self._count(built, len(members))
 
     def tell_viewers(self, message: ServerMessage) -> int:
         """Send to every viewer; returns how many there are. Big audiences are written in slices."""
         told = 0
-        for encoding, members in self._viewers.items():
+        prepared = Prepared(message, self._config.deflate_bytes_min)
+        for variant, members in self._viewers.items():
             if members:
                 told += len(members)
-                built = frame(encode(message, encoding), encoding)
-                self._write(list(members), built)
+                self._write(list(members), prepared.built(variant))
         return told
 
-    def _write(self, connections: Sequence[Connection], built: bytes, start: int = 0) -> None:
+    def _write(self, connections: Sequence[Connection], built: Built, start: int = 0) -> None:
         """Hot path, measured by `giftwire bench fanout`: one test and one call a socket."""
         end = start + self._config.fan_out_slice_max
         sent = 0
+        content = built.content
         for connection in connections[start:end]:
             if connection.held and not self._may_write(connection):
                 continue
-            connection.transport.write(built)
+            connection.transport.write(content)
             sent += 1
-        self._metrics.frames_sent(sent, sent * len(built))
+        self._count(built, sent)
         if end < len(connections):
             asyncio.get_running_loop().call_soon(self._write, connections, built, end)
 
@@ -142,5 +145,10 @@ class Audience:
                 self._refresh(connection.session)
         return False
 
+    def _count(self, built: Built, sent: int) -> None:
+        self._metrics.frames_sent(sent, sent * len(built.content))
+        if built.saved:
+            self._metrics.bytes_saved(sent * built.saved)
+
     def _members(self, session: Session) -> dict[Connection, Session]:
-        return (self._complete if session.sees_all(self._creator) else self._viewers)[session.connection.encoding]
+        return (self._complete if session.sees_all(self._creator) else self._viewers)[session.connection.variant]

@@ -55,9 +55,14 @@ def frame(
 
 
 class Raw:
-    """One TCP connection."""
+    """One TCP connection.
+
+    Attributes:
+        compressed: whether the frame that was read last is of a compressed message.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.compressed = False
         self._reader = reader
         self.writer = writer
 
@@ -82,6 +87,7 @@ class Raw:
                 (length,) = struct.unpack(">H", await self._reader.readexactly(2))
             elif length == 127:
                 (length,) = struct.unpack(">Q", await self._reader.readexactly(8))
+            self.compressed = bool(first & 0x40)
             return first & 0x0F, await self._reader.readexactly(length)
 
     async def close_code(self) -> int | None:
@@ -127,10 +133,11 @@ class Raws:
         self._opened.append(raw)
         return raw
 
-    async def upgraded(self, subprotocol: str = SUBPROTOCOL_JSON) -> Raw:
+    async def upgraded(self, subprotocol: str = SUBPROTOCOL_JSON, *, extensions: str | None = None) -> Raw:
         """A WebSocket that has not said hello."""
         raw = await self.open()
-        raw.write(head(*UPGRADE_LINES, f"Sec-WebSocket-Protocol: {subprotocol}"))
+        offer = () if extensions is None else (f"Sec-WebSocket-Extensions: {extensions}",)
+        raw.write(head(*UPGRADE_LINES, f"Sec-WebSocket-Protocol: {subprotocol}", *offer))
         assert await raw.status() == 101
         return raw
 

@@ -6,11 +6,13 @@ from collections import Counter
 from tests.gateways import Gateway
 from tests.waiting import until
 
-LEFTOVERS = ("Arrival", "HttpRequestParser", "_Handshake", "Protocol")
+LEFTOVERS = ("Arrival", "HttpRequestParser", "_Handshake", "Protocol", "Inflating")
 
 
 async def test_silent_connections_hold_no_parser(gateway: Gateway) -> None:
     """What served the upgrade and the hello is freed at once, by reference counts alone.
+
+    Each of these agreed on compression, which leaves nothing behind either.
 
     It also sees to the one name of uvicorn's that this relies on.
     """

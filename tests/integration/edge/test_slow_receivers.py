@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import socket
 from collections.abc import AsyncIterator
 
@@ -61,7 +62,9 @@ class Storm:
 
 def _fact(record: int, sender: str) -> GiftFact:
     gift_id = record.to_bytes(16, "big")
-    return GiftFact(0, record, gift_id, sender, sender, 0, False, "cleo", "rose", 1, 1, 1, 1, None, "m" * 180)
+    # Noise, since queues are to be filled: everybody here has agreed on compression.
+    message = secrets.token_urlsafe(135)
+    return GiftFact(0, record, gift_id, sender, sender, 0, False, "cleo", "rose", 1, 1, 1, 1, None, message)
 
 
 async def _deaf(gateway: Gateway, user: str, role: Role) -> None:
@@ -75,6 +78,13 @@ async def _deaf(gateway: Gateway, user: str, role: Role) -> None:
     await talker.ask(type="hello", token=gateway.token(user, role))
     await talker.ask(type="join", room="demo")
     client.transport.pause_reading()
+    _narrow(gateway)
+
+
+def _narrow(gateway: Gateway) -> None:
+    """Let the system keep little of what is sent: by itself it keeps megabytes, which nobody sees waiting."""
+    for connection in _connections(gateway):
+        connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
 
 
 def _connections(gateway: Gateway) -> list[Connection]:
@@ -105,6 +115,7 @@ async def test_viewer_that_reads_again_is_told_that_it_missed_something(gateway:
     """After a skipped tick comes a notice and the present state: no silent gap."""
     talker = await gateway.enter("bob")
     talker.socket.transport.pause_reading()
+    _narrow(gateway)
     storm = Storm(gateway)
     await storm.blow(lambda: any(connection.slow_since_ms for connection in _connections(gateway)))
     scrape = gateway.services.shared_metrics.text().decode()
@@ -122,6 +133,7 @@ async def test_overlay_that_does_not_read_is_closed_to_resume(gateway: Gateway) 
     """An overlay is never skipped: it is closed, and knows where it stopped."""
     overlay = await gateway.enter("cleo", "overlay")
     overlay.socket.transport.pause_reading()
+    _narrow(gateway)
     storm = Storm(gateway)
     await storm.blow(lambda: not _connections(gateway))
     overlay.socket.transport.resume_reading()

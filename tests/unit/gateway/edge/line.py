@@ -1,0 +1,212 @@
+"""The edge's connection over a socket of memory: what a test gives it arrives as it was cut, what it writes is read.
+
+The session behind it gives every message back as it came, so that what was understood can be seen.
+"""
+
+import asyncio
+import struct
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple, cast
+
+from gateway.edge.config import EdgeConfig
+from gateway.edge.connection import Connection
+from gateway.edge.edge import Edge
+from gateway.edge.frames import frame
+from gateway.edge.session import Session
+from gateway.metrics import Metrics
+from gateway.shared_metrics import text_of
+from gateway.wire.codec import SUBPROTOCOL_JSON
+from ledger.batcher import BatcherStats
+from tests.integration.edge.raw import CLOSE, UPGRADE_LINES, head
+
+NO_CODE: Final = 1005
+_COMPRESSED: Final = 0x40
+
+
+class Told(NamedTuple):
+    """A frame of the server.
+
+    Attributes:
+        payload: of a close, its code alone, as text.
+    """
+
+    opcode: int
+    payload: bytes
+    compressed: bool = False
+
+
+class MemoryTransport(asyncio.Transport):
+    """Keeps what is written until somebody reads it.
+
+    Attributes:
+        stalled: nobody reads: what is written waits, and whoever writes is told when it is too much.
+        writes: how often it was written to.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = bytearray()
+        self.writes = 0
+        self.stalled = False
+        self.reading = True
+        self.ended = False
+        self.aborted = False
+        self.connection: Connection | None = None
+        self._waiting = 0
+        self._high = self._low = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.ended and not self.aborted, "written to after its end"
+        self.writes += 1
+        self.written += data
+        if self.stalled:
+            self._waiting += len(data)
+            if self._waiting > self._high and self.connection is not None:
+                self.connection.pause_writing()
+
+    def flow(self) -> None:
+        """Somebody reads again."""
+        self.stalled, self._waiting = False, 0
+        if self.connection is not None:
+            self.connection.resume_writing()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._high, self._low = high or 0, low or 0
+
+    def get_write_buffer_size(self) -> int:
+        return self._waiting
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return asyncio.Protocol()
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class Echo:
+    """Stands where a session is, and gives back what it is told.
+
+    Attributes:
+        heard: every message, in order.
+    """
+
+    identity = None
+
+    def __init__(self, connection: Connection) -> None:
+        self.heard: list[bytes] = []
+        self._connection = connection
+
+    def receive(self, payload: bytes) -> None:
+        self.heard.append(payload)
+        self._connection.write(frame(payload, self._connection.encoding))
+
+    def ended(self) -> None:
+        pass
+
+
+class _Services(NamedTuple):
+    metrics: Metrics
+
+
+class EchoEdge(Edge):
+    """The real one, but for its sessions."""
+
+    def __init__(self, config: EdgeConfig) -> None:
+        self.metrics = Metrics()
+        super().__init__(config, cast("Any", _Services(self.metrics)))
+
+    def open_session(self, connection: Connection) -> Session:
+        return cast("Session", Echo(connection))
+
+    def counted(self) -> str:
+        """What it counted, as Prometheus reads it."""
+        return text_of(self.metrics.families(BatcherStats())).decode()
+
+
+class Line:
+    """One connection whose handshake was answered.
+
+    Args:
+        extensions: what the client offers, if anything.
+
+    Attributes:
+        answer: the head of the answer to the handshake.
+    """
+
+    def __init__(
+        self, config: EdgeConfig | None = None, *, subprotocol: str = SUBPROTOCOL_JSON, extensions: str | None = None
+    ) -> None:
+        self.edge = EchoEdge(config or EdgeConfig())
+        self.transport = MemoryTransport()
+        self.connection = Connection(self.edge)
+        self.transport.connection = self.connection
+        self.connection.connection_made(self.transport)
+        offer = () if extensions is None else (f"Sec-WebSocket-Extensions: {extensions}",)
+        self.connection.data_received(head(*UPGRADE_LINES, f"Sec-WebSocket-Protocol: {subprotocol}", *offer))
+        self.answer, self._after = self._split()
+
+    @property
+    def session(self) -> Echo:
+        """What hears the messages."""
+        return cast("Echo", self.connection.session)
+
+    @property
+    def agreed(self) -> str | None:
+        """The extensions of the answer."""
+        for line in self.answer.split("\r\n"):
+            name, _, value = line.partition(":")
+            if name.lower() == "sec-websocket-extensions":
+                return value.strip()
+        return None
+
+    def feed(self, pieces: Iterable[bytes]) -> None:
+        """Let bytes arrive, a piece a time."""
+        for piece in pieces:
+            self.connection.data_received(piece)
+
+    def told(self) -> list[Told]:
+        """Every frame of the server so far."""
+        return read_frames(bytes(self.transport.written[self._after :]))
+
+    def hang_up(self) -> None:
+        """The socket is gone."""
+        self.connection.connection_lost(None)
+
+    def _split(self) -> tuple[str, int]:
+        text, _, _ = bytes(self.transport.written).partition(b"\r\n\r\n")
+        return text.decode("latin-1"), len(text) + 4
+
+
+def read_frames(content: bytes) -> list[Told]:
+    """Frames as a client reads them, each whole and unmasked."""
+    frames = []
+    while content:
+        first, length = content[0], content[1]
+        assert first & 0x80 and not length & 0x80, "in parts, or masked"
+        at = 2
+        if length == 126:
+            (length,) = struct.unpack(">H", content[2:4])
+            at = 4
+        elif length == 127:
+            (length,) = struct.unpack(">Q", content[2:10])
+            at = 10
+        payload = content[at : at + length]
+        assert len(payload) == length, "the last frame is not whole"
+        content = content[at + length :]
+        opcode = first & 0x0F
+        if opcode == CLOSE:
+            payload = str(struct.unpack(">H", payload[:2])[0] if payload else NO_CODE).encode()
+        frames.append(Told(opcode, payload, bool(first & _COMPRESSED)))
+    return frames
