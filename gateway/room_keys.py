@@ -23,6 +23,9 @@ _META: Final = "}:meta"
 EVERY_META: Final = f"{_PREFIX}*{_META}".encode()
 """A pattern that matches the meta key of every room, for SCAN."""
 
+LOOKED_AT: Final = b"gw:{audit}:looked_at"
+"""A hash: partition → the last record whose gift was looked for in its room's history."""
+
 WALLETS_CHANNEL: Final = b"gw:{wallets}:channel"
 """A sharded channel for the wallet changes of all partitions."""
 

@@ -6,7 +6,15 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from gateway.run.duties import AUDIT_DUTY, DutyCondition, DutyState, violations_of
+from gateway.run.duties import (
+    AUDIT_DUTY,
+    AUDITS,
+    ROOMS_DUTY,
+    VIOLATIONS_PREFIX,
+    DutyCondition,
+    DutyState,
+    violations_of,
+)
 
 RUNNING: Final = "giftwire_worker_duty_running"
 FAILURES: Final = "giftwire_worker_duty_failures"
@@ -22,6 +30,8 @@ _AUDIT: Final = {
 }
 VIOLATIONS: Final = "giftwire_audit_violations"
 ROUND_AGE: Final = "giftwire_audit_round_age_seconds"
+ROOMS_ROUND_AGE: Final = "giftwire_audit_rooms_round_age_seconds"
+_SINCE: Final = "since_ms"
 
 
 def worker_text(duties: Sequence[DutyState], now_ms: int) -> bytes:
@@ -46,25 +56,33 @@ def worker_text(duties: Sequence[DutyState], now_ms: int) -> bytes:
         if duty.name == AUDIT_DUTY:
             _show_audit(registry, duty, now_ms)
             continue
+        if duty.name == ROOMS_DUTY:
+            _show_age(registry, ROOMS_ROUND_AGE, "the rolling audit had last looked at every room", duty, now_ms)
         for of, value in duty.numbers.items():
-            number.labels(duty.name, of).set(value)
+            if not of.startswith(VIOLATIONS_PREFIX) and of != _SINCE:
+                number.labels(duty.name, of).set(value)
+    if any(duty.name in AUDITS for duty in duties):
+        _show_violations(registry, duties)
     return generate_latest(registry)
 
 
 def _show_audit(registry: CollectorRegistry, duty: DutyState, now_ms: int) -> None:
     for name, (of, divisor, text) in _AUDIT.items():
         Gauge(name, text, registry=registry).set(duty.numbers.get(of, 0) / divisor)
-    age = Gauge(
-        ROUND_AGE,
-        "Time since the rolling audit had last looked at everything; since the worker's start before that.",
-        registry=registry,
-    )
-    age.set(max(0, now_ms - duty.numbers.get("since_ms", now_ms)) / 1000)
+    _show_age(registry, ROUND_AGE, "the rolling audit had last looked at everything", duty, now_ms)
+
+
+def _show_age(registry: CollectorRegistry, name: str, since: str, duty: DutyState, now_ms: int) -> None:
+    age = Gauge(name, f"Time since {since}; since the worker's start before that.", registry=registry)
+    age.set(max(0, now_ms - duty.numbers.get(_SINCE, now_ms)) / 1000)
+
+
+def _show_violations(registry: CollectorRegistry, duties: Sequence[DutyState]) -> None:
     violations = Gauge(
         VIOLATIONS,
         "Contradictions that the rolling audit found in its last round, or in the present one where there are more.",
         ["invariant"],
         registry=registry,
     )
-    for invariant, count in violations_of([duty]).items():
+    for invariant, count in violations_of(duties).items():
         violations.labels(invariant).set(count)

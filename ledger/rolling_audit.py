@@ -1,8 +1,7 @@
 """The audit that never ends: the worker looks through everything round after round, at a small bounded cost.
 
-It checks I1, I2, I3, I4, I9 and I10 as `audit` does. What the rooms were told (I5, I8) is left to `giftwire audit`: to
-find the gifts of a room takes a pass over all gifts of all rooms. What it finds is logged as critical at once, and
-counted until a whole round has found nothing. It repairs nothing and stops nobody.
+It checks I1, I2, I3, I4, I9 and I10 as `audit` does. What it finds is logged as critical at once, and counted until a
+whole round has found nothing. It repairs nothing and stops nobody.
 """
 
 import asyncio

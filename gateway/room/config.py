@@ -45,6 +45,10 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         relay_save_ms: while busy, the relay notes how far it is no more often than this.
         combo_window_ms: a combo goes on as long as its next gift comes this soon.
         combo_late_ms_max: a combo that is open so long after its deadline is a fault to the audit.
+        audit_share_permille: what looking after the rooms all the time may use of one processor, its work in the
+            servers included, in thousandths; with 0 nobody looks.
+        audit_records: journal records whose gifts are looked for in one go.
+        audit_pause_ms: pause where nothing is left to look at.
     """
 
     tick_ms: _Millis = 50
@@ -77,3 +81,6 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     relay_save_ms: _Millis = 100
     combo_window_ms: Annotated[int, Meta(ge=500, le=60_000)] = 5_000
     combo_late_ms_max: _Millis = 10_000
+    audit_share_permille: Annotated[int, Meta(ge=0, le=1_000)] = 10
+    audit_records: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+    audit_pause_ms: _Millis = 1_000

@@ -19,7 +19,10 @@ from ledger.errors import InvariantBroken
 
 DUTIES_FILE: Final = "duties.json"
 AUDIT_DUTY: Final = "audit"
-_VIOLATIONS: Final = "violations_"
+TOLD_DUTY: Final = "told"
+ROOMS_DUTY: Final = "rooms"
+AUDITS: Final = (AUDIT_DUTY, TOLD_DUTY, ROOMS_DUTY)
+VIOLATIONS_PREFIX: Final = "violations_"
 PAUSE_S_MIN: Final = 0.05
 PAUSE_S_MAX: Final = 2.0
 HEALTHY_S: Final = 10.0
@@ -150,14 +153,14 @@ def read_duties(run: Path) -> list[DutyState]:
 
 
 def violations_of(duties: Sequence[DutyState]) -> dict[str, int]:
-    """How many contradictions of each invariant the worker's rolling audit knows; empty when no worker audits."""
-    return {
-        name.removeprefix(_VIOLATIONS): count
-        for duty in duties
-        if duty.name == AUDIT_DUTY
-        for name, count in duty.numbers.items()
-        if name.startswith(_VIOLATIONS)
-    }
+    """How many contradictions of each invariant the worker's audits know, by number; empty when no worker audits."""
+    found: dict[str, int] = {}
+    for duty in duties:
+        for name, count in duty.numbers.items():
+            if name.startswith(VIOLATIONS_PREFIX):
+                invariant = name.removeprefix(VIOLATIONS_PREFIX)
+                found[invariant] = found.get(invariant, 0) + count
+    return dict(sorted(found.items(), key=lambda one: int(one[0][1:])))
 
 
 def forget_duties(run: Path) -> None:

@@ -11,13 +11,17 @@ from gateway.ages import age_rules
 from gateway.broker import open_broker
 from gateway.rails import build_rails
 from gateway.relay import Relay
+from gateway.rolling_rooms import RollingRooms
+from gateway.rolling_told import RollingTold
 from gateway.run.config import Config
-from gateway.run.duties import AUDIT_DUTY, Duty
+from gateway.run.duties import AUDIT_DUTY, ROOMS_DUTY, TOLD_DUTY, Duty
 from ledger.errors import LedgerUnavailable
 from ledger.flusher import open_flusher
+from ledger.gifts_in_order import open_gifts_in_order
 from ledger.leases import open_leases
 from ledger.office import open_office
 from ledger.reconcile import require_agreement
+from ledger.redis_client import connect
 from ledger.rolling_audit import open_rolling_audit
 from ledger.service import open_ledger
 
@@ -63,6 +67,11 @@ async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[
         office = await open_office(config.ledger, ledger, rails=rails.every, ages=ages)
         stack.push_async_callback(office.close)
         rolling = await stack.enter_async_context(open_rolling_audit(config.ledger))
+        gifts = await stack.enter_async_context(open_gifts_in_order(config.ledger))
+        looking = connect(config.ledger)
+        stack.push_async_callback(looking.aclose)
+        told = RollingTold(gifts, looking, ledger.relay_positions, config.rooms)
+        rooms = RollingRooms(gifts, looking, config.rooms)
         relay = Relay(ledger, broker, config.rooms)
         yield Work(
             (
@@ -77,6 +86,8 @@ async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[
                 Duty("volumes", lambda: leases.while_books(office.volumes.run), office.volumes.stats),
                 Duty("guards", office.guards.run, office.guards.stats),
                 Duty(AUDIT_DUTY, lambda: leases.while_books(rolling.run), rolling.stats),
+                Duty(TOLD_DUTY, lambda: leases.while_books(told.run), told.stats),
+                Duty(ROOMS_DUTY, lambda: leases.while_books(rooms.run), rooms.stats),
             ),
             (LedgerUnavailable, RedisError, OSError),
         )

@@ -17,7 +17,7 @@ from gateway.http.routes import operations_of
 from gateway.metrics import METRICS
 from gateway.openapi import openapi
 from gateway.run.cli import commands
-from gateway.run.duties import AUDIT_DUTY, DutyCondition, DutyState
+from gateway.run.duties import AUDIT_DUTY, ROOMS_DUTY, DutyCondition, DutyState
 from gateway.wire.codes import FACTS
 from gateway.worker_metrics import worker_text
 from ledger.invariants import TITLES
@@ -111,7 +111,11 @@ def main() -> None:
 
 
 def _worker_metrics() -> Iterator[tuple[str, str, str, str]]:
-    duties = (("relay", {"gifts": 1}), (AUDIT_DUTY, {"violations_I1": 0}))
+    duties: tuple[tuple[str, dict[str, int]], ...] = (
+        ("relay", {"gifts": 1}),
+        (AUDIT_DUTY, {"violations_I1": 0}),
+        (ROOMS_DUTY, {}),
+    )
     states = [DutyState(name, DutyCondition.RUNNING, numbers=numbers) for name, numbers in duties]
     shown = worker_text(states, 0).decode()
     texts = dict(re.findall(r"^# HELP (\S+) (.*)$", shown, re.MULTILINE))

@@ -37,7 +37,11 @@ MORE = {
     "gateway.metrics": ("ledger.batcher",),
     "gateway.relay": ("ledger.journal",),
     "gateway.told_audit": ("ledger.paid_gifts",),
-    "gateway.run.work": ("ledger.flusher", "ledger.maturing", "ledger.rolling_audit", "ledger.leases"),
+    "gateway.rolling_told": ("ledger.gifts_in_order", "ledger.journal", "ledger.pacing"),
+    "gateway.rolling_rooms": ("ledger.gifts_in_order", "ledger.pacing"),
+    "gateway.run.work": (
+        *("ledger.flusher", "ledger.maturing", "ledger.rolling_audit", "ledger.gifts_in_order", "ledger.leases"),
+    ),
 }
 """What single modules may import besides."""
 

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from gateway.broker import Broker
 from gateway.room.config import RoomConfig
-from gateway.room.facts import GiftFact, RoomBatch, encode_batch, encode_fact, end_of
+from gateway.room.facts import GiftFact, RoomBatch, encode_batch, encode_fact, end_of, text_of_id
 from gateway.room_audit import PaidGift, RoomCheck, audit_rooms
 from gateway.room_scripts import ComboEnding, Telling
 from tests.integration.gateway.rooms import history, opened_broker, telling, told
@@ -85,7 +85,7 @@ async def test_trimmed_history(redis: Redis, broker: Broker) -> None:
     once, _ = await audited(redis, paid, relayed=9)
     assert once.violations == []
     once, _ = await audited(redis, paid, relayed=10)
-    assert len(once.violations) == 1 and once.violations[0].endswith("of ann is not in the history")
+    assert len(once.violations) == 1 and once.violations[0].endswith("of ann (0/10) is not in the history")
 
 
 async def test_room_that_was_never_told(redis: Redis, broker: Broker) -> None:
@@ -104,7 +104,7 @@ async def test_planted_faults_of_the_history(redis: Redis, broker: Broker) -> No
     assert once.violations[0].endswith("(0/2) was told and never paid")
     await plant(redis, 3, gift(record=2))
     once, _ = await audited(redis, paid)
-    assert once.violations == ["room demo, seq 3: record 0/2 after 0/2"]
+    assert once.violations == [f"room demo, seq 3: gift {text_of_id(paid[1].id)} of ann: record 0/2 after 0/2"]
     await plant(redis, 5, gift(record=3))
     once, _ = await audited(redis, [*paid, *paid_as([gift(record=3)])])
     assert once.violations[1:] == ["room demo: seq 5 follows 3"]

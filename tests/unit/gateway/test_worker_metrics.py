@@ -45,3 +45,22 @@ def test_worker_text_of_the_rolling_audit() -> None:
         'giftwire_audit_violations{invariant="I9"} 2.0',
     ):
         assert line in lines
+
+
+def test_worker_text_of_all_audits() -> None:
+    """Violations of an invariant that several audits look after are added up; the round of the rooms has its age."""
+    states = [
+        DutyState("audit", DutyCondition.RUNNING, numbers={"violations_I10": 0}),
+        DutyState("told", DutyCondition.RUNNING, numbers={"violations_I5": 1, "behind": 4}),
+        DutyState("rooms", DutyCondition.RUNNING, numbers={"violations_I5": 2, "violations_I8": 3, "since_ms": 1_000}),
+    ]
+    lines = worker_text(states, 3_500).decode().splitlines()
+    assert [line for line in lines if line.startswith("giftwire_audit_violations{")] == [
+        'giftwire_audit_violations{invariant="I5"} 3.0',
+        'giftwire_audit_violations{invariant="I8"} 3.0',
+        'giftwire_audit_violations{invariant="I10"} 0.0',
+    ]
+    assert "giftwire_audit_rooms_round_age_seconds 2.5" in lines
+    assert [line for line in lines if line.startswith("giftwire_worker_duty_number{")] == [
+        'giftwire_worker_duty_number{duty="told",of="behind"} 4.0'
+    ]
