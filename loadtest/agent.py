@@ -110,6 +110,8 @@ class Agent:
                 {member.number: member.room for member in assignment.senders},
                 [(mix.gift, mix.combo) for mix in scenario.mix],
                 sendings(scenario, slice_index=assignment.slice_index, slices=assignment.slices),
+                scenario.undo_share,
+                scenario.seed,
             )
             for member in assignment.senders:
                 client = SenderClient(line, run.sender(member.number), member.token, self._desk)
@@ -180,7 +182,8 @@ class Agent:
         overlay_seqs: dict[int, int] = {}
         for overlay in self._overlays:
             room = overlay.sightings.room
-            seen[room] = min(seen.get(room, overlay.gifts_seen), overlay.gifts_seen)
+            both = overlay.gifts_seen + overlay.undone_seen
+            seen[room] = min(seen.get(room, both), both)
             overlay_seqs[room] = min(overlay_seqs.get(room, overlay.seq), overlay.seq)
         viewer_seqs: dict[int, int] = {}
         for viewer in self._viewers:
@@ -191,7 +194,9 @@ class Agent:
             told=len(commands),
             accepted=self._commands.accepted_total,
             refused=self._commands.refused_total,
-            unanswered=0 if desk is None else sum(len(client.waiting) for client in desk.senders.values()),
+            undone=self._commands.undone_total,
+            unanswered=0 if desk is None else len(desk.unanswered()),
+            undo_until_ms=self._commands.undo_until_ms_max,
             done=desk is None or desk.done,
             seen=seen,
             overlay_seqs=overlay_seqs,

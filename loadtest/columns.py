@@ -24,6 +24,17 @@ class Answer(enum.IntEnum):
     REFUSED = 3
 
 
+class Undoing(enum.IntEnum):
+    """What is known of the undoing of a gift."""
+
+    NONE = 0
+    """Nobody means to undo it."""
+    ASKED = 1
+    UNDONE = 2
+    REFUSED = 3
+    """It is paid for good."""
+
+
 class ComboState(enum.IntEnum):
     """The combo's state in an event."""
 
@@ -75,8 +86,13 @@ class Commands:
         self.combo_count = array("q")
         self.combos = Names()
         self.refusals = Names()
+        self.undoing = array("b")
+        self.fresh_undos = array("b")
         self.accepted_total = 0
         self.refused_total = 0
+        self.undone_total = 0
+        self.undo_until_ms_max = 0
+        """Until when, by the server's clock, one of the gifts could be undone; 0 when none could."""
         self.contradictions: list[str] = []
         """Answers to the same id that cannot both be true."""
 
@@ -101,6 +117,8 @@ class Commands:
         self.balance.append(0)
         self.combo.append(NO_NAME)
         self.combo_count.append(0)
+        self.undoing.append(Undoing.NONE)
+        self.fresh_undos.append(0)
         return number
 
     def accept(
@@ -153,12 +171,41 @@ class Commands:
         self.refusal[number] = self.refusals.number(code)
         self.balance[number] = balance
 
+    def can_undo(self, until_ms: int) -> None:
+        """The server said until when a gift can be undone."""
+        self.undo_until_ms_max = max(self.undo_until_ms_max, until_ms)
+
+    def ask_to_undo(self, number: int) -> None:
+        """An accepted gift is to be undone."""
+        self.undoing[number] = Undoing.ASKED
+
+    def undo(self, number: int, coins: int, *, replay: bool) -> None:
+        """The server said `undone`."""
+        before = self.undoing[number]
+        if before == Undoing.REFUSED:
+            self.contradictions.append(f"gift {number} was paid for good, then undone")
+        if coins != self.coins[number]:
+            self.contradictions.append(f"gift {number} cost {self.coins[number]}, {coins} came back")
+        self.fresh_undos[number] += not replay
+        self.undone_total += before != Undoing.UNDONE
+        self.undoing[number] = Undoing.UNDONE
+
+    def refuse_undo(self, number: int, code: str, *, too_late: bool) -> None:
+        """The server will not undo it; nothing but `too_late` can be true of a gift that was accepted."""
+        if self.undoing[number] == Undoing.UNDONE:
+            self.contradictions.append(f"gift {number} was undone, then its undoing refused with {code}")
+            return
+        if not too_late:
+            self.contradictions.append(f"gift {number} was accepted, then its undoing refused with {code}")
+        self.undoing[number] = Undoing.REFUSED
+
 
 class Sightings:
     """Each event that a complete receiver saw of one room, in order of arrival.
 
     `key` is the gift's (or NO_KEY, or `naming.FOREIGN`), `sender` numbers the table `senders`, `gift` the
-    table `gifts`, `combo` the table `combos`; NO_NAME where there is none.
+    table `gifts`, `combo` the table `combos`; NO_NAME where there is none. `undone` is 1 where a gift that was
+    seen before is taken back; `undo_until_ms` is 0 for a gift that cannot be.
     """
 
     def __init__(self, room: int) -> None:
@@ -177,6 +224,8 @@ class Sightings:
         self.combo_count = array("q")
         self.combo_coins = array("q")
         self.combo_state = array("b")
+        self.undo_until_ms = array("q")
+        self.undone = array("b")
         self.senders = Names()
         self.gifts = Names()
         self.combos = Names()
@@ -200,6 +249,8 @@ class Sightings:
         coins: int,
         at_ms: int,
         combo: tuple[str, int, int, ComboState] | None,
+        undo_until_ms: int = 0,
+        undone: bool = False,
     ) -> None:
         """Append one event; `combo` is id, running count, running coins and state."""
         self.key.append(key)
@@ -217,3 +268,5 @@ class Sightings:
         self.combo_count.append(combo_count)
         self.combo_coins.append(combo_coins)
         self.combo_state.append(state)
+        self.undo_until_ms.append(undo_until_ms)
+        self.undone.append(undone)

@@ -110,8 +110,8 @@ def print_summary(report: Report, console: Console) -> None:
     verdict = report.verdict
     console.print(
         f"[bold]{report.scenario.name}[/bold]  {verdict.gifts_accepted:,} of {verdict.gifts_told:,} gifts accepted, "
-        f"{report.gifts_per_s:,.0f} a second; {verdict.combos_seen:,} combos, {verdict.viewers_checked:,} viewers, "
-        f"{verdict.wallets_checked:,} wallets checked{_reconnects(report)}"
+        f"{verdict.gifts_undone:,} undone, {report.gifts_per_s:,.0f} a second; {verdict.combos_seen:,} combos, "
+        f"{verdict.viewers_checked:,} viewers, {verdict.wallets_checked:,} wallets checked{_reconnects(report)}"
     )
     table = Table("ms from the intended send time", "p50", "p90", "p99", "p99.9", "max", "samples")
     for label, summary in (

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from gateway.wire.messages import Events, GiftEvent, SummaryEvent
+from gateway.wire.messages import Events, GiftEvent, SummaryEvent, UndoneEvent
 
 REMEMBERED_MAX: Final = 4096
 """Distinct frames of a room that are recognised again; a viewer further behind than that decodes its own."""
@@ -34,7 +34,7 @@ class Shown(Struct):
     """What one frame told of a room.
 
     Attributes:
-        by_gift: (sender, gift) → what was shown by name; the sender is None when anonymous.
+        by_gift: (sender, gift) → what was shown by name, less what was undone; the sender is None when anonymous.
         hidden: what came as a summary, without names.
     """
 
@@ -92,6 +92,9 @@ def _shown(events: Events) -> Shown:
             sender = None if event.sender is None else event.sender.id
             tally = shown.by_gift.setdefault((sender, event.gift), Tally())
             tally.add(event.merged if isinstance(event.merged, int) else 1, event.count, event.coins)
+        elif isinstance(event, UndoneEvent):
+            sender = None if event.sender is None else event.sender.id
+            shown.by_gift.setdefault((sender, event.gift), Tally()).add(-1, -event.count, -event.coins)
         elif isinstance(event, SummaryEvent):
             shown.hidden.add(event.gifts, event.count, event.coins)
     return shown

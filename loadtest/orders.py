@@ -70,8 +70,9 @@ class Progress(Struct, frozen=True):
     """Where a process stands; counts are since the start, samples since the last progress.
 
     Attributes:
-        told, accepted, refused, unanswered: gifts of its senders; `done` when all are told.
-        seen: gifts by room, as the room's first overlay saw them.
+        told, accepted, undone, refused, unanswered: gifts of its senders; `done` when all are told.
+        undo_until_ms: until when, by the server's clock, one of them could be undone; 0 when none could.
+        seen: gifts, and gifts undone, by room, as the overlay saw them that is the furthest behind.
         overlay_seqs, viewer_seqs: by room, the position of its overlay that is the furthest behind (same for
             viewers
             who still count).
@@ -81,8 +82,10 @@ class Progress(Struct, frozen=True):
     process: int
     told: int
     accepted: int
+    undone: int
     refused: int
     unanswered: int
+    undo_until_ms: int
     done: bool
     seen: dict[int, int]
     overlay_seqs: dict[int, int]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from gateway.wire.codec import Encoding
 from gateway.wire.codes import Code
@@ -17,6 +17,7 @@ from loadtest.casting import Crowd, Stage, assign, set_stage
 from loadtest.checker.judge import MoneyRead, Seen, judge
 from loadtest.checker.told import Kind, Told
 from loadtest.clients.connection import Client, Line
+from loadtest.clients.sender import UNDO_LATEST
 from loadtest.columns import Answer, Commands, Sightings
 from loadtest.crew import Crew
 from loadtest.display import Watcher
@@ -46,6 +47,9 @@ ANSWERS_S_MAX: Final = 30.0
 """How long after the last gift answers are waited for; the agents ask again meanwhile."""
 DRAIN_S_MAX: Final = 30.0
 """How long after the last answer receivers are waited for, beside the window of open combos."""
+SETTLE_S_MAX: Final = 15.0
+SETTLE_LOOK_S: Final = 0.5
+"""How long, and how often, earnings are waited for once no gift can be undone any more."""
 QUIET_REPORTS: Final = 3
 """Rounds of reports in which nothing may be missing before receivers count as drained."""
 CPU_SHARE_MAX: Final = 0.9
@@ -94,12 +98,14 @@ def run_loadtest(scenario: Scenario, options: Options, watcher: Watcher) -> Repo
         crew.wait_ready()
         start_ns = time.monotonic_ns() + int(START_AFTER_S * 1e9)
         crew.begin(Begin(start_ns, time.time_ns() - time.monotonic_ns()))
-        _attend(crew, stage.scenario, start_ns, watcher)
+        _attend(crew, stage.scenario, _undo_s(stage.scenario, limits), start_ns, watcher)
         watcher.stage("collecting")
         harvests = crew.finish()
     watcher.stage("judging")
-    money = asyncio.run(_read_money(stage, ground, options))
-    return _report(stage, ground, options, started_at_ms, start_ns, harvests, money)
+    books = [harvest.commands for harvest in harvests if harvest.commands is not None]
+    told = Told(stage.run, ground.kinds, ground.granted_coins, books)
+    money = asyncio.run(_read_money(stage, ground, options, told))
+    return _report(stage, told, options, started_at_ms, start_ns, harvests, money)
 
 
 async def _probe_limits(options: Options) -> Limits:
@@ -163,11 +169,18 @@ def _purses(stage: Stage, kinds: Sequence[Kind]) -> dict[int, int]:
     return {sender: poor_coins if sender in poor else rich_coins for sender in range(senders)}
 
 
-def _attend(crew: Crew, scenario: Scenario, start_ns: int, watcher: Watcher) -> None:
-    """Wait until every gift is told and answered and every receiver has what was accepted, or time is up."""
+def _undo_s(scenario: Scenario, limits: Limits) -> float:
+    """How long after a gift its undoing may still be asked for."""
+    window_ms = 0 if limits.undo_window_ms is UNSET else limits.undo_window_ms
+    return window_ms * UNDO_LATEST / 1000 if scenario.undo_share else 0.0
+
+
+def _attend(crew: Crew, scenario: Scenario, undo_s: float, start_ns: int, watcher: Watcher) -> None:
+    """Wait until every gift is told and answered, none can be undone any more and every receiver has what was accepted
+    and undone, or time is up."""
     latest: dict[int, Progress] = {}
     watcher.stage("sending")
-    answers_due_s = scenario.duration_s + ANSWERS_S_MAX
+    answers_due_s = scenario.duration_s + undo_s + ANSWERS_S_MAX
     drained_due_s = math.inf
     quiet = 0
     while True:
@@ -177,12 +190,12 @@ def _attend(crew: Crew, scenario: Scenario, start_ns: int, watcher: Watcher) -> 
         watcher.moment(max(elapsed_s, 0.0), latest, new)
         if drained_due_s == math.inf:
             if elapsed_s > answers_due_s or (len(latest) == len(crew.pids) and _all_answered(latest)):
-                drained_due_s = elapsed_s + DRAIN_S_MAX
+                drained_due_s = elapsed_s + _windows_left_s(latest) + DRAIN_S_MAX
                 watcher.stage("draining")
         elif elapsed_s > drained_due_s:
             return
         elif new:
-            quiet = quiet + 1 if _all_received(latest) else 0
+            quiet = quiet + 1 if _all_received(latest) and _windows_left_s(latest) == 0 else 0
             if quiet >= QUIET_REPORTS * len(crew.pids):
                 return
 
@@ -191,22 +204,37 @@ def _all_answered(latest: dict[int, Progress]) -> bool:
     return all(progress.done and progress.unanswered == 0 for progress in latest.values())
 
 
+def _windows_left_s(latest: dict[int, Progress]) -> float:
+    """For how long a gift can still be undone."""
+    until_ms = max((progress.undo_until_ms for progress in latest.values()), default=0)
+    return max(until_ms / 1000 - time.time(), 0.0)
+
+
 def _all_received(latest: dict[int, Progress]) -> bool:
-    accepted = sum(progress.accepted for progress in latest.values())
+    due = sum(progress.accepted + progress.undone for progress in latest.values())
     seen = sum(count for progress in latest.values() for count in progress.seen.values())
     combos_open = sum(progress.combos_open for progress in latest.values())
     overlay_seqs = {room: seq for progress in latest.values() for room, seq in progress.overlay_seqs.items()}
     behind = any(
         seq < overlay_seqs.get(room, 0) for progress in latest.values() for room, seq in progress.viewer_seqs.items()
     )
-    return seen >= accepted and combos_open == 0 and not behind
+    return seen >= due and combos_open == 0 and not behind
 
 
-async def _read_money(stage: Stage, ground: Ground, options: Options) -> MoneyRead:
-    run = stage.run
+async def _read_money(stage: Stage, ground: Ground, options: Options, told: Told) -> MoneyRead:
+    run, due = stage.run, told.diamonds_by_room(ground.share_bp)
+
+    def settled(live_diamonds: dict[int, int | None]) -> bool:
+        return all(diamonds == due.get(room, 0) for room, diamonds in live_diamonds.items())
+
     async with Api(http_url(options.url), options.operator_token, options.signer) as api:
         balances = await api.each_readable(ground.granted_coins, lambda sender: api.balance(run.sender(sender)))
         live_diamonds = await api.each_readable(ground.share_bp, lambda room: api.live_diamonds(run.creator(room)))
+        # What could be undone is paid to its creator when the time is over, by a duty that comes round.
+        late_s = time.monotonic() + SETTLE_S_MAX
+        while told.could_undo and not settled(live_diamonds) and time.monotonic() < late_s:
+            await asyncio.sleep(SETTLE_LOOK_S)
+            live_diamonds = await api.each_readable(ground.share_bp, lambda room: api.live_diamonds(run.creator(room)))
         try:
             audit = await api.audit()
         except ApiError as exc:
@@ -217,7 +245,7 @@ async def _read_money(stage: Stage, ground: Ground, options: Options) -> MoneyRe
 
 def _report(
     stage: Stage,
-    ground: Ground,
+    told: Told,
     options: Options,
     started_at_ms: int,
     start_ns: int,
@@ -225,11 +253,11 @@ def _report(
     money: MoneyRead,
 ) -> Report:
     scenario = stage.scenario
-    books = [harvest.commands for harvest in harvests if harvest.commands is not None]
+    books = list(told.books.values())
     sightings = [book for harvest in harvests for book in harvest.sightings]
     seen = [(book, harvest.watches[book.room]) for harvest in harvests for book in harvest.books]
     verdict = judge(
-        Told(stage.run, ground.kinds, ground.granted_coins, books),
+        told,
         sightings,
         [Seen(book, watches) for book, watches in seen],
         max(harvest.combo_window_ms for harvest in harvests),

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-BUILT_IN: Final = ("hot_room", "many_rooms", "combo_storm", "reconnect_storm")
+BUILT_IN: Final = ("hot_room", "many_rooms", "combo_storm", "reconnect_storm", "dear_gifts")
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -122,6 +122,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
         duration_s: how long gifts are sent; joining before and draining after come on top.
         repeat_share: share of the gifts that are told twice with the same id, as a client does whose reply is
             lost.
+        undo_share: share of the gifts that can be undone that their senders take back, some of them too late.
         poisson: whether arrivals are random; else evenly spaced.
     """
 
@@ -136,6 +137,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     drops: Drops = Drops()
     thresholds: Thresholds = Thresholds()
     repeat_share: Share = 0.0
+    undo_share: Share = 0.0
     poisson: bool = True
     seed: int = 1
 

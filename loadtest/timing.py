@@ -118,13 +118,14 @@ def _thinning(truths: Mapping[int, Sightings], seen: Sequence[tuple[FrameBook, S
 
 
 def _intended_of(books: Mapping[int, Commands], sightings: Sightings) -> Integers:
-    """The intended time of each row; -1 for rows that are no gift of ours."""
+    """The intended time of each row; -1 for rows that are no gift of ours, such as one that is undone."""
     keys = _np(sightings.key)
     intended_ns = np.full(keys.size, -1, dtype=np.int64)
     processes, numbers = keys >> 32, keys & 0xFFFFFFFF
     for process, book in books.items():
         rows = np.flatnonzero((processes == process) & (numbers < len(book)))
         intended_ns[rows] = _np(book.intended_ns)[numbers[rows]]
+    intended_ns[np.frombuffer(sightings.undone, dtype=np.int8) == 1] = -1
     return intended_ns
 
 

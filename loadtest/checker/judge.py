@@ -44,6 +44,7 @@ class Verdict(Struct, frozen=True):
     faults: list[Fault]
     gifts_told: int
     gifts_accepted: int
+    gifts_undone: int
     gifts_seen: int
     combos_seen: int
     viewers_checked: int
@@ -70,11 +71,11 @@ def judge(
     for words in client_faults:
         faults.add(FaultKind.CLIENT, words)
     check_answers(told, faults)
-    accepted = told.accepted_keys_by_room()
+    accepted, undone = told.accepted_keys_by_room(), told.undone_keys_by_room()
     truths: dict[int, Sightings] = {}
     for book in sightings:
         truths.setdefault(book.room, book)
-        check_sightings(told, book, accepted.get(book.room, set()), faults)
+        check_sightings(told, book, accepted.get(book.room, set()), undone.get(book.room, set()), faults)
         check_combos(told, book, combo_window_ms, faults)
     for room in accepted.keys() - truths.keys():
         faults.add(FaultKind.VACUOUS, f"{told.run.room(room)} had gifts and no complete receiver")
@@ -90,7 +91,8 @@ def judge(
         faults=faults.listed(),
         gifts_told=sum(len(book) for book in told.books.values()),
         gifts_accepted=sum(len(keys) for keys in accepted.values()),
-        gifts_seen=sum(len(book) - book.key.count(NO_KEY) for book in truths.values()),
+        gifts_undone=sum(len(keys) for keys in undone.values()),
+        gifts_seen=sum(len(book) - book.key.count(NO_KEY) - book.undone.count(1) for book in truths.values()),
         combos_seen=sum(len(book.combos.names) for book in truths.values()),
         viewers_checked=checked,
         viewers_lost=lost,

@@ -7,7 +7,7 @@ from loadtest.checker.told import Told
 
 
 def check_wallets(told: Told, balances: Mapping[int, int | None], faults: Faults) -> None:
-    """Each sender's wallet is what it was granted less what it was accepted for.
+    """Each sender's wallet is what it was granted less what it was accepted for and did not undo.
 
     Args:
         balances: read from the server after the run, by sender; None where it could not be read.
@@ -23,7 +23,7 @@ def check_wallets(told: Told, balances: Mapping[int, int | None], faults: Faults
 def check_earnings(
     told: Told, live_diamonds: Mapping[int, int | None], share_bp: Mapping[int, int], faults: Faults
 ) -> None:
-    """Each creator's live earnings are its share of the coins accepted in its room.
+    """Each creator's live earnings are its share of the coins accepted and not undone in its room.
 
     Args:
         live_diamonds: read from the server, by room; None where it could not be read.

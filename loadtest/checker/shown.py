@@ -70,7 +70,8 @@ def _sums_after(truth: Sightings, epoch: int, since_seq: int) -> dict[Key, Tally
         sender = truth.sender[row]
         name = None if sender == NO_NAME else truth.senders.names[sender]
         gift = truth.gifts.names[truth.gift[row]]
-        sums.setdefault((name, gift), Tally()).add(1, truth.count[row], truth.coins[row])
+        sign = -1 if truth.undone[row] else 1
+        sums.setdefault((name, gift), Tally()).add(sign, sign * truth.count[row], sign * truth.coins[row])
     return sums
 
 

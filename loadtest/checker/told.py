@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from gateway.wire.codes import Code
 from loadtest.checker.faults import FaultKind, Faults
-from loadtest.columns import Answer, Commands
+from loadtest.columns import Answer, Commands, Undoing
 from loadtest.naming import Run
 
 DIAMONDS_PER_COIN: Final = 100
@@ -49,6 +49,23 @@ class Told:
         number = key & 0xFFFFFFFF
         return None if book is None or number >= len(book) else (book, number)
 
+    @property
+    def could_undo(self) -> bool:
+        """Whether any gift could be undone for a while."""
+        return any(book.undo_until_ms_max for book in self.books.values())
+
+    def undone_keys_by_room(self) -> dict[int, set[int]]:
+        """Keys of the gifts that were undone, by room."""
+        by_room: dict[int, set[int]] = {}
+        for book, number in self.accepted():
+            if book.undoing[number] == Undoing.UNDONE:
+                by_room.setdefault(book.room[number], set()).add(book.process << 32 | number)
+        return by_room
+
+    def undoers(self) -> set[int]:
+        """Senders who undid something: their wallets do not only fall."""
+        return {book.sender[number] for book, number in self.accepted() if book.undoing[number] == Undoing.UNDONE}
+
     def accepted(self) -> Iterator[tuple[Commands, int]]:
         """Every accepted gift, as book and row."""
         for book in self.books.values():
@@ -63,10 +80,16 @@ class Told:
             by_room.setdefault(book.room[number], set()).add(book.process << 32 | number)
         return by_room
 
-    def spent_by_sender(self) -> dict[int, int]:
-        """Accepted coins of each sender who was granted any."""
+    def spent_by_sender(self, *, with_undone: bool = False) -> dict[int, int]:
+        """Accepted coins of each sender who was granted any.
+
+        Args:
+            with_undone: as if nothing had been undone.
+        """
         spent = dict.fromkeys(self.granted_coins, 0)
         for book, number in self.accepted():
+            if book.undoing[number] == Undoing.UNDONE and not with_undone:
+                continue
             sender = book.sender[number]
             spent[sender] = spent.get(sender, 0) + book.coins[number]
         return spent
@@ -79,6 +102,8 @@ class Told:
         """
         diamonds: dict[int, int] = {}
         for book, number in self.accepted():
+            if book.undoing[number] == Undoing.UNDONE:
+                continue
             room = book.room[number]
             part = book.coins[number] * DIAMONDS_PER_COIN * share_bp.get(room, 0) // BASIS_POINTS
             diamonds[room] = diamonds.get(room, 0) + part
@@ -93,7 +118,7 @@ class Told:
 
 def check_answers(told: Told, faults: Faults) -> None:
     """Each command has one outcome, and the answers of a sender agree with each other and with the prices."""
-    spent = told.spent_by_sender()
+    spent = told.spent_by_sender(with_undone=True)
     for book in told.books.values():
         for words in book.contradictions:
             faults.add(FaultKind.CONTRADICTION, f"process {book.process}: {words}")
@@ -107,8 +132,11 @@ def _check_answer(told: Told, book: Commands, number: int, spent: dict[int, int]
     if book.fresh_accepts[number] > 1:
         times = book.fresh_accepts[number]
         faults.add(FaultKind.CHARGED_TWICE, f"{told.describe(book, number)} was accepted as new {times} times")
+    if book.fresh_undos[number] > 1:
+        times = book.fresh_undos[number]
+        faults.add(FaultKind.UNDONE_TWICE, f"{told.describe(book, number)} was undone as new {times} times")
     price_coins = told.kinds[book.kind[number]].price_coins * book.count[number]
-    if answer == Answer.PENDING:
+    if answer == Answer.PENDING or book.undoing[number] == Undoing.ASKED:
         faults.add(FaultKind.UNRESOLVED, told.describe(book, number))
     elif answer in ACCEPTED and book.coins[number] != price_coins:
         faults.add(
@@ -116,7 +144,8 @@ def _check_answer(told: Told, book: Commands, number: int, spent: dict[int, int]
             f"{told.describe(book, number)} cost {book.coins[number]}, by its price {price_coins}",
         )
     elif answer == Answer.REFUSED and book.refusals.names[book.refusal[number]] == Code.INSUFFICIENT_COINS:
-        # Wallets only fall during a run, so what is left at the end was there when the gift was refused.
+        # Wallets only fall during a run but for what is undone, so what would be left without that was there when the
+        # gift was refused.
         sender = book.sender[number]
         left = told.granted_coins.get(sender, 0) - spent[sender]
         if left >= price_coins:
@@ -128,7 +157,7 @@ def _check_answer(told: Told, book: Commands, number: int, spent: dict[int, int]
 
 def _check_reply_balances(told: Told, faults: Faults) -> None:
     steps: dict[int, list[tuple[int, int]]] = {}
-    unknown: set[int] = set()
+    unknown = told.undoers()
     for book, number in told.accepted():
         sender = book.sender[number]
         if book.answer[number] == Answer.RECOVERED:

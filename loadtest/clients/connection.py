@@ -30,6 +30,8 @@ from gateway.wire.messages import (
     Refused,
     SendGift,
     ServerMessage,
+    Undo,
+    Undone,
     Welcome,
 )
 
@@ -42,6 +44,7 @@ CONNECTING_MAX: Final = 64
 """Connections of one process that are being opened at a time."""
 
 Payload = bytes | memoryview
+Reply = Accepted | Undone | Refused | Joined
 _decoders: Final = {
     Encoding.JSON: msgspec.json.Decoder(ServerMessage).decode,
     Encoding.MSGPACK: msgspec.msgpack.Decoder(ServerMessage).decode,
@@ -137,7 +140,7 @@ class Client:
         self.transport.disconnect(graceful=False)
         return True
 
-    def send(self, message: Hello | Join | SendGift | Ack | Ping) -> bool:
+    def send(self, message: Hello | Join | SendGift | Undo | Ack | Ping) -> bool:
         """Write one message; False when there is no connection now, or it has not been welcomed yet."""
         if self.transport is None or not (self._welcomed or isinstance(message, Hello)):
             return False
@@ -152,7 +155,7 @@ class Client:
     def on_events(self, events: Events, payload: Payload) -> None:
         """Events of a room."""
 
-    def on_reply(self, message: Accepted | Refused | Joined) -> None:
+    def on_reply(self, message: Reply) -> None:
         """The answer to a command."""
 
     def on_notice(self, notice: Notice) -> None:
@@ -172,7 +175,7 @@ class Client:
         match message:
             case Events():
                 self.on_events(message, payload)
-            case Accepted() | Refused() | Joined():
+            case Accepted() | Undone() | Refused() | Joined():
                 self.on_reply(message)
             case Welcome():
                 self._attempts = 0

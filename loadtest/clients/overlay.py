@@ -7,7 +7,6 @@ from typing import Final
 from msgspec import UNSET
 
 from gateway.wire.messages import (
-    Accepted,
     Ack,
     Events,
     GiftEvent,
@@ -16,9 +15,10 @@ from gateway.wire.messages import (
     Notice,
     Position,
     Refused,
+    UndoneEvent,
     Welcome,
 )
-from loadtest.clients.connection import Client, Line, Payload
+from loadtest.clients.connection import Client, Line, Payload, Reply
 from loadtest.columns import NO_KEY, ComboState, Sightings
 from loadtest.naming import GiftKeys, id_time_ms
 
@@ -36,6 +36,7 @@ class OverlayClient(Client):
         self.sightings = sightings
         self.room = room
         self.gifts_seen = 0
+        self.undone_seen = 0
         self.combos_open: set[str] = set()
         self.combo_window_ms = 0
         self.epoch = 0
@@ -51,7 +52,7 @@ class OverlayClient(Client):
         since = Position(self.epoch, self.seq) if self._joined_once else None
         self.send(Join(ref="join", room=self.room, since=since))
 
-    def on_reply(self, message: Accepted | Refused | Joined) -> None:
+    def on_reply(self, message: Reply) -> None:
         """Entered, or kept out."""
         if isinstance(message, Refused):
             self.give_up(f"join refused: {message.code} {message.message}")
@@ -70,11 +71,13 @@ class OverlayClient(Client):
             self.settled.set_result(None)
 
     def on_events(self, events: Events, payload: Payload) -> None:
-        """Write each gift into the book."""
+        """Write each gift, and what was undone, into the book."""
         now_ns = time.monotonic_ns()
         for event in events.events:
             if isinstance(event, GiftEvent) and event.test is not True:
                 self._see(event, events.epoch, now_ns)
+            elif isinstance(event, UndoneEvent):
+                self._see_undone(event, events.epoch, now_ns)
         if (events.epoch, events.seq) < (self.epoch, self.seq):
             self.sightings.gaps.append(f"went back from {self.epoch}-{self.seq} to {events.epoch}-{events.seq}")
         self.epoch, self.seq = events.epoch, events.seq
@@ -120,6 +123,24 @@ class OverlayClient(Client):
             coins=event.coins,
             at_ms=event.at_ms,
             combo=combo,
+            undo_until_ms=0 if event.undo_until_ms is UNSET else event.undo_until_ms,
+        )
+
+    def _see_undone(self, event: UndoneEvent, epoch: int, now_ns: int) -> None:
+        self.undone_seen += 1
+        self.sightings.see(
+            key=self._keys.key(event.id),
+            seen_ns=now_ns,
+            epoch=epoch,
+            seq=event.seq,
+            sender=None if event.sender is None else event.sender.id,
+            gift=event.gift,
+            price=event.price_coins,
+            count=event.count,
+            coins=event.coins,
+            at_ms=event.at_ms,
+            combo=None,
+            undone=True,
         )
 
     def _acknowledge(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import random
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -9,10 +10,10 @@ from typing import Final
 from msgspec import UNSET
 
 from gateway.wire.codes import Code
-from gateway.wire.messages import Accepted, Joined, Refused, SendGift, Welcome
+from gateway.wire.messages import Accepted, Refused, SendGift, Undo, Undone, Welcome
 from loadtest.alarm import Alarm
-from loadtest.clients.connection import Client, Line, Payload
-from loadtest.columns import Commands
+from loadtest.clients.connection import Client, Line, Payload, Reply
+from loadtest.columns import Commands, Undoing
 from loadtest.naming import GiftIds
 from loadtest.workload import Sending
 
@@ -24,6 +25,10 @@ DRAWN_AHEAD_MAX: Final = 1_000_000
 """Sendings held in memory before the run begins, about 150 bytes each; later ones are drawn on the way."""
 RETRY_FIRST_S: Final = 0.05
 UNANSWERED_RETRY_S: Final = 2.0
+UNDO_LATEST: Final = 1.2
+"""The last moment for which an undo is drawn, in windows: some must come too late."""
+_UNDO_REF: Final = "u"
+"""How the `ref` of an undo begins; that of a gift is its number alone."""
 
 
 class SenderDesk:
@@ -36,6 +41,8 @@ class SenderDesk:
         rooms: room name by number; `room_of` the room number of each sender.
         kinds: catalogue id and combo flag of each kind of the mix.
         row: the sendings, in order of time.
+        undo_share: of the gifts that can be undone.
+        seed: decides which of them are, and when.
     """
 
     def __init__(
@@ -46,6 +53,8 @@ class SenderDesk:
         room_of: dict[int, int],
         kinds: list[tuple[str, bool]],
         row: Iterator[Sending],
+        undo_share: float = 0.0,
+        seed: int = 0,
     ) -> None:
         self.commands = commands
         self.senders: dict[int, SenderClient] = {}
@@ -61,6 +70,8 @@ class SenderDesk:
         self._start_ns = 0
         self._unix_minus_monotonic_ns = 0
         self._alarm: Alarm | None = None
+        self._undo_share = undo_share
+        self._seed = seed
 
     def begin(self, start_ns: int, unix_minus_monotonic_ns: int) -> None:
         """Send from this monotonic time on; the difference turns it into the time inside an id."""
@@ -83,9 +94,23 @@ class SenderDesk:
             combo=combo,
         )
 
+    def undo_message(self, number: int) -> Undo:
+        """The undoing of the gift with this number; the same each time."""
+        return Undo(f"{_UNDO_REF}{number}", self.message(number, "").id)
+
+    def undo_after_s(self, number: int, until_ms: int) -> float | None:
+        """How long from now a gift that was accepted is to be undone, drawn once for each gift; None for never."""
+        if self._undo_share == 0.0 or self.commands.undoing[number] != Undoing.NONE:
+            return None
+        draw = random.Random(f"{self._seed}:undo:{self._ids.key(number)}")
+        if draw.random() >= self._undo_share:
+            return None
+        left_ms = until_ms - (time.monotonic_ns() + self._unix_minus_monotonic_ns) // 1_000_000
+        return draw.uniform(0, UNDO_LATEST) * max(left_ms, 0) / 1000
+
     def unanswered(self) -> list[int]:
-        """Numbers of the commands whose outcome is not known."""
-        return [number for client in self.senders.values() for number in client.waiting]
+        """Numbers of the gifts of which an outcome is not known, or is not asked for yet."""
+        return [number for client in self.senders.values() for number in (*client.waiting, *client.undoing)]
 
     def tell_again(self) -> None:
         """Ask after every outcome that has been missing for a while, with the same id."""
@@ -93,6 +118,8 @@ class SenderDesk:
         for client in self.senders.values():
             for number in [n for n in client.waiting if self.commands.sent_ns[n] < before_ns]:
                 client.tell_again(number)
+            for number in [n for n, sent_ns in client.undoing.items() if sent_ns is not None and sent_ns < before_ns]:
+                client.tell_undo(number)
 
     def stop(self) -> None:
         """Send no more."""
@@ -149,6 +176,8 @@ class SenderClient(Client):
         super().__init__(line, name, token)
         self.waiting: dict[int, int] = {}
         """Numbers of the commands without a known outcome → how often they were told again."""
+        self.undoing: dict[int, int | None] = {}
+        """Numbers of the gifts to be undone → when the server was last told (monotonic ns); None while not due."""
         self._desk = desk
 
     def on_frame(self, payload: Payload) -> None:
@@ -172,6 +201,8 @@ class SenderClient(Client):
             combo_count=combo_count,
         )
         self.waiting.pop(number, None)
+        if message.undo_until_ms is not UNSET:
+            self._can_undo(number, message.undo_until_ms)
 
     def on_welcome(self, welcome: Welcome) -> None:
         """Ready; after a reconnect, ask after everything whose answer may have been lost."""
@@ -180,18 +211,49 @@ class SenderClient(Client):
             return
         for number in list(self.waiting):
             self.tell_again(number)
+        for number in [n for n, sent_ns in self.undoing.items() if sent_ns is not None]:
+            self.tell_undo(number)
 
     def tell_again(self, number: int) -> None:
         """Send a command again with the same id, if it is still without a known outcome."""
         if number in self.waiting and self.send(self._desk.message(number, str(number))):
             self.waiting[number] += 1
 
-    def on_reply(self, message: Accepted | Refused | Joined) -> None:
-        """Write a refusal into the book."""
-        if isinstance(message, Refused):
+    def tell_undo(self, number: int) -> None:
+        """Ask for a gift to be undone, for the first time or again, while no answer is known."""
+        if number in self.undoing:
+            self.undoing[number] = time.monotonic_ns()
+            self.send(self._desk.undo_message(number))
+
+    def on_reply(self, message: Reply) -> None:
+        """Write what was undone, or a refusal, into the book."""
+        if isinstance(message, Undone):
+            number = int(message.ref.removeprefix(_UNDO_REF))
+            self._desk.commands.undo(number, message.coins, replay=message.replay)
+            self.undoing.pop(number, None)
+        elif isinstance(message, Refused):
             self._refused(message, time.monotonic_ns())
 
+    def _can_undo(self, number: int, until_ms: int) -> None:
+        self._desk.commands.can_undo(until_ms)
+        pause_s = self._desk.undo_after_s(number, until_ms)
+        if pause_s is not None:
+            self._desk.commands.ask_to_undo(number)
+            self.undoing[number] = None
+            asyncio.get_running_loop().call_later(pause_s, self.tell_undo, number)
+
+    def _undo_refused(self, message: Refused, number: int) -> None:
+        if message.retryable:
+            told_ms = 0 if message.retry_after_ms is UNSET else message.retry_after_ms
+            asyncio.get_running_loop().call_later(max(told_ms / 1000, RETRY_FIRST_S), self.tell_undo, number)
+            return
+        self._desk.commands.refuse_undo(number, message.code, too_late=message.code == Code.UNDO_EXPIRED)
+        self.undoing.pop(number, None)
+
     def _refused(self, message: Refused, now_ns: int) -> None:
+        if message.ref is not UNSET and message.ref.startswith(_UNDO_REF):
+            self._undo_refused(message, int(message.ref.removeprefix(_UNDO_REF)))
+            return
         if message.ref is UNSET or not message.ref.isdigit():
             self.give_up(f"refused: {message.code} {message.message}")
             return

@@ -2,8 +2,8 @@
 
 import time
 
-from gateway.wire.messages import Accepted, Events, Join, Joined, Notice, Position, Refused, Welcome
-from loadtest.clients.connection import Client, Line, Payload
+from gateway.wire.messages import Events, Join, Joined, Notice, Position, Refused, Welcome
+from loadtest.clients.connection import Client, Line, Payload, Reply
 from loadtest.frames import FrameBook, Watch
 
 
@@ -49,7 +49,7 @@ class ViewerClient(Client):
             since = Position(epoch, self.seq)
         self.send(Join(ref="join", room=self.room, since=since))
 
-    def on_reply(self, message: Accepted | Refused | Joined) -> None:
+    def on_reply(self, message: Reply) -> None:
         """Entered, or kept out."""
         if isinstance(message, Refused):
             self.give_up(f"join refused: {message.code} {message.message}")

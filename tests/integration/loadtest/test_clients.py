@@ -22,12 +22,15 @@ from gateway.wire.messages import (
     Refused,
     Sender,
     SendGift,
+    Undo,
+    Undone,
+    UndoneEvent,
 )
 from loadtest.clients.connection import Client, ClientRefused, Line
 from loadtest.clients.overlay import OverlayClient
 from loadtest.clients.sender import SenderClient, SenderDesk
 from loadtest.clients.viewer import ViewerClient
-from loadtest.columns import Answer, Commands, Sightings
+from loadtest.columns import Answer, Commands, Sightings, Undoing
 from loadtest.frames import FrameBook
 from loadtest.naming import GiftIds, GiftKeys, Run
 from loadtest.workload import Sending
@@ -51,9 +54,9 @@ async def opened(*clients: Client) -> AsyncIterator[None]:
             await client.close()
 
 
-def make_desk(line: Line, *row: Sending) -> tuple[SenderDesk, SenderClient]:
+def make_desk(line: Line, *row: Sending, undo_share: float = 0.0) -> tuple[SenderDesk, SenderClient]:
     """A desk with one sender and these sendings."""
-    desk = SenderDesk(Commands(1), GiftIds(RUN, 1), ["room-0"], {0: 0}, [("rose", False)], iter(row))
+    desk = SenderDesk(Commands(1), GiftIds(RUN, 1), ["room-0"], {0: 0}, [("rose", False)], iter(row), undo_share)
     client = SenderClient(line, "s", "token", desk)
     desk.senders[0] = client
     return desk, client
@@ -190,6 +193,75 @@ async def test_refusal_after_a_lost_answer_does_not_settle_a_gift(scripted: "Scr
     assert desk.commands.refused_total == 0
 
 
+def hold(peer: "Peer", gift: SendGift) -> None:
+    """The answer to a gift that can be undone, though not for long: so that the undo comes at once."""
+    peer.send(Accepted(gift.ref, gift.id, 1, 99, False, undo_until_ms=1))
+
+
+def undos_of(messages: list[ClientMessage]) -> list[Undo]:
+    """The undos among them."""
+    return [message for message in messages if isinstance(message, Undo)]
+
+
+@pytest.mark.parametrize("failure", ["cut", "unavailable", "rate_limited"])
+async def test_undo_is_asked_for_until_its_outcome_is_known(
+    scripted: "ScriptedServer", line: Line, failure: str
+) -> None:
+    """A gift is undone by its id, again and again while nobody knows whether it was."""
+
+    def answer(peer: "Peer", message: ClientMessage) -> None:
+        if isinstance(message, SendGift):
+            hold(peer, message)
+        elif isinstance(message, Undo):
+            if len(undos_of(scripted.messages)) > 1:
+                peer.send(Undone(message.ref, message.id, 1, 100, replay=True))
+            elif failure == "cut":
+                peer.cut()
+            else:
+                peer.send(Refused(failure, "", True, message.ref, message.id, retry_after_ms=1))
+
+    scripted.answer = answer
+    desk, client = make_desk(line, Sending(0.0, 0, 0, 1, False), undo_share=1.0)
+    async with opened(client):
+        begin(desk)
+        await scripted.until(lambda: desk.commands.undone_total == 1)
+        assert desk.unanswered() == []
+    first, again = undos_of(scripted.messages)
+    assert first == again and [first.id] == [gift.id for gift in gifts_of(scripted.messages)]
+    assert (desk.commands.undoing[0], desk.commands.contradictions) == (Undoing.UNDONE, [])
+
+
+async def test_undo_that_comes_too_late_is_booked(scripted: "ScriptedServer", line: Line) -> None:
+    """It is not asked for again, and the gift counts as paid."""
+
+    def answer(peer: "Peer", message: ClientMessage) -> None:
+        if isinstance(message, SendGift):
+            hold(peer, message)
+        elif isinstance(message, Undo):
+            peer.send(Refused("undo_expired", "", False, message.ref, message.id))
+
+    scripted.answer = answer
+    desk, client = make_desk(line, Sending(0.0, 0, 0, 1, False), undo_share=1.0)
+    async with opened(client):
+        begin(desk)
+        await scripted.until(lambda: bool(desk.commands.undoing) and desk.commands.undoing[0] == Undoing.REFUSED)
+        assert desk.unanswered() == []
+    assert (desk.commands.accepted_total, desk.commands.undone_total) == (1, 0)
+
+
+async def test_gift_that_cannot_be_undone_is_kept(scripted: "ScriptedServer", line: Line) -> None:
+    """Only what the server said can be undone is, and of it only the scenario's share."""
+    scripted.answer = lambda peer, message: accept(peer, message) if isinstance(message, SendGift) else None
+    desk, client = make_desk(line, Sending(0.0, 0, 0, 1, False), undo_share=1.0)
+    async with opened(client):
+        begin(desk)
+        await scripted.until(lambda: desk.commands.accepted_total == 1)
+    assert desk.commands.undoing[0] == Undoing.NONE
+    none, _ = make_desk(line)
+    none.commands.tell(0, 0, 0, 0, 1)
+    assert none.undo_after_s(0, 2**50) is None
+
+
 async def test_gift_waits_for_the_welcome_of_a_new_connection(scripted: "ScriptedServer", line: Line) -> None:
     """Due between hello and welcome, it is told after the welcome: nothing but hello goes before it."""
     scripted.answer = lambda peer, message: accept(peer, message) if isinstance(message, SendGift) else None
@@ -248,6 +320,20 @@ async def test_overlay_notes_gifts_and_acknowledges(scripted: "ScriptedServer", 
     assert sightings.key.tolist() == [1 << 32 | 7, 1 << 32 | 8]
     assert sightings.seq.tolist() == [1, 2]
     assert sightings.gaps == []
+
+
+async def test_overlay_notes_what_was_undone(scripted: "ScriptedServer", line: Line) -> None:
+    """It stands in the book under the key of the gift, marked."""
+    sightings, gift_id = Sightings(0), GiftIds(RUN, 1).make(7, 1_000)
+    overlay = OverlayClient(line, "o", "token", "room-0", sightings, GiftKeys(RUN))
+    held = GiftEvent(1, Sender("s", "s"), "c", "rose", 1, 1, 1, 0, id=gift_id, undo_until_ms=5)
+    back = UndoneEvent(2, gift_id, Sender("s", "s"), "c", "rose", 1, 1, 1, 4)
+    async with opened(overlay):
+        scripted.peers[0].send(Events("room-0", 1, 2, [held, back]))
+        await scripted.until(lambda: len(sightings) == 2)
+    assert (overlay.gifts_seen, overlay.undone_seen) == (1, 1)
+    assert sightings.key.tolist() == [1 << 32 | 7, 1 << 32 | 7]
+    assert (sightings.undone.tolist(), sightings.undo_until_ms.tolist()) == ([0, 1], [5, 0])
 
 
 async def test_overlay_resumes_after_the_last_event(scripted: "ScriptedServer", line: Line) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.wire.messages import Event, Events, GiftEvent, Sender, SummaryEvent
+from gateway.wire.messages import Event, Events, GiftEvent, Sender, SummaryEvent, UndoneEvent
 from loadtest.checker.faults import FaultKind
 from loadtest.checker.judge import MoneyRead, Seen, Verdict, judge
 from loadtest.checker.told import Kind, Told
@@ -64,8 +64,10 @@ class PerfectRun:
         seq: int | None = None,
         coins: int | None = None,
         combo: tuple[str, int, int, ComboState] | None = None,
+        undo_until_ms: int = 0,
+        undone: bool = False,
     ) -> None:
-        """The overlay is shown a gift."""
+        """The overlay is shown a gift, or that it is undone."""
         self.seq = self.seq + 1 if seq is None else seq
         kind = self.kinds[self.commands.kind[number]]
         count = self.commands.count[number]
@@ -81,6 +83,8 @@ class PerfectRun:
             coins=kind.price_coins * count if coins is None else coins,
             at_ms=self.at_ms,
             combo=combo,
+            undo_until_ms=undo_until_ms,
+            undone=undone,
         )
 
     def see_combo_end(self, combo: tuple[str, int, int]) -> None:
@@ -120,6 +124,36 @@ class PerfectRun:
         self.see(number)
         self.show(self.shown_gift(sender, self.kinds[kind].gift, self.kinds[kind].price_coins, count))
         return number
+
+    def hold(self, sender: int = 0, kind: int = CHAMPAGNE) -> int:
+        """A whole gift that can be undone for a second."""
+        number = self.tell(sender, kind)
+        self.accept(number)
+        self.commands.can_undo(self.at_ms + 1_000)
+        self.see(number, undo_until_ms=self.at_ms + 1_000)
+        self.show(self.shown_gift(sender, self.kinds[kind].gift, self.kinds[kind].price_coins, 1))
+        return number
+
+    def undo(self, number: int) -> None:
+        """An accepted gift is undone: asked for and answered, its coins are back."""
+        sender, coins = self.commands.sender[number], self.commands.coins[number]
+        self.commands.ask_to_undo(number)
+        self.commands.undo(number, coins, replay=False)
+        self.wallets[sender] = (self.wallets[sender] or 0) + coins
+        self.diamonds -= coins * SHARE_BP // 100
+
+    def take_back(self, number: int) -> None:
+        """A whole undoing: answered, seen by the overlay, shown to the viewer."""
+        self.undo(number)
+        self.see(number, undone=True)
+        self.show_undone(number)
+
+    def show_undone(self, number: int) -> None:
+        """The viewer is shown that a gift is undone."""
+        kind, name = self.kinds[self.commands.kind[number]], self.run.sender(self.commands.sender[number])
+        coins = kind.price_coins
+        event = UndoneEvent(self.seq, f"{number}", Sender(name, name), "c", kind.gift, coins, 1, coins, self.at_ms)
+        self.show(event)
 
     def give_combo(self, combo: str, lengths: int, *, ended: bool = True) -> list[int]:
         """A whole combo of hearts by sender 0, 100 ms apart."""

@@ -30,10 +30,16 @@ def test_perfect_run_has_no_fault(perfect: "PerfectRun") -> None:
     perfect.commands.refuse(refused, 9, "insufficient_coins", 925, for_good=True)
     perfect.give_combo("a", 4)
     perfect.give_combo("b", 1)
+    kept, late = perfect.hold(), perfect.hold(1)
+    perfect.take_back(perfect.hold(1))
+    perfect.commands.ask_to_undo(late)
+    perfect.commands.refuse_undo(late, "undo_expired", too_late=True)
+    assert kept != late
     verdict = perfect.verdict()
     assert verdict.faults == []
     assert verdict.ok
-    assert (verdict.gifts_told, verdict.gifts_accepted, verdict.gifts_seen) == (12, 11, 11)
+    assert (verdict.gifts_told, verdict.gifts_accepted, verdict.gifts_seen) == (15, 14, 14)
+    assert verdict.gifts_undone == 1
     assert (verdict.combos_seen, verdict.viewers_checked, verdict.wallets_checked) == (2, 1, 2)
 
 
@@ -298,6 +304,122 @@ def test_checker_judges_late_viewer_from_where_it_joined(perfect: "PerfectRun") 
     perfect.watch.since_seq = perfect.seq
     perfect.give()
     assert perfect.kinds_found() == []
+
+
+# What was undone.
+
+
+def test_checker_finds_undoing_that_was_not_told(perfect: "PerfectRun") -> None:
+    """The overlay, and through it each viewer, must be told what was undone."""
+    perfect.undo(perfect.hold())
+    assert perfect.kinds_found() == [FaultKind.UNDO]
+    perfect.show_undone(0)
+    assert perfect.kinds_found() == [FaultKind.UNDO, FaultKind.VIEWER_SUM]
+
+
+def test_checker_finds_undoing_that_no_viewer_was_shown(perfect: "PerfectRun") -> None:
+    """What viewers were shown adds up to what was accepted and not undone."""
+    number = perfect.hold()
+    perfect.undo(number)
+    perfect.see(number, undone=True)
+    assert perfect.kinds_found() == [FaultKind.VIEWER_SUM]
+
+
+def test_checker_finds_undoing_of_what_was_not_undone(perfect: "PerfectRun") -> None:
+    """A gift whose sender never took it back, or came too late, must not be shown as undone."""
+    number = perfect.hold()
+    perfect.see(number, undone=True)
+    perfect.show_undone(number)
+    assert perfect.kinds_found() == [FaultKind.UNDO]
+    perfect.commands.ask_to_undo(number)
+    perfect.commands.refuse_undo(number, "undo_expired", too_late=True)
+    assert perfect.kinds_found() == [FaultKind.UNDO]
+
+
+def test_checker_finds_undoing_told_twice(perfect: "PerfectRun") -> None:
+    """The room is told once."""
+    number = perfect.hold()
+    perfect.take_back(number)
+    perfect.see(number, undone=True)
+    perfect.show_undone(number)
+    assert perfect.kinds_found() == [FaultKind.UNDO]
+
+
+def test_checker_finds_undoing_before_its_gift(perfect: "PerfectRun") -> None:
+    """A gift is told before it is taken back."""
+    number = perfect.hold()
+    perfect.take_back(number)
+    perfect.swap_seen(0)
+    perfect.sightings.seq[0], perfect.sightings.seq[1] = perfect.sightings.seq[1], perfect.sightings.seq[0]
+    assert perfect.kinds_found() == [FaultKind.UNDO]
+
+
+def test_checker_finds_undoing_at_its_deadline(perfect: "PerfectRun") -> None:
+    """A moment before the time is over it can be undone, then not."""
+    number = perfect.hold()
+    perfect.at_ms += 999
+    perfect.take_back(number)
+    assert perfect.kinds_found() == []
+    perfect.sightings.at_ms[-1] += 1
+    assert perfect.kinds_found() == [FaultKind.UNDO]
+
+
+@pytest.mark.parametrize("column", ["count", "coins", "price", "sender", "gift"])
+def test_checker_finds_undoing_with_other_content(perfect: "PerfectRun", column: str) -> None:
+    """What is taken off must be what was put on."""
+    perfect.give(1)
+    perfect.take_back(perfect.hold())
+    values = getattr(perfect.sightings, column)
+    values[-1] = values[-1] + 1 if column in {"count", "coins", "price"} else 0
+    assert FaultKind.CONTENT in perfect.kinds_found()
+
+
+def test_checker_finds_gift_undone_as_new_twice(perfect: "PerfectRun") -> None:
+    """Two answers with `replay` false are coins that came back twice; replays are not."""
+    number = perfect.hold()
+    perfect.take_back(number)
+    perfect.commands.undo(number, 25, replay=True)
+    assert perfect.kinds_found() == []
+    perfect.commands.undo(number, 25, replay=False)
+    assert perfect.kinds_found() == [FaultKind.UNDONE_TWICE]
+
+
+def test_checker_finds_contradicting_answers_to_an_undo(perfect: "PerfectRun") -> None:
+    """Undone and paid for good, other coins than were paid, an accepted gift that is not there: none can be."""
+    number = perfect.hold()
+    perfect.take_back(number)
+    perfect.commands.refuse_undo(number, "undo_expired", too_late=True)
+    assert perfect.kinds_found() == [FaultKind.CONTRADICTION]
+    perfect.commands.undo(number, 24, replay=True)
+    other = perfect.hold()
+    perfect.commands.ask_to_undo(other)
+    perfect.commands.refuse_undo(other, "not_found", too_late=False)
+    [fault] = perfect.verdict().faults
+    assert (fault.kind, fault.found) == (FaultKind.CONTRADICTION, 3)
+
+
+def test_checker_finds_undo_without_an_outcome(perfect: "PerfectRun") -> None:
+    """Whether it was undone must be known."""
+    perfect.commands.ask_to_undo(perfect.hold())
+    assert perfect.kinds_found() == [FaultKind.UNRESOLVED]
+
+
+def test_checker_finds_coins_that_did_not_come_back(perfect: "PerfectRun") -> None:
+    """Wallet and earnings stand as if the gift had not been given."""
+    perfect.take_back(perfect.hold())
+    perfect.wallets[0] = 975
+    perfect.diamonds += 1_250
+    assert perfect.kinds_found() == [FaultKind.WALLET, FaultKind.EARNINGS]
+
+
+def test_checker_excuses_a_refusal_while_coins_were_out(perfect: "PerfectRun") -> None:
+    """Coins that came back later were not there when a gift was refused for lack of them; the others were."""
+    perfect.take_back(perfect.hold())
+    dear = perfect.tell(0, CHAMPAGNE, 40)
+    perfect.commands.refuse(dear, 9, "insufficient_coins", 975, for_good=True)
+    assert perfect.kinds_found() == []
+    perfect.commands.refuse(perfect.tell(0, CHAMPAGNE, 39), 9, "insufficient_coins", 975, for_good=True)
+    assert perfect.kinds_found() == [FaultKind.WRONGLY_REFUSED]
 
 
 # Combos.

@@ -1,6 +1,6 @@
 """Distinct frames are decoded once; what they tell is taken apart right."""
 
-from gateway.wire.messages import Combo, Events, GiftEvent, RoomEvent, Sender, SummaryEvent
+from gateway.wire.messages import Combo, Events, GiftEvent, RoomEvent, Sender, SummaryEvent, UndoneEvent
 from loadtest.frames import REMEMBERED_MAX, FrameBook, Tally
 
 
@@ -25,6 +25,15 @@ def test_combo_end_and_trial_have_no_value() -> None:
     end = gift(0, combo=Combo("c", 3, 3, "end"))
     shown = book.frames[book.add(b"x", Events("r", 1, 1, [end, gift(1, test=True)]))]
     assert shown.by_gift == {}
+
+
+def test_what_was_undone_is_taken_off() -> None:
+    """A gift and its undoing in one frame leave nothing; one of an earlier frame counts less than nothing here."""
+    book = FrameBook(0)
+    back = UndoneEvent(2, "id", Sender("s", "S"), "c", "rose", 1, 2, 2, 0)
+    shown = book.frames[book.add(b"x", Events("r", 1, 2, [gift(2, id="id", undo_until_ms=9), back]))]
+    assert shown.by_gift == {("s", "rose"): Tally(0, 0, 0)}
+    assert book.frames[book.add(b"y", Events("r", 1, 2, [back]))].by_gift == {("s", "rose"): Tally(-1, -2, -2)}
 
 
 def test_frame_is_found_again() -> None:

@@ -17,6 +17,7 @@ def judged(limits: Thresholds, *, accepted_p99_ms: float | None = 5.0, shed: int
         faults=[],
         gifts_told=100,
         gifts_accepted=100 - shed,
+        gifts_undone=0,
         gifts_seen=100 - shed,
         combos_seen=0,
         viewers_checked=10 - lost,

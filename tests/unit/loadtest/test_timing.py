@@ -20,7 +20,7 @@ def told(process: int, *, intended_ms: int, sent_ms: int, answered_ms: int | Non
     return commands
 
 
-def see(sightings: Sightings, key: int, seq: int, seen_ms: int) -> None:
+def see(sightings: Sightings, key: int, seq: int, seen_ms: int, *, undone: bool = False) -> None:
     """One event at an overlay."""
     sightings.see(
         key=key,
@@ -34,6 +34,7 @@ def see(sightings: Sightings, key: int, seq: int, seen_ms: int) -> None:
         coins=1,
         at_ms=0,
         combo=None,
+        undone=undone,
     )
 
 
@@ -53,7 +54,7 @@ def test_gift_without_acceptance_has_no_latency() -> None:
 
 
 def test_overlay_latency_finds_the_gift_in_its_process() -> None:
-    """Keys lead to the right book; strangers and combo ends have no latency."""
+    """Keys lead to the right book; strangers, combo ends and what is undone have no latency."""
     books = {
         1: told(1, intended_ms=0, sent_ms=0, answered_ms=1),
         2: told(2, intended_ms=100, sent_ms=100, answered_ms=101),
@@ -64,6 +65,7 @@ def test_overlay_latency_finds_the_gift_in_its_process() -> None:
     see(sightings, -1, 3, 999)
     see(sightings, -2, 4, 999)
     see(sightings, 2 << 32 | 77, 5, 999)
+    see(sightings, 2 << 32, 6, 999, undone=True)
     latencies = overlay_latencies(books, [sightings])
     assert len(latencies) == 2
     assert latencies.percentile_ms(100) == pytest.approx(30, rel=0.001)
