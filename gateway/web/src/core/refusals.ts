@@ -41,7 +41,7 @@ const TEXTS: Record<Code, string> = {
   internal: "The server failed. Nothing was lost.",
 };
 
-const TELLS_MORE: ReadonlySet<string> = new Set<Code>(["not_allowed", "gift_not_available", "limit_exceeded", "limit_reached", "below_threshold", "unprocessable"]);
+const TELLS_MORE: ReadonlySet<string> = new Set<Code>(["not_allowed", "not_found", "gift_not_available", "limit_exceeded", "limit_reached", "below_threshold", "unprocessable"]);
 
 /** What may stand beside a code, over the socket and over HTTP alike. */
 export interface Told {

@@ -4,25 +4,25 @@ import { everyDay, scale } from "../core/days.ts";
 import { coins, short } from "../core/words.ts";
 import type { Api } from "../net/api.ts";
 import { h, s } from "../page/dom.ts";
-import type { DayStatistics, Share, Statistics } from "../wire_http.ts";
-import { worth } from "./earnings.ts";
+import type { AgencyStatistics, DayStatistics, Statistics } from "../wire_http.ts";
+import { type Payee, type Rate, worth } from "./payee.ts";
 
 const DAYS = 30;
 const [WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [720, 230, 46, 16, 24, 10];
 
-export function chartCard(api: Api, share: Share): { element: HTMLElement; refresh: () => Promise<void> } {
+export function chartCard(api: Api, { path, rate }: Payee): { element: HTMLElement; refresh: () => Promise<void> } {
   const picture = h("div", { class: "chart" });
   const detail = h("span", { class: "muted small", role: "status" });
   let drawn = "";
 
   async function refresh(): Promise<void> {
-    const now = await api.get<Statistics>(`/v1/creators/me/statistics?days=${DAYS}`).catch(() => null);
+    const now = await api.get<Statistics | AgencyStatistics>(`${path}/statistics?days=${DAYS}`).catch(() => null);
     if (now === null) return;
     const days = everyDay(now.days, Date.now(), DAYS);
     const key = JSON.stringify(days);
     if (key === drawn) return;
     drawn = key;
-    picture.replaceChildren(draw(days, share, (text) => (detail.textContent = text)));
+    picture.replaceChildren(draw(days, rate, (text) => (detail.textContent = text)));
     // Where it does not fit, today is what matters.
     picture.scrollLeft = picture.scrollWidth;
   }
@@ -34,7 +34,7 @@ export function chartCard(api: Api, share: Share): { element: HTMLElement; refre
   };
 }
 
-function draw(days: readonly DayStatistics[], share: Share, tell: (text: string) => void): SVGElement {
+function draw(days: readonly DayStatistics[], rate: Rate, tell: (text: string) => void): SVGElement {
   const marks = scale(Math.max(...days.map((day) => day.earned_diamonds)));
   const top = marks.at(-1)!;
   const y = (diamonds: number): number => HEIGHT - BOTTOM - (diamonds / top) * (HEIGHT - BOTTOM - TOP);
@@ -48,7 +48,7 @@ function draw(days: readonly DayStatistics[], share: Share, tell: (text: string)
   });
   const bars = days.map((day, index) => {
     const height = Math.max(day.earned_diamonds > 0 ? 3 : 0, y(0) - y(day.earned_diamonds));
-    const text = `${date(day.day)}: ${coins(day.earned_diamonds)} diamonds (${worth(day.earned_diamonds, share)}), ${coins(day.gifts)} ${day.gifts === 1 ? "gift" : "gifts"}`;
+    const text = `${date(day.day)}: ${coins(day.earned_diamonds)} diamonds (${worth(day.earned_diamonds, rate)}), ${coins(day.gifts)} ${day.gifts === 1 ? "gift" : "gifts"}`;
     const bar = s(
       "g",
       { class: "day" },

@@ -2,24 +2,26 @@
 
 import { coins, exponentOf, price } from "../core/words.ts";
 import { h } from "../page/dom.ts";
-import type { Earnings, Share } from "../wire_http.ts";
+import type { Earnings } from "../wire_http.ts";
+import { type Purse, type Rate, worth } from "./payee.ts";
 
-/** Diamonds as money, rounded down as a payout would be. */
-export function worth(diamonds: number, share: Share): string {
-  return price(Math.floor(diamonds / share.diamonds_per_minor), share.payout_currency, exponentOf(share.payout_currency));
+/** How the first of the tiles is called, and what it means. */
+export interface Earned {
+  title: string;
+  note: string;
 }
 
-export function earningsCards(first: Earnings): { tiles: HTMLElement; share: HTMLElement; show: (now: Earnings) => void } {
-  const live = tile("Earned, live", "Everything ever earned, up to this second.");
+export function earningsTiles({ title, note }: Earned, rate: Rate): { element: HTMLElement; show: (earnedDiamonds: number, now: Purse) => void } {
+  const live = tile(title, note);
   const pending = tile("Pending", "");
   const available = tile("Available", "Can be withdrawn now.");
   const out = tile("Withdrawn", "");
-  const tiles = h("section", { class: "tiles", "aria-label": "Earnings" }, live.element, pending.element, available.element, out.element);
+  const element = h("section", { class: "tiles", "aria-label": "Earnings" }, live.element, pending.element, available.element, out.element);
   live.element.classList.add("first");
 
-  function show(now: Earnings): void {
-    const set = (where: ReturnType<typeof tile>, diamonds: number): void => where.set(coins(diamonds), worth(diamonds, now.share));
-    set(live, now.live_diamonds);
+  function show(earnedDiamonds: number, now: Purse): void {
+    const set = (where: ReturnType<typeof tile>, diamonds: number): void => where.set(coins(diamonds), worth(diamonds, rate));
+    set(live, earnedDiamonds);
     set(pending, now.pending_diamonds);
     set(available, now.available_diamonds);
     set(out, now.paid_out_diamonds);
@@ -28,11 +30,10 @@ export function earningsCards(first: Earnings): { tiles: HTMLElement; share: HTM
     out.note(now.on_hold_diamonds > 0 ? `${coins(now.on_hold_diamonds)} more are on their way.` : "Paid out to you.");
   }
 
-  show(first);
-  return { tiles, share: shareCard(first), show };
+  return { element, show };
 }
 
-function shareCard({ share, example }: Earnings): HTMLElement {
+export function shareCard({ share, example }: Earnings): HTMLElement {
   const bar = h("div", { class: "split", role: "img", "aria-label": `You keep ${share.share_percent} percent` }, h("span", { class: "yours" }, `You ${share.share_percent}%`), h("span", { class: "theirs" }, `Platform ${share.commission_bp / 100}%`));
   bar.style.setProperty("--yours", `${share.share_bp / 100}fr`);
   bar.style.setProperty("--theirs", `${share.commission_bp / 100}fr`);

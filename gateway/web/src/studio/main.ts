@@ -1,13 +1,12 @@
-// The creator's studio: what was earned, how to be paid, and the overlay. Each card reads what it shows by itself.
+// The studio of whoever earns: the token's role says whether it is a creator's or an agency's. Each card reads by itself.
 
+import { bearerOf } from "../core/token.ts";
 import { Api, wordsFor } from "../net/api.ts";
 import { h, icon } from "../page/dom.ts";
 import { demoIdentity, tokenFromFragment } from "../page/identity.ts";
-import type { Catalog, Earnings, Rooms, Studio } from "../wire_http.ts";
-import { chartCard } from "./chart.ts";
-import { earningsCards } from "./earnings.ts";
-import { overlayCard } from "./overlay_card.ts";
-import { withdrawCard } from "./withdraw.ts";
+import type { Studio } from "../wire_http.ts";
+import { agencyStudio } from "./agency.ts";
+import { creatorStudio } from "./creator.ts";
 
 const STUDIO_KEY = "giftwire.studio";
 const TOKEN_KEY = "giftwire.studio.token";
@@ -29,52 +28,44 @@ async function begin(): Promise<void> {
   if (token === null) {
     const studio = await demoIdentity<Studio>(api, "/v1/demo/studio", STUDIO_KEY);
     if (studio === null) {
-      cover.textContent = "Open this page with a creator's token: /studio#token=…";
+      cover.textContent = "Open this page with a creator's or an agency's token: /studio#token=…";
       return;
     }
     token = studio.token;
   }
   try {
-    await build(api);
+    await build(api, token);
   } catch (error) {
-    sessionStorage.removeItem(STUDIO_KEY);
-    sessionStorage.removeItem(TOKEN_KEY);
+    forget();
     throw error;
   }
 }
 
-async function build(api: Api): Promise<void> {
-  const [earnings, catalog, rooms] = await Promise.all([
-    api.get<Earnings>("/v1/creators/me/earnings"),
-    api.get<Catalog>("/v1/catalog"),
-    api.get<Rooms>("/v1/rooms"),
-  ]);
-  const own = rooms.rooms.filter((room) => room.creator === earnings.creator);
-  const chart = chartCard(api, earnings.share);
-  const money = earningsCards(earnings);
-  const withdraw = withdrawCard(api, earnings, () => void refresh());
+async function build(api: Api, token: string): Promise<void> {
+  const bearer = bearerOf(token);
+  if (bearer !== null && bearer.role !== "creator" && bearer.role !== "agency") {
+    forget();
+    cover.textContent = `The studio is for creators and agencies. This token is for the role ${bearer.role}.`;
+    return;
+  }
+  // A token that cannot be read is no good: the server says so.
+  const view = bearer?.role === "agency" ? await agencyStudio(api, bearer.name) : await creatorStudio(api);
   cover.replaceWith(
     h(
       "header",
       { class: "head" },
       h("a", { class: "brand", href: "/studio" }, icon("gift", 26), h("span", {}, "Giftwire Studio")),
       h("div", { class: "grow" }),
-      h("span", { class: "muted" }, own[0]?.creator_name ?? earnings.creator),
+      h("span", { class: "muted who" }, view.name),
     ),
-    h("main", { class: "studio" }, money.tiles, h("div", { class: "columns" }, h("div", { class: "column" }, chart.element, withdraw.element), h("div", { class: "column" }, money.share, overlayCard(api, catalog, own)))),
+    h("main", { class: "studio" }, ...view.parts),
   );
-
-  async function refresh(): Promise<void> {
-    const now = await api.get<Earnings>("/v1/creators/me/earnings").catch(() => null);
-    if (now === null) return;
-    money.show(now);
-    withdraw.show(now);
-  }
-
   setInterval(() => {
-    if (document.hidden) return;
-    void refresh();
-    void chart.refresh();
-    void withdraw.refresh();
+    if (!document.hidden) view.refresh();
   }, REFRESH_MS);
+}
+
+function forget(): void {
+  sessionStorage.removeItem(STUDIO_KEY);
+  sessionStorage.removeItem(TOKEN_KEY);
 }

@@ -8,7 +8,7 @@ import type { PayoutMethod, PayoutMethodBody } from "../wire_http.ts";
 
 const KINDS = { bank: "IBAN or account number", paypal: "PayPal e-mail", other: "Where to send it" } as const;
 
-export function methodDialog(api: Api, onMade: (method: PayoutMethod) => void): { open: () => void } {
+export function methodDialog(api: Api, path: string, onMade: (method: PayoutMethod) => void): { open: () => void } {
   let id = uuid7();
   const kind = h("select", { on: { change: () => name() } }, h("option", { value: "bank" }, "Bank"), h("option", { value: "paypal" }, "PayPal"), h("option", { value: "other" }, "Other"));
   const label = h("input", { type: "text", required: true, maxlength: 100, placeholder: "My bank" });
@@ -30,7 +30,7 @@ export function methodDialog(api: Api, onMade: (method: PayoutMethod) => void): 
   async function add(): Promise<void> {
     const body: PayoutMethodBody = { id, kind: kind.value, label: label.value.trim(), details: { account: account.value.trim() } };
     try {
-      onMade(await api.post<PayoutMethod>("/v1/creators/me/payout-methods", body));
+      onMade(await api.post<PayoutMethod>(`${path}/payout-methods`, body));
       form.reset();
       name();
       box.close();

@@ -5,9 +5,9 @@ import { coins, exponentOf, price } from "../core/words.ts";
 import { type Api, wordsFor } from "../net/api.ts";
 import { h } from "../page/dom.ts";
 import { toast } from "../page/toasts.ts";
-import type { Earnings, PayoutMethod, PayoutMethods, Withdrawal, WithdrawalBody, Withdrawals } from "../wire_http.ts";
-import { worth } from "./earnings.ts";
+import type { PayoutMethod, PayoutMethods, Withdrawal, WithdrawalBody, Withdrawals } from "../wire_http.ts";
 import { methodDialog } from "./method.ts";
+import { type Payee, type Purse, worth } from "./payee.ts";
 
 const WAY = ["requested", "review", "approved", "sent", "paid"] as const;
 const LABELS: Record<Withdrawal["state"], string> = {
@@ -17,12 +17,12 @@ const LABELS: Record<Withdrawal["state"], string> = {
 
 export interface WithdrawCard {
   element: HTMLElement;
-  show(earnings: Earnings): void;
+  show(purse: Purse): void;
   refresh(): Promise<void>;
 }
 
-export function withdrawCard(api: Api, first: Earnings, onChange: () => void): WithdrawCard {
-  let earnings = first;
+export function withdrawCard(api: Api, { path, rate }: Payee, onChange: () => void): WithdrawCard {
+  let availableDiamonds = 0;
   /** The id stays the same while one request is tried again. */
   let id = uuid7();
   const method = h("select", { "aria-label": "Payout method", required: true });
@@ -30,7 +30,7 @@ export function withdrawCard(api: Api, first: Earnings, onChange: () => void): W
   const money = h("span", { class: "muted small number" });
   const submit = h("button", { class: "primary", type: "submit" }, "Withdraw");
   const list = h("ul", { class: "withdrawals" });
-  const add = methodDialog(api, (made) => void readMethods(made.id));
+  const add = methodDialog(api, path, (made) => void readMethods(made.id));
   const form = h(
     "form",
     { class: "withdraw", on: { submit: (event) => (event.preventDefault(), void withdraw()) } },
@@ -40,21 +40,21 @@ export function withdrawCard(api: Api, first: Earnings, onChange: () => void): W
   );
 
   function all(): void {
-    amount.value = String(earnings.available_diamonds);
+    amount.value = String(availableDiamonds);
     preview();
   }
 
   function preview(): void {
     id = uuid7();
     const diamonds = amount.valueAsNumber;
-    money.textContent = diamonds > 0 ? `Pays ${worth(diamonds, earnings.share)}` : `${coins(earnings.available_diamonds)} diamonds available`;
+    money.textContent = diamonds > 0 ? `Pays ${worth(diamonds, rate)}` : `${coins(availableDiamonds)} diamonds available`;
   }
 
   async function withdraw(): Promise<void> {
     submit.disabled = true;
     try {
       const body: WithdrawalBody = { id, method: method.value, diamonds: amount.valueAsNumber };
-      const made = await api.post<Withdrawal>("/v1/creators/me/withdrawals", body);
+      const made = await api.post<Withdrawal>(`${path}/withdrawals`, body);
       toast(`${paysOut(made)} requested.`, "good");
       amount.value = "";
       preview();
@@ -68,7 +68,7 @@ export function withdrawCard(api: Api, first: Earnings, onChange: () => void): W
   }
 
   async function readMethods(chosen?: string): Promise<void> {
-    const { methods } = await api.get<PayoutMethods>("/v1/creators/me/payout-methods");
+    const { methods } = await api.get<PayoutMethods>(`${path}/payout-methods`);
     method.replaceChildren(
       ...(methods.length ? methods.map(option) : [h("option", { value: "" }, "Add a payout method first")]),
     );
@@ -77,7 +77,7 @@ export function withdrawCard(api: Api, first: Earnings, onChange: () => void): W
   }
 
   async function refresh(): Promise<void> {
-    const now = await api.get<Withdrawals>("/v1/creators/me/withdrawals?limit=10").catch(() => null);
+    const now = await api.get<Withdrawals>(`${path}/withdrawals?limit=10`).catch(() => null);
     if (now === null) return;
     list.replaceChildren(...now.withdrawals.map(entry));
   }
@@ -88,7 +88,7 @@ export function withdrawCard(api: Api, first: Earnings, onChange: () => void): W
   return {
     element: h("section", { class: "card block" }, h("h2", {}, "Withdraw"), form, list),
     show(now) {
-      earnings = now;
+      availableDiamonds = now.available_diamonds;
       if (!amount.value) preview();
     },
     refresh,
