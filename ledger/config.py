@@ -64,8 +64,10 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         own_gifts: whether a viewer may give to itself as a creator.
         hold_ms_max: the longest time that coins may be held.
         viewer_holds_max: open holds of one viewer; one more is refused.
-        partition_holds_max: open holds of a partition; one more is refused.
+        partition_holds_max: open holds of a partition; one more is refused. Also how many gifts of a partition may be
+            open to be undone; one more is settled at once.
         holds_expired_ms: pause between two rounds in which holds whose time is over expire.
+        gifts_settled_ms: pause between two rounds in which gifts are settled that can be undone no more.
         guards_told_ms: pause between two rounds that tell the live ledger of freezes and caps that it has not taken.
         flush_entries_max: journal entries that one flush takes from each partition.
         flush_records_max: journal records that one PostgreSQL transaction of the flusher writes.
@@ -139,6 +141,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     viewer_holds_max: Annotated[int, Meta(ge=1, le=10_000)] = 20
     partition_holds_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     holds_expired_ms: _Millis = 500
+    gifts_settled_ms: _Millis = 250
     guards_told_ms: _Millis = 2_000
     flush_entries_max: _Count = 64
     flush_records_max: _Count = 5_000

@@ -11,8 +11,10 @@ import uuid
 from typing import Final
 
 import asyncpg
+import msgspec
 
 from ledger.ids import format_id
+from ledger.journal import held_body, settled_body, undone_body
 from ledger.model import (
     Body,
     Cause,
@@ -20,6 +22,10 @@ from ledger.model import (
     CreatorId,
     CreditBody,
     GiftBody,
+    GiftFields,
+    GiftSettledBody,
+    GiftUndoneBody,
+    HeldGiftBody,
     HoldBody,
     HoldEnd,
     HoldEndBody,
@@ -33,6 +39,10 @@ from ledger.model import (
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER: Final = b"\xff\xff"
 GIFT: Final = "gift"
+GIFT_HELD: Final = "gift_held"
+GIFT_SETTLED: Final = "gift_settled"
+GIFT_UNDONE: Final = "gift_undone"
+GIFT_KINDS: Final = (GIFT, GIFT_HELD, GIFT_SETTLED, GIFT_UNDONE)
 REVERSALS: Final = frozenset(kind.value for kind in RefundKind)
 HOLD: Final = "hold"
 HOLD_ENDED: Final = "hold_ended"
@@ -51,6 +61,7 @@ _FIELDS: Final = len(RECORD_COLUMNS)
 _ENTRY: Final = struct.Struct(">h" + "iq" + "iq" + "ih" + "iq" + "iq" + "iq")
 _FIRST: Final = struct.Struct(">h" + "ih" + "iq" + "ii" + "iq" + "iq" + "iq" + "iq" + "iq" + "i16s")
 _GIFT: Final = struct.Struct(">i4s" + "iq" + "ii" + "ii")
+_COUNTED: Final = struct.Struct(">" + "iq" + "ii" + "ii")
 _COMBO: Final = struct.Struct(">ii" + "iq" + "i16s")
 _LENGTH: Final = struct.Struct(">i")
 _AMOUNT: Final = struct.Struct(">iq")
@@ -64,12 +75,25 @@ def pack_entry(account_id: int, number: int, partition: int, seq: int, amount: i
 
 
 def pack_gift(record: JournalRecord, body: GiftBody) -> bytes:
-    """One row of `journal_records` for a gift."""
+    """One row of `journal_records` for a gift that was paid at once."""
+    return _pack_gift(record, body, _GIFT.pack(4, b"gift", 8, body.unit_coins, 4, body.count, 4, body.combo_window_ms))
+
+
+def pack_held_gift(record: JournalRecord, body: HeldGiftBody | GiftSettledBody | GiftUndoneBody) -> bytes:
+    """One row of `journal_records` for a gift that may be undone, or for its end. Such a gift is in no combo: where the
+    window of one would stand is the time for which it may be undone."""
+    window_ms = body.undo_ms if type(body) is HeldGiftBody else 0
+    return _pack_gift(
+        record, body, _pack_text(kind_of(body)) + _COUNTED.pack(8, body.unit_coins, 4, body.count, 4, window_ms)
+    )
+
+
+def _pack_gift(record: JournalRecord, body: GiftFields, kind_and_counts: bytes) -> bytes:
     combo = record.combo
     return b"".join(
         (
             _pack_first(record, body.id, body.coins, body.creator_diamonds, body.commission_diamonds),
-            _GIFT.pack(4, b"gift", 8, body.unit_coins, 4, body.count, 4, body.combo_window_ms),
+            kind_and_counts,
             _NULL * 3 if combo is None else _COMBO.pack(4, combo.count, 8, combo.coins, 16, combo.id),
             _pack_text(body.viewer),
             _pack_text(body.creator),
@@ -119,6 +143,12 @@ def kind_of(body: Body) -> str:
     match body:
         case GiftBody():
             return GIFT
+        case HeldGiftBody():
+            return GIFT_HELD
+        case GiftSettledBody():
+            return GIFT_SETTLED
+        case GiftUndoneBody():
+            return GIFT_UNDONE
         case HoldBody():
             return HOLD
         case HoldEndBody():
@@ -153,9 +183,9 @@ def _read_body(row: asyncpg.Record) -> Body:
         return HoldBody(row["id"].bytes, viewer, row["coins"], lasts_ms, row["reference"])
     if row["kind"] == HOLD_ENDED:
         return HoldEndBody(row["id"].bytes, viewer, row["coins"], HoldEnd(row["reference"]), row["taken_coins"])
-    if row["kind"] != GIFT:
+    if row["kind"] not in GIFT_KINDS:
         return CreditBody(row["id"].bytes, viewer, row["coins"], Cause(row["kind"]), row["reference"])
-    return GiftBody(
+    gift = GiftBody(
         id=row["id"].bytes,
         viewer=viewer,
         creator=CreatorId(row["creator"]),
@@ -174,9 +204,17 @@ def _read_body(row: asyncpg.Record) -> Body:
         agency_diamonds=row["agency_diamonds"] or 0,
         digest=row["digest"] or b"",
     )
+    match row["kind"]:
+        case "gift_held":
+            return held_body(msgspec.structs.replace(gift, combo_window_ms=0), row["combo_window_ms"])
+        case "gift_settled":
+            return settled_body(gift)
+        case "gift_undone":
+            return undone_body(gift)
+    return gift
 
 
-def _pack_terms(body: GiftBody) -> bytes:
+def _pack_terms(body: GiftFields) -> bytes:
     plan = _pack_text(body.plan) if body.plan else _NULL
     if not body.agency_diamonds:
         return plan + _NULL * 2

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken
 from ledger.guard_state import limits_of
-from ledger.keys import Keys
+from ledger.keys import Keys, PartitionKeys
 from ledger.model import (
     AMOUNT_MAX,
     CapPassed,
@@ -114,6 +114,7 @@ class Rules(Struct, frozen=True, array_like=True):
     rate_ms: float
     burst_ms: float
     ages_known: bool
+    open_gifts_max: int
 
     @classmethod
     def of(cls, config: LedgerConfig) -> "Rules":
@@ -132,6 +133,7 @@ class Rules(Struct, frozen=True, array_like=True):
             rate_ms,
             rate_ms * config.gifts_burst,
             config.ages_known,
+            config.partition_holds_max,
         )
 
 
@@ -162,6 +164,8 @@ class GiftCall:
                 names.append(keys.ids(first.bucket))
                 if first.order.creator_day_coins_max is not None:
                     names.append(keys.given_today)
+                if first.order.undo_ms:
+                    names += _window_keys(keys)
                 columns.append(_single(first, first.bucket * self._bucket_ms + self._bucket_life_ms))
                 args.append(first.body)
                 continue
@@ -169,8 +173,11 @@ class GiftCall:
             names += map(keys.ids, buckets)
             if any(gift.order.creator_day_coins_max is not None for gift in group):
                 names.append(keys.given_today)
+            windows = any(gift.order.undo_ms for gift in group)
+            if windows:
+                names += _window_keys(keys)
             expiries = [bucket * self._bucket_ms + self._bucket_life_ms for bucket in buckets]
-            columns.append(_columns(group, buckets, expiries))
+            columns.append(_columns(group, buckets, expiries, windows))
             args.append(b"".join([gift.body for gift in group]))
         args[0] = _encoder.encode((self._rules, columns))
         return names, args
@@ -189,7 +196,7 @@ def read_refusal(status: int, wallet: int, first: int, second: Any, now_ms: int)
     return outcome
 
 
-def _columns(group: Group, buckets: list[int], expiries: list[int]) -> tuple[Any, ...]:
+def _columns(group: Group, buckets: list[int], expiries: list[int], windows: bool) -> tuple[Any, ...]:
     orders = [gift.order for gift in group]
     viewers: dict[str, int] = {}
     creators: dict[str, int] = {}
@@ -219,7 +226,12 @@ def _columns(group: Group, buckets: list[int], expiries: list[int]) -> tuple[Any
         [gift.bar for gift in group] if any(gift.bar for gift in group) else [],
         [_given_field(order) for order in orders] if given else [],
         [order.creator_day_coins_max or 0 for order in orders] if given else [],
+        [order.undo_ms for order in orders] if windows else [],
     )
+
+
+def _window_keys(keys: PartitionKeys) -> tuple[bytes, ...]:
+    return keys.open_gifts, keys.undo_deadlines, keys.undo_counts, keys.windows_shut
 
 
 def _string(content: bytes) -> bytes:
@@ -256,6 +268,7 @@ def _single(gift: PreparedGift, expiry_ms: int) -> tuple[Any, ...]:
         (gift.bar,) if gift.bar else (),
         () if order.creator_day_coins_max is None else (_given_field(order),),
         () if order.creator_day_coins_max is None else (order.creator_day_coins_max,),
+        (order.undo_ms,) if order.undo_ms else (),
     )
 
 
@@ -268,7 +281,14 @@ def _given_field(order: GiftOrder) -> str:
 
 
 def _read_group(
-    group: Group, epoch: int, now_ms: int, seq: int, judged: int, after: bytes, others: Sequence[Any]
+    group: Group,
+    epoch: int,
+    now_ms: int,
+    seq: int,
+    judged: int,
+    after: bytes,
+    others: Sequence[Any],
+    held: Sequence[int] = (),
 ) -> list[GiftOutcome]:
     if len(after) // _AFTER.size + len(others) // _OTHER_FIELDS != judged or judged > len(group):
         raise InvariantBroken("I3", f"{judged} of {len(group)} gifts were judged, and the answer tells of others")
@@ -284,6 +304,11 @@ def _read_group(
         seq += 1
         combo = None if combo_id == _NO_ID else ComboTotals(combo_id, int(count), int(coins))
         outcomes.append(GiftAccepted(group[place - 1].order.coins, int(wallet), epoch, seq, now_ms, combo, False))
+    for place, until_ms in zip(held[::2], held[1::2], strict=True):
+        paid = outcomes[place - 1]
+        if not isinstance(paid, GiftAccepted):
+            raise InvariantBroken("I3", f"gift {place} is held, and was not accepted")
+        outcomes[place - 1] = structs.replace(paid, undo_until_ms=until_ms)
     return outcomes
 
 
@@ -297,7 +322,7 @@ def _others(others: Sequence[Any], now_ms: int) -> list[tuple[int, GiftOutcome]]
 
 def _other(status: int, wallet: int, first: int, second: Any, now_ms: int) -> GiftOutcome:
     if status == _REPLAY:
-        return GiftAccepted(first, wallet, 0, 0, 0, None, replay=True)
+        return GiftAccepted(first, wallet, 0, 0, 0, None, replay=True, undo_until_ms=second)
     limit = _LIMITS.get(status)
     if limit is not None:
         cap = CapPassed(limit, first, second, resets_at_ms(limit, now_ms))

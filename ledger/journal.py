@@ -19,7 +19,11 @@ from ledger.model import (
     Body,
     ComboTotals,
     GiftBody,
+    GiftFields,
     GiftOrder,
+    GiftSettledBody,
+    GiftUndoneBody,
+    HeldGiftBody,
     HoldEnd,
     HoldEndBody,
     JournalRecord,
@@ -32,6 +36,7 @@ DECODED_AT_ONCE: Final = 200
 """Records that a read decodes before it lets others go on."""
 _AFTER: Final = struct.Struct(">ddd16s")
 _NO_ID: Final = bytes(16)
+_GIFT_FIELDS: Final = len(GiftFields.__struct_fields__)
 _bodies_decoder = msgspec.msgpack.Decoder(list[Body])
 _body_encoder = msgspec.msgpack.Encoder()
 
@@ -88,6 +93,30 @@ def gift_body(order: GiftOrder) -> GiftBody:
         order.agency_diamonds,
         digest_of(order.content),
     )
+
+
+def held_body(body: GiftFields, undo_ms: int) -> HeldGiftBody:
+    """The record of a gift that may be undone for so long."""
+    return HeldGiftBody(*_fields(body), undo_ms=undo_ms)
+
+
+def paid_body(body: GiftFields) -> GiftBody:
+    """The record that a gift would have if it had been paid at once."""
+    return GiftBody(*_fields(body))
+
+
+def settled_body(body: GiftFields) -> GiftSettledBody:
+    """The record of a gift that was held and is paid."""
+    return GiftSettledBody(*_fields(body))
+
+
+def undone_body(body: GiftFields) -> GiftUndoneBody:
+    """The record of a gift that was held and was undone."""
+    return GiftUndoneBody(*_fields(body))
+
+
+def _fields(body: GiftFields) -> tuple[Any, ...]:
+    return msgspec.structs.astuple(body)[:_GIFT_FIELDS]
 
 
 def encode_body(body: Body) -> bytes:

@@ -16,6 +16,11 @@ A partition's keys share one hash tag, so that a script that is given them runs 
 | hold_deadlines | zset | id of an open hold + viewer, by deadline |
 | hold_counts | hash | viewer → how many of its holds are open |
 | ended_holds | hash | id of an ended hold + viewer → how, coins taken, balance after, time, then as it was in `holds` |
+| open_gifts | hash | id of a gift that may be undone + viewer → what it is (`lua/parts/open_gifts.lua`) |
+| undo_deadlines | zset | the same ids + viewers, by when they may be undone no more |
+| undo_counts | hash | viewer → how many of its gifts may be undone |
+| undone_gifts | hash | id of an undone gift + viewer → coins, balance after, time |
+| windows_shut | hash | viewer → until when its gifts are paid at once, for a refund that waits |
 | ids | hash, one a time bucket, expires | gift id + viewer → digest, coins |
 | journal | stream | the records, in order; entry id = epoch-seq of its last record |
 | relay | string | how far the relay has told the rooms: epoch-seq |
@@ -34,11 +39,12 @@ _PREFIX: Final = "gw"
 class Total(enum.StrEnum):
     """Fields of a partition's totals; all integers.
 
-    In coins: the wallets sum to coins_in - spent - reversed - held - charged, and the open holds to held. In diamonds:
-    the stripes sum to earned; earned + commission is 100 for each coin of spent. `seq` is that of the last record,
-    `flushed` that of the last one known to be in PostgreSQL, `came_seq` that of the last one by which coins came into a
-    wallet or left it otherwise than by paying (a credit, a refund, the end of a hold). `clock` is the latest time any
-    commit saw. A partition without an epoch, or with epoch 0, takes no orders.
+    In coins: the wallets sum to coins_in - spent - reversed - held - charged, gifts that may be undone to held_gifts,
+    and those with the open holds to held. In diamonds: the stripes sum to earned; earned + commission is 100 for each
+    coin of spent. `seq` is that of the last record, `flushed` that of the last one known to be in PostgreSQL, and
+    `came_seq` that of the last one by which coins came into a wallet or left it otherwise than by paying (a credit, a
+    refund, the end of a hold, an undone gift). `clock` is the latest time any commit saw. A partition without an epoch,
+    or with epoch 0, takes no orders.
     """
 
     EPOCH = "epoch"
@@ -50,6 +56,7 @@ class Total(enum.StrEnum):
     REVERSED = "reversed"
     """What refunds and charge-backs took from wallets."""
     HELD = "held"
+    HELD_GIFTS = "held_gifts"
     CHARGED = "charged"
     """What was taken of holds that were settled."""
     EARNED = "earned"
@@ -63,6 +70,7 @@ class PartitionKeys:
     __slots__ = (
         *("_base", "combos", "credits", "earnings", "given_today", "guards", "journal", "relay", "reversals"),
         *("ended_holds", "hold_counts", "hold_deadlines", "holds", "totals", "wallets"),
+        *("open_gifts", "undo_counts", "undo_deadlines", "undone_gifts", "windows_shut"),
     )
 
     def __init__(self, tag: str) -> None:
@@ -80,6 +88,11 @@ class PartitionKeys:
         self.hold_deadlines = f"{base}hold_deadlines".encode()
         self.hold_counts = f"{base}hold_counts".encode()
         self.ended_holds = f"{base}ended_holds".encode()
+        self.open_gifts = f"{base}open_gifts".encode()
+        self.undo_deadlines = f"{base}undo_deadlines".encode()
+        self.undo_counts = f"{base}undo_counts".encode()
+        self.undone_gifts = f"{base}undone_gifts".encode()
+        self.windows_shut = f"{base}windows_shut".encode()
         self.journal = f"{base}journal".encode()
         self.relay = f"{base}relay".encode()
 

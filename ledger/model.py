@@ -11,6 +11,8 @@ from msgspec import Struct
 
 AMOUNT_MAX: Final = 2**53 - 1
 DIAMONDS_PER_COIN: Final = 100
+UNDO_MS_MAX: Final = 60_000
+"""The longest time for which a gift may be undone."""
 
 ViewerId = NewType("ViewerId", str)
 CreatorId = NewType("CreatorId", str)
@@ -108,6 +110,8 @@ class GiftOrder(Struct, frozen=True):
         barred: rules that the ledger does not know refuse it. It is handed in all the same, since it may be a replay.
         creator_day_coins_max: coins that the viewer may give the creator in a day (UTC), counted from gifts that come
             with such a cap; None for no cap.
+        undo_ms: for so long the viewer may undo it, 0 to UNDO_MS_MAX; 0 for not at all, as in a combo. Where too many
+            gifts can be undone already, or coins of the viewer are refunded just now, it cannot be undone all the same.
     """
 
     id: bytes
@@ -130,6 +134,7 @@ class GiftOrder(Struct, frozen=True):
     plan: str = ""
     agency: str = ""
     agency_diamonds: int = 0
+    undo_ms: int = 0
 
 
 class ComboTotals(Struct, frozen=True):
@@ -148,6 +153,8 @@ class GiftAccepted(Struct, frozen=True):
         balance_coins: the wallet after it; on a replay, the wallet now.
         epoch, seq: of its journal record; 0, 0 on a replay.
         replay: this id had been accepted before.
+        undo_until_ms: before this time the viewer may undo it; 0 for not (any more). On a replay it is told to an order
+            that comes with `undo_ms` again.
     """
 
     coins: int
@@ -157,6 +164,7 @@ class GiftAccepted(Struct, frozen=True):
     at_ms: int
     combo: ComboTotals | None
     replay: bool
+    undo_until_ms: int = 0
 
 
 class CapPassed(Struct, frozen=True):
@@ -196,6 +204,38 @@ class GiftRefused(Struct, frozen=True):
 
 
 GiftOutcome = GiftAccepted | GiftRefused
+
+
+class GiftUndone(Struct, frozen=True):
+    """The coins of the gift are in the wallet again, and that is on disk; `balance_coins` as it was right after.
+
+    Attributes:
+        replay: it had been undone before.
+    """
+
+    coins: int
+    balance_coins: int
+    at_ms: int
+    replay: bool
+
+
+class UndoRefusal(enum.Enum):
+    """Why a gift was not undone."""
+
+    NO_SUCH_GIFT = "no_such_gift"
+    SETTLED = "settled"
+    """Its time is over, or it never could be undone."""
+    UNKNOWN = "unknown"
+    """The connection broke; the same order told again gives the true outcome."""
+
+
+class UndoRefused(Struct, frozen=True):
+    """The gift is what it was (after UNKNOWN it may be undone)."""
+
+    refusal: UndoRefusal
+
+
+UndoOutcome = GiftUndone | UndoRefused
 
 
 class CreditOrder(Struct, frozen=True):
@@ -254,7 +294,13 @@ class Reversed(Struct, frozen=True):
     replay: bool
 
 
-ReversalOutcome = Reversed | CreditRefused
+class ReversalWaits(Struct, frozen=True):
+    """Nothing was taken: the viewer may still undo so many gifts, and no more of them until this is told again."""
+
+    open_gifts: int
+
+
+ReversalOutcome = Reversed | ReversalWaits | CreditRefused
 
 
 class HoldOrder(Struct, frozen=True):
@@ -326,8 +372,8 @@ EndOutcome = HoldEnded | EndRefused
 # Records, as the journal holds them. The first part is written by the caller, the second by the script.
 
 
-class GiftBody(Struct, frozen=True, array_like=True, tag="g"):
-    """The part of a gift's record that its order fixes. Short names of the wire do not matter: fields go by place."""
+class GiftFields(Struct, frozen=True, array_like=True):
+    """What the record of a gift says of it. Short names of the wire do not matter: fields go by place."""
 
     id: bytes
     viewer: ViewerId
@@ -347,6 +393,24 @@ class GiftBody(Struct, frozen=True, array_like=True, tag="g"):
     agency_diamonds: int = 0
     digest: bytes = b""
     """Of the order's content, so that the id can be remembered again from the record; empty in old records."""
+
+
+class GiftBody(GiftFields, frozen=True, array_like=True, tag="g"):
+    """A gift that was paid at once."""
+
+
+class HeldGiftBody(GiftFields, frozen=True, array_like=True, tag="d", kw_only=True):
+    """A gift whose coins are held, since the viewer may undo it until `undo_ms` after the record's time."""
+
+    undo_ms: int
+
+
+class GiftSettledBody(GiftFields, frozen=True, array_like=True, tag="s"):
+    """A gift that was held and is paid now; its fields are those of the first record."""
+
+
+class GiftUndoneBody(GiftFields, frozen=True, array_like=True, tag="u"):
+    """A gift that was held and was undone; its fields are those of the first record."""
 
 
 class CreditBody(Struct, frozen=True, array_like=True, tag="c"):
@@ -395,8 +459,8 @@ class HoldEndBody(Struct, frozen=True, array_like=True, tag="e"):
     taken_coins: int
 
 
-Body = GiftBody | CreditBody | ReversalBody | HoldBody | HoldEndBody
-CAME: Final = (CreditBody, ReversalBody, HoldEndBody)
+Body = GiftBody | HeldGiftBody | GiftSettledBody | GiftUndoneBody | CreditBody | ReversalBody | HoldBody | HoldEndBody
+CAME: Final = (CreditBody, ReversalBody, HoldEndBody, GiftUndoneBody)
 """Records by which coins come into a wallet, or leave it otherwise than by paying (`Total.CAME_SEQ`)."""
 
 

@@ -1,6 +1,6 @@
 """Everything about money that asks PostgreSQL, opened and closed as one: directory, grants, purchases, payouts,
-statements, holds, freezes and caps, and the duties behind them. The live ledger is not part of it: it is told of coins
-and of what forbids gifts."""
+statements, holds, undone gifts, freezes and caps, and the duties behind them. The live ledger is not part of it: it is
+told of coins and of what forbids gifts."""
 
 from collections.abc import Iterable
 
@@ -26,6 +26,7 @@ from ledger.refunds import Refunds
 from ledger.seals import Seals
 from ledger.service import Ledger
 from ledger.statements import Statements
+from ledger.undos import Undos
 from ledger.volumes import Volumes
 
 
@@ -34,7 +35,7 @@ class Office:
 
     Attributes:
         maturing, seals, volumes: for the worker, whose duties are their `run`, and those of `purchases`, `refunds`,
-            `holds` and `guards`.
+            `holds`, `undos` and `guards`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Office:
         self.grants = Grants(pool, self._crediting, config)
         self.guards = Guards(pool, ledger, config, ages)
         self.holds = Holds(pool, ledger, config)
+        self.undos = Undos(pool, ledger, config)
         self.refunds = Refunds(pool, ledger, config)
         self.purchases = Purchases(pool, self._crediting, self.refunds, rails, config, check)
         self.payouts = Payouts(pool, ManualRail(), config, check)

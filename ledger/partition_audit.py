@@ -16,6 +16,9 @@ from ledger.model import (
     DIAMONDS_PER_COIN,
     CreditBody,
     GiftBody,
+    GiftSettledBody,
+    GiftUndoneBody,
+    HeldGiftBody,
     HoldBody,
     HoldEndBody,
     JournalRecord,
@@ -61,6 +64,7 @@ class Sums(Struct):
     spent: int = 0
     reversed: int = 0
     held: int = 0
+    held_gifts: int = 0
     charged: int = 0
     earned: int = 0
     commission: int = 0
@@ -119,16 +123,22 @@ def wallet_moved(record: JournalRecord) -> tuple[str, int] | None:
             return viewer, coins
         case HoldEndBody(viewer=viewer, coins=coins, taken_coins=taken):
             return viewer, coins - taken
-        case ReversalBody(viewer=viewer, taken_coins=coins) | GiftBody(viewer=viewer, coins=coins):
+        case GiftBody(viewer=viewer, coins=coins) | HeldGiftBody(viewer=viewer, coins=coins):
+            return viewer, -coins
+        case GiftSettledBody(viewer=viewer):
+            return viewer, 0
+        case GiftUndoneBody(viewer=viewer, coins=coins):
+            return viewer, coins
+        case ReversalBody(viewer=viewer, taken_coins=coins):
             return viewer, -coins
         case HoldBody(viewer=viewer, coins=coins):
             return viewer, -coins
 
 
 def stripe_moved(record: JournalRecord) -> tuple[str, int] | None:
-    """Which stripe a record moves, and by how much; only gifts do."""
+    """Which stripe a record moves, and by how much; only gifts that are paid do."""
     body = record.body
-    return (body.creator, body.creator_diamonds) if isinstance(body, GiftBody) else None
+    return (body.creator, body.creator_diamonds) if isinstance(body, GiftBody | GiftSettledBody) else None
 
 
 def _check_journal(name: str, live: LivePartition, books: BookPartition, findings: Findings) -> bool:
@@ -297,8 +307,20 @@ def sum_of(records: Iterable[JournalRecord]) -> Sums:
             sums.wallets[body.viewer] += body.coins - body.taken_coins
             sums.held -= body.coins
             sums.charged += body.taken_coins
-        else:
+        elif isinstance(body, HeldGiftBody):
             sums.wallets[body.viewer] -= body.coins
+            sums.held += body.coins
+            sums.held_gifts += body.coins
+        elif isinstance(body, GiftUndoneBody):
+            sums.wallets[body.viewer] += body.coins
+            sums.held -= body.coins
+            sums.held_gifts -= body.coins
+        else:
+            if isinstance(body, GiftSettledBody):
+                sums.held -= body.coins
+                sums.held_gifts -= body.coins
+            else:
+                sums.wallets[body.viewer] -= body.coins
             sums.stripes[body.creator] += body.creator_diamonds
             sums.spent += body.coins
             sums.earned += body.creator_diamonds

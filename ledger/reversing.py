@@ -12,7 +12,7 @@ from msgspec import Struct
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken, LedgerUnavailable
 from ledger.lot_statements import read_lots
-from ledger.model import AMOUNT_MAX, RefundKind, Refusal, ReversalOrder, Reversed, ViewerId
+from ledger.model import AMOUNT_MAX, RefundKind, Refusal, ReversalOrder, ReversalWaits, Reversed, ViewerId
 from ledger.postgres import Pool, connected, snapshot
 from ledger.refund_states import ViewerPolicy
 from ledger.service import Ledger
@@ -53,8 +53,8 @@ class Reversing:
                 may have lost it before the books had it, and then gives it a second time, for the first.
 
         Returns:
-            Whether they are taken now. If not, Valkey did not answer, or the books are too far behind to know what is
-            left of the purchase: the row stays owed.
+            Whether they are taken now. If not, Valkey did not answer, the books are too far behind to know what is left
+            of the purchase, or the viewer may undo gifts still: the row stays owed.
 
         Raises:
             LedgerUnavailable: PostgreSQL did not answer. The coins may be taken; the next call notes it.
@@ -78,6 +78,8 @@ class Reversing:
         )
         if isinstance(outcome, Reversed):
             return await self._note(row, outcome.taken_coins, outcome.balance_coins)
+        if isinstance(outcome, ReversalWaits):
+            return False
         if outcome.refusal is Refusal.ID_CONFLICT:
             raise InvariantBroken("I3", f"{row['kind']} {row['id']} was carried out with other content")
         return False

@@ -13,6 +13,7 @@ from ledger.durability import NotReplicated
 from ledger.gift_call import GiftCall, Group, read_answer
 from ledger.gift_call import PreparedGift as PreparedGift
 from ledger.hold_call import end_words, hold_keys, hold_words, read_end_answer, read_hold_answer
+from ledger.ids import id_time_ms
 from ledger.journal import Position
 from ledger.keys import Keys
 from ledger.model import (
@@ -28,12 +29,15 @@ from ledger.model import (
     Partition,
     Refusal,
     ReversalOutcome,
+    ReversalWaits,
     Reversed,
+    UndoOutcome,
     ViewerId,
 )
 from ledger.redis_client import Direct
+from ledger.undo_call import SHUT_MS, gift_field, read_undo_answer, undo_keys
 
-_ACCEPTED, _REPLAY = 0, 1
+_ACCEPTED, _REPLAY, _WAITS = 0, 1, 32
 _REFUSALS: Final = {3: Refusal.ID_CONFLICT, 5: Refusal.AMOUNT_OVERFLOW, 6: Refusal.UNKNOWN}
 
 Ask = Callable[..., Awaitable[Any]]
@@ -83,11 +87,13 @@ class Scripts:
         self._config = config
         self._bucket_ms = config.id_bucket_ms
         self._gift_call = GiftCall(keys, config)
-        self._gift = Script("gift", parts=("clock", "guards", "ids", "combos", "batch"))
+        self._gift = Script("gift", parts=("clock", "guards", "ids", "combos", "batch", "open_gifts"))
         self._credit = Script("credit")
         self._reverse = Script("reverse")
         self._hold = Script("hold", parts=("guards",))
         self._end_hold = Script("end_hold", parts=("guards",))
+        self._undo_gift = Script("undo_gift", parts=("guards", "open_gifts", "settle"))
+        self._settle_gifts = Script("settle_gifts", parts=("open_gifts", "settle"))
         self._set_guards = Script("set_guards")
         self._set_counts = Script("set_counts")
         self._set_given = Script("set_given")
@@ -148,6 +154,7 @@ class Scripts:
         came_seq: int | None,
     ) -> ReversalOutcome:
         """Take coins of a refund from a wallet, once for the id; UNKNOWN after `until_ms` unless the id is known.
+        While the viewer may undo a gift nothing is taken, and no more such gifts are taken from it.
 
         Args:
             body: as `encode_reversal` makes it.
@@ -160,11 +167,13 @@ class Scripts:
         keys = self._keys.of(self._keys.partition_of(viewer))
         status, wallet, taken = await self._reverse.call(
             self._ask_for_credits,
-            (keys.wallets, keys.totals, keys.reversals, keys.journal),
-            (reversal_id, digest, viewer, most, keep, body, until_ms, "" if came_seq is None else came_seq),
+            (keys.wallets, keys.totals, keys.reversals, keys.journal, keys.undo_counts, keys.windows_shut),
+            (reversal_id, digest, viewer, most, keep, body, until_ms, "" if came_seq is None else came_seq, SHUT_MS),
         )
         if status in (_ACCEPTED, _REPLAY):
             return Reversed(wallet, taken, replay=status == _REPLAY)
+        if status == _WAITS:
+            return ReversalWaits(open_gifts=wallet)
         return CreditRefused(_REFUSALS[status])
 
     async def hold(self, order: HoldOrder, until_ms: int) -> HoldOutcome:
@@ -186,6 +195,26 @@ class Scripts:
         keys = hold_keys(self._keys.of(self._keys.partition_of(viewer)))
         words = end_words(hold_id, viewer, end, taken_coins)
         return read_end_answer(await self._end_hold.call(self._ask_for_credits, keys, words))
+
+    async def undo_gift(self, gift_id: bytes, viewer: ViewerId) -> UndoOutcome:
+        """Undo a gift; one that was undone answers as it did then, as long as that is remembered.
+
+        Raises:
+            redis.RedisError, OSError: not known whether it was done; asking again tells.
+        """
+        own = self._keys.of(self._keys.partition_of(viewer))
+        names = (*undo_keys(own), own.ids(self.bucket_of(id_time_ms(gift_id))))
+        return read_undo_answer(
+            await self._undo_gift.call(self._ask_for_credits, names, (gift_field(gift_id, viewer), viewer))
+        )
+
+    async def settle_gifts(self, partition: Partition, limit: int) -> int:
+        """Pay gifts of a partition that can be undone no more, at most `limit`; how many were.
+
+        Raises:
+            redis.RedisError, OSError: not known which were.
+        """
+        return int(await self._settle_gifts.call(self._ask_for_credits, undo_keys(self._keys.of(partition)), (limit,)))
 
     async def trim(self, partition: Partition, epoch: int, seq: int, flushed_seq: int) -> int:
         """Drop journal entries that end at or before (epoch, seq); note that PostgreSQL holds up to `flushed_seq`.

@@ -21,6 +21,7 @@ from ledger.journal import JournalReader, Position, encode_body, encode_reversal
 from ledger.keys import DEPLOYMENT, FIRST_EPOCH, REPAIR_EPOCH, Keys, Total
 from ledger.model import (
     AMOUNT_MAX,
+    UNDO_MS_MAX,
     CreditBody,
     CreditOrder,
     CreditOutcome,
@@ -28,6 +29,7 @@ from ledger.model import (
     EndOutcome,
     EndRefusal,
     EndRefused,
+    GiftAccepted,
     GiftOrder,
     GiftOutcome,
     GiftRefused,
@@ -39,6 +41,9 @@ from ledger.model import (
     ReversalBody,
     ReversalOrder,
     ReversalOutcome,
+    UndoOutcome,
+    UndoRefusal,
+    UndoRefused,
     ViewerId,
 )
 from ledger.redis_client import connect
@@ -66,6 +71,18 @@ class OpenCombo(Struct, frozen=True):
     deadline_ms: int
 
 
+class WindowStats(Struct):
+    """Gifts that were to be undoable, since the start.
+
+    Attributes:
+        opened: that can be undone for a while.
+        left_out: that were settled at once: too many were open, or a refund waited.
+    """
+
+    opened: int = 0
+    left_out: int = 0
+
+
 class WrongDeployment(LedgerError):
     """Money is stored under a setting that cannot change, and the configuration has another value of it."""
 
@@ -82,7 +99,7 @@ class Ledger:
     """The live ledger on one Redis or Valkey server.
 
     Every method may raise `LedgerUnavailable` when the server does not answer, except `give`, `submit`, `credit`,
-    `reverse`, `hold` and `end_hold`, which answer UNKNOWN.
+    `reverse`, `hold`, `end_hold` and `undo`, which answer UNKNOWN.
     """
 
     def __init__(self, redis: Redis, config: LedgerConfig) -> None:
@@ -94,6 +111,7 @@ class Ledger:
         self._durability = config.durability
         self._scripts = Scripts(redis, self.keys, config)
         self.batcher = Batcher(self._scripts, config)
+        self.windows = WindowStats()
 
     async def start(self) -> None:
         """Check that the server is new enough and the stored layout is ours, then take orders.
@@ -136,6 +154,8 @@ class Ledger:
 
     def submit(self, order: GiftOrder, told: Told) -> None:
         """Pay for a gift in the next commit. `told` hears the outcome once, never later than the retry time allows."""
+        if order.undo_ms:
+            told = self._noting_windows(order, told)
         self.batcher.submit(self._prepare(order), told)
 
     async def give(self, order: GiftOrder) -> GiftOutcome:
@@ -233,6 +253,34 @@ class Ledger:
         except (RedisError, OSError) as exc:
             _log.warning("hold_end_unknown", error=f"{type(exc).__name__}: {exc}")
             return EndRefused(EndRefusal.UNKNOWN)
+
+    async def undo(self, gift_id: bytes, viewer: ViewerId) -> UndoOutcome:
+        """Undo a gift of this viewer; one that was undone already answers so. From its deadline on it is settled.
+
+        That it was undone is remembered as the ids of credits are: SETTLED and NO_SUCH_GIFT of an old gift say only
+        that the books have its end.
+
+        Raises:
+            ValueError: the id is not of 16 bytes.
+        """
+        if len(gift_id) != ID_BYTES:
+            raise ValueError("a gift's id has 16 bytes")
+        try:
+            return await asyncio.shield(self._scripts.undo_gift(gift_id, viewer))
+        except (RedisError, OSError) as exc:
+            _log.warning("undo_unknown", error=f"{type(exc).__name__}: {exc}")
+            return UndoRefused(UndoRefusal.UNKNOWN)
+
+    async def settle_gifts(self, partition: Partition, limit: int) -> int:
+        """Pay gifts of a partition whose time to be undone is over, at most `limit`; how many were."""
+        return int(await self._read(asyncio.shield(self._scripts.settle_gifts(partition, limit))))
+
+    async def open_gifts(self, partitions: Sequence[Partition]) -> int:
+        """How many gifts of these partitions may be undone, or wait to be settled."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for partition in partitions:
+            pipeline.hlen(self.keys.of(partition).open_gifts)
+        return sum(await self._read(pipeline.execute()))
 
     async def find_hold(self, hold_id: bytes, viewer: str) -> OpenHold | EndedHold | None:
         """A hold that is open or ended lately."""
@@ -353,6 +401,18 @@ class Ledger:
     async def trim(self, partition: Partition, epoch: int, seq: int, flushed_seq: int) -> int:
         """Drop journal entries up to (epoch, seq); see `Scripts.trim`."""
         return int(await self._read(self._scripts.trim(partition, epoch, seq, flushed_seq)))
+
+    def _noting_windows(self, order: GiftOrder, told: Told) -> Told:
+        if order.combo_key or not 0 < order.undo_ms <= UNDO_MS_MAX:
+            raise ValueError(f"a gift of combo {order.combo_key!r} cannot be undone for {order.undo_ms} ms")
+
+        def note(outcome: GiftOutcome) -> None:
+            if isinstance(outcome, GiftAccepted) and not outcome.replay:
+                self.windows.opened += outcome.undo_until_ms > 0
+                self.windows.left_out += outcome.undo_until_ms == 0
+            told(outcome)
+
+        return note
 
     def _prepare(self, order: GiftOrder) -> PreparedGift:
         body = gift_body(order)

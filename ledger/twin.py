@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from msgspec import Struct, field, structs
+from msgspec import structs
 
 from ledger.config import LedgerConfig
+from ledger.errors import LedgerUnavailable
 from ledger.guard_state import GuardSettings, LiveGuard
 from ledger.hold_call import hold_body
 from ledger.ids import digest_of, id_time_ms
-from ledger.journal import gift_body
+from ledger.journal import gift_body, held_body, paid_body, settled_body, undone_body
 from ledger.keys import Keys
 from ledger.model import (
     AMOUNT_MAX,
@@ -33,10 +34,15 @@ from ledger.model import (
     EndRefused,
     GiftAccepted,
     GiftBody,
+    GiftFields,
     GiftOrder,
     GiftOutcome,
     GiftRefused,
+    GiftSettledBody,
+    GiftUndone,
+    GiftUndoneBody,
     Held,
+    HeldGiftBody,
     HoldBody,
     HoldEnd,
     HoldEndBody,
@@ -49,73 +55,23 @@ from ledger.model import (
     ReversalBody,
     ReversalOrder,
     ReversalOutcome,
+    ReversalWaits,
     Reversed,
+    UndoOutcome,
+    UndoRefusal,
+    UndoRefused,
     ViewerId,
 )
 from ledger.service import OpenCombo
+from ledger.twin_gifts import TwinGift
 from ledger.twin_guards import TwinGuard, TwinGuards
-from ledger.twin_holds import TwinHold, TwinHolds
+from ledger.twin_holds import TwinHold
+from ledger.twin_partition import DoneReversal, PaidCredit, PaidId, TwinPartition
+from ledger.undo_call import SHUT_MS
 
 COMBO_COUNT_MAX: Final = 2**31 - 1
 """What the books hold; one more begins another combo."""
 _UNKNOWN: Final = GiftRefused(Refusal.UNKNOWN)
-
-
-class PaidId(Struct, frozen=True):
-    """What is remembered of the id of a gift, until `expires_ms` of the server's clock."""
-
-    digest: bytes
-    coins: int
-    expires_ms: int
-
-
-class PaidCredit(Struct, frozen=True):
-    """What is remembered of the id of a grant or purchase."""
-
-    order: CreditOrder
-    balance_coins: int
-
-
-class DoneReversal(Struct, frozen=True):
-    """What is remembered of the id of a refund or charge-back."""
-
-    order: ReversalOrder
-    balance_coins: int
-    taken_coins: int
-
-
-class TwinPartition(Struct):
-    """What one partition holds, in the words of `ledger/keys.py`. A test may look at it, and may move `clock_ms`.
-
-    Attributes:
-        guards: what forbids gifts.
-        epoch: 0 while it takes no orders.
-        clock_ms: the latest time that any commit saw.
-        flushed: the last record that is said to be in PostgreSQL.
-        ids: by gift id and viewer.
-        combos: by viewer and combo key.
-        records: those that were not trimmed, in order.
-    """
-
-    guards: TwinGuards
-    epoch: int = 1
-    seq: int = 0
-    came_seq: int = 0
-    clock_ms: int = 0
-    flushed: int = 0
-    coins_in: int = 0
-    spent: int = 0
-    reversed: int = 0
-    earned: int = 0
-    commission: int = 0
-    wallets: dict[str, int] = field(default_factory=dict)
-    stripes: dict[str, int] = field(default_factory=dict)
-    ids: dict[tuple[bytes, str], PaidId] = field(default_factory=dict)
-    credits: dict[bytes, PaidCredit] = field(default_factory=dict)
-    reversals: dict[bytes, DoneReversal] = field(default_factory=dict)
-    holds: TwinHolds = field(default_factory=TwinHolds)
-    combos: dict[tuple[str, str], OpenCombo] = field(default_factory=dict)
-    records: list[JournalRecord] = field(default_factory=list)
 
 
 def _wall_ms() -> int:
@@ -205,6 +161,32 @@ class LedgerTwin:
         refused = EndRefused(EndRefusal.UNKNOWN)
         outcome = refused if lost is False else self._end_hold(hold_id, viewer, end, taken_coins)
         return outcome if lost is None else refused
+
+    async def undo(self, gift_id: bytes, viewer: ViewerId) -> UndoOutcome:
+        """Undo a gift; one that was undone answers so. From its deadline on it is settled."""
+        lost = self._lost.pop(0) if self._lost else None
+        refused = UndoRefused(UndoRefusal.UNKNOWN)
+        outcome = refused if lost is False else self._undo(gift_id, viewer)
+        return outcome if lost is None else refused
+
+    async def settle_gifts(self, partition: Partition, limit: int) -> int:
+        """Pay gifts whose time to be undone is over; how many were.
+
+        Raises:
+            LedgerUnavailable: the partition takes no orders.
+        """
+        state = self.partitions[partition]
+        if not state.epoch:
+            raise LedgerUnavailable("the partition takes no orders")
+        now_ms = max(self._clock(), state.clock_ms)
+        due = state.gifts.due(now_ms, limit)
+        for key in due:
+            self._settle(state, key, now_ms)
+        return len(due)
+
+    async def open_gifts(self, partitions: Sequence[Partition]) -> int:
+        """How many gifts of these partitions may be undone, or wait to be settled."""
+        return sum(len(self.partitions[partition].gifts.open) for partition in partitions)
 
     async def due_holds(self, partition: Partition, limit: int) -> list[tuple[bytes, ViewerId]]:
         """Holds of a partition whose time is over, the oldest deadlines first."""
@@ -322,12 +304,26 @@ class LedgerTwin:
         if paid is not None and time_ms <= paid.expires_ms:
             if paid.digest != digest_of(order.content):
                 return GiftRefused(Refusal.ID_CONFLICT, wallet)
-            return GiftAccepted(paid.coins, wallet, 0, 0, 0, None, replay=True)
+            until_ms = state.gifts.until_ms((order.id, order.viewer), now_ms) if order.undo_ms else 0
+            return GiftAccepted(paid.coins, wallet, 0, 0, 0, None, replay=True, undo_until_ms=until_ms)
         refused = self._why_not(state, order, wallet, now_ms)
         if refused is not None:
             return refused
-        state.guards.count(order, now_ms)
+        by_caps = state.guards.count(order, now_ms)
+        state.wallets[order.viewer] = wallet - order.coins
+        state.ids[order.id, order.viewer] = PaidId(digest_of(order.content), order.coins, self._expires_ms(order.id))
+        if order.undo_ms and self._may_hold(state, order, now_ms):
+            until_ms, by_creators_cap = now_ms + order.undo_ms, order.creator_day_coins_max is not None
+            gift = TwinGift(gift_body(order), now_ms, until_ms, by_caps, by_creators_cap)
+            state.gifts.open[order.id, order.viewer] = gift
+            self._record(state, order.viewer, now_ms, None, held_body(gift.body, order.undo_ms))
+            amounts = (order.coins, wallet - order.coins, state.epoch, state.seq, now_ms)
+            return GiftAccepted(*amounts, None, replay=False, undo_until_ms=until_ms)
         return self._pay(state, order, wallet - order.coins, now_ms)
+
+    def _may_hold(self, state: TwinPartition, order: GiftOrder, now_ms: int) -> bool:
+        room = len(state.gifts.open) < self._config.partition_holds_max
+        return room and state.gifts.shut.get(order.viewer, 0) <= now_ms
 
     def _why_not(self, state: TwinPartition, order: GiftOrder, wallet: int, now_ms: int) -> GiftRefused | None:
         config = self._config
@@ -347,20 +343,14 @@ class LedgerTwin:
             state.earned + order.creator_diamonds,
             state.commission + order.commission_diamonds,
         )
-        if max(stripe + order.creator_diamonds, *sums) > AMOUNT_MAX:
+        if max(stripe + order.creator_diamonds, *sums) > AMOUNT_MAX - state.gifts.diamonds:
             return GiftRefused(Refusal.AMOUNT_OVERFLOW, wallet)
         if state.seq - state.flushed >= config.journal_records_max:
             return GiftRefused(Refusal.OVERLOADED, wallet)
         return None
 
     def _pay(self, state: TwinPartition, order: GiftOrder, wallet: int, now_ms: int) -> GiftAccepted:
-        state.wallets[order.viewer] = wallet
-        state.stripes[order.creator] = state.stripes.get(order.creator, 0) + order.creator_diamonds
-        state.spent += order.coins
-        state.earned += order.creator_diamonds
-        state.commission += order.commission_diamonds
-        paid = PaidId(digest_of(order.content), order.coins, self._expires_ms(order.id))
-        state.ids[order.id, order.viewer] = paid
+        _earn(state, gift_body(order))
         combo = self._count_combo(state, order, now_ms) if order.combo_key else None
         self._record(state, order.viewer, now_ms, combo, gift_body(order))
         return GiftAccepted(order.coins, wallet, state.epoch, state.seq, now_ms, combo, replay=False)
@@ -413,8 +403,15 @@ class LedgerTwin:
             if known.order == order:
                 return Reversed(known.balance_coins, known.taken_coins, replay=True)
             return CreditRefused(Refusal.ID_CONFLICT)
-        if time_ms > until_ms or not state.epoch or came_seq not in (None, state.came_seq):
+        if time_ms > until_ms or not state.epoch:
             return CreditRefused(Refusal.UNKNOWN)
+        open_gifts = state.gifts.of_viewer(order.viewer)
+        if open_gifts:
+            state.gifts.shut[order.viewer] = max(time_ms, state.clock_ms) + SHUT_MS
+            return ReversalWaits(open_gifts)
+        if came_seq not in (None, state.came_seq):
+            return CreditRefused(Refusal.UNKNOWN)
+        state.gifts.shut.pop(order.viewer, None)
         held = state.wallets.get(order.viewer, 0)
         taken = max(0, min(most, held - keep))
         state.wallets[order.viewer] = held - taken
@@ -484,25 +481,72 @@ class LedgerTwin:
         self._record(state, viewer, now_ms, None, HoldEndBody(hold_id, viewer, coins, end, taken))
         return ended
 
+    def _undo(self, gift_id: bytes, viewer: ViewerId) -> UndoOutcome:
+        state, key = self._of(viewer), (gift_id, viewer)
+        gift = state.gifts.open.get(key)
+        if gift is None:
+            if key in state.gifts.undone:
+                return structs.replace(state.gifts.undone[key], replay=True)
+            paid = state.ids.get(key)
+            if paid is not None and self._clock() <= paid.expires_ms:
+                return UndoRefused(UndoRefusal.SETTLED)
+        if not state.epoch:
+            return UndoRefused(UndoRefusal.UNKNOWN)
+        if gift is None:
+            return UndoRefused(UndoRefusal.NO_SUCH_GIFT)
+        now_ms = max(self._clock(), state.clock_ms)
+        if now_ms >= gift.until_ms:
+            self._settle(state, key, now_ms)
+            return UndoRefused(UndoRefusal.SETTLED)
+        del state.gifts.open[key]
+        coins = gift.body.coins
+        state.wallets[viewer] = state.wallets.get(viewer, 0) + coins
+        if gift.by_caps:
+            state.guards.give_back(viewer, coins, gift.given_ms)
+        if gift.by_creators_cap:
+            state.guards.give_back_given(viewer, gift.body.creator, coins, gift.given_ms)
+        undone = state.gifts.undone[key] = GiftUndone(coins, state.wallets[viewer], now_ms, replay=False)
+        self._record(state, viewer, now_ms, None, undone_body(gift.body))
+        return undone
+
+    def _settle(self, state: TwinPartition, key: tuple[bytes, str], now_ms: int) -> None:
+        body = state.gifts.open.pop(key).body
+        _earn(state, body)
+        self._record(state, body.viewer, now_ms, None, settled_body(body))
+
+    def _remember(self, state: TwinPartition, body: GiftFields, now_ms: int) -> None:
+        expires_ms = self._expires_ms(body.id)
+        if expires_ms > now_ms:
+            state.ids[body.id, body.viewer] = PaidId(body.digest, body.coins, expires_ms)
+
     def _do_again(self, state: TwinPartition, record: JournalRecord) -> None:
         body, wallet, now_ms = record.body, record.wallet_after, self._clock()
         state.wallets[body.viewer] = wallet
         remembered = record.at_ms >= now_ms - 2 * self._config.credit_ids_kept_ms
         match body:
             case GiftBody():
-                state.stripes[body.creator] = state.stripes.get(body.creator, 0) + body.creator_diamonds
-                state.spent += body.coins
-                state.earned += body.creator_diamonds
-                state.commission += body.commission_diamonds
-                expires_ms = self._expires_ms(body.id)
-                if expires_ms > now_ms:
-                    state.ids[body.id, body.viewer] = PaidId(body.digest, body.coins, expires_ms)
+                _earn(state, body)
+                self._remember(state, body, now_ms)
                 if record.combo is not None:
                     combo, deadline_ms = record.combo, record.at_ms + body.combo_window_ms
                     state.combos[body.viewer, body.combo_key] = OpenCombo(
                         *(record.partition, body.viewer, body.combo_key, combo.id, combo.count, combo.coins),
                         deadline_ms,
                     )
+            case HeldGiftBody():
+                self._remember(state, body, now_ms)
+                until_ms = record.at_ms + body.undo_ms
+                state.gifts.open[body.id, body.viewer] = TwinGift(
+                    paid_body(body), record.at_ms, until_ms, by_caps=True, by_creators_cap=True
+                )
+            case GiftSettledBody():
+                del state.gifts.open[body.id, body.viewer]
+                _earn(state, body)
+            case GiftUndoneBody():
+                del state.gifts.open[body.id, body.viewer]
+                if remembered:
+                    undone = GiftUndone(body.coins, wallet, record.at_ms, replay=False)
+                    state.gifts.undone[body.id, body.viewer] = undone
             case CreditBody():
                 state.coins_in += body.coins
                 if remembered:
@@ -532,3 +576,10 @@ class LedgerTwin:
         state.records.append(
             JournalRecord(partition, state.epoch, state.seq, now_ms, state.wallets[viewer], combo, body)
         )
+
+
+def _earn(state: TwinPartition, body: GiftFields) -> None:
+    state.stripes[body.creator] = state.stripes.get(body.creator, 0) + body.creator_diamonds
+    state.spent += body.coins
+    state.earned += body.creator_diamonds
+    state.commission += body.commission_diamonds

@@ -101,15 +101,17 @@ class TwinGuards:
             return 0
         return math.ceil(self._reached_ms(guard, now_ms) + self._rate_ms - self._burst_ms - now_ms)
 
-    def count(self, order: GiftOrder, now_ms: int) -> None:
-        """The gift is paid."""
-        if self.count_coins(order.viewer, order.coins, now_ms) and self._rate_ms:
+    def count(self, order: GiftOrder, now_ms: int) -> bool:
+        """The gift is accepted; whether the viewer's caps counted its coins."""
+        counted = self.count_coins(order.viewer, order.coins, now_ms)
+        if counted and self._rate_ms:
             guard = self.viewers[order.viewer]
             guard.reached_ms = self._reached_ms(guard, now_ms) + self._rate_ms
         if order.creator_day_coins_max is not None:
             self.given_today = {**self._given(now_ms), (order.viewer, order.creator): self._given_to(order, now_ms)}
             self.given_today[order.viewer, order.creator] += order.coins
             self.given_day = period_number(Limit.CREATOR_DAY, now_ms)
+        return counted
 
     def count_coins(self, viewer: str, coins: int, now_ms: int) -> bool:
         """Coins are spent, or held; whether they are counted."""
@@ -129,6 +131,11 @@ class TwinGuards:
         for limit, (number, counted) in guard.counted.items():
             if number == period_number(limit, counted_ms):
                 guard.counted[limit] = (number, max(0, counted - coins))
+
+    def give_back_given(self, viewer: str, creator: str, coins: int, counted_ms: int) -> None:
+        """A gift was undone: the creator's cap of that day does not count it any more, if it is that day still."""
+        if self.given_day == period_number(Limit.CREATOR_DAY, counted_ms):
+            self.given_today[viewer, creator] = max(0, self.given_today.get((viewer, creator), 0) - coins)
 
     def _of(self, viewer: str) -> TwinGuard | None:
         everybody = self._rate_ms or any(self._caps.values()) or self._ages_known

@@ -42,13 +42,7 @@ local guard = counted == 1 and back > 0 and call('HGET', guards_key, viewer)
 
 -- From here on everything is written, and nothing may fail.
 call('HSET', wallets_key, viewer, wallet)
-if guard then
-  local counts, begun = {unpack_values(COUNTS, guard)}, periods_of(begun_ms)
-  for k = 1, 3 do
-    if counts[2 * k] == begun[k] then counts[2 * k + 1] = math.max(0, counts[2 * k + 1] - back) end
-  end
-  call('HSET', guards_key, viewer, pack(COUNTS, unpack(counts, 1, 7)) .. string.sub(guard, COUNTS_BYTES + 1))
-end
+if guard then call('HSET', guards_key, viewer, counts_without(guard, back, begun_ms)) end
 call('HDEL', holds_key, field)
 call('ZREM', deadlines_key, field)
 if mine > 0 then call('HSET', counts_key, viewer, mine) else call('HDEL', counts_key, viewer) end

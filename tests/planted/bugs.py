@@ -82,10 +82,10 @@ OF_THE_SCRIPTS = [
         [
             Edit(
                 GIFT,
-                "\n        or earned + diamonds_of[i] > amount_max or commission + commission_of[i] > amount_max then",
+                "\n        or earned + diamonds_of[i] > bound or commission + commission_of[i] > bound then",
                 " then",
             ),
-            Edit(GIFT, "earnings[creator] + diamonds_of[i] > amount_max or spent", "spent"),
+            Edit(GIFT, "earnings[creator] + diamonds_of[i] > bound or spent", "spent"),
         ],
     ),
     Bug(
@@ -112,7 +112,7 @@ OF_THE_SCRIPTS = [
         "record_without_its_posting",
         "machine",
         "I1:",
-        [Edit(GIFT, "  write_changed(earnings_key, creators, changed_earnings, earnings)\n", "")],
+        [Edit(GIFT, "if next(changed_earnings) then write_changed", "if false then write_changed")],
     ),
     Bug(
         "posting_without_its_record",
@@ -131,7 +131,7 @@ OF_THE_SCRIPTS = [
         "bodies_of_refused_gifts_in_the_journal",
         "machine",
         "I4:",
-        [Edit(GIFT, "  if #paid < #coins_of then bodies = cut_bodies(bodies, body_sizes, paid) end\n", "")],
+        [Edit(GIFT, "elseif #paid < #coins_of then", "elseif false then")],
     ),
     Bug(
         "combo_goes_on_after_its_deadline",
@@ -271,7 +271,7 @@ OF_HOLDS = [
         "coins_that_come_back_stay_counted",
         "machine",
         "",
-        [Edit(END_HOLD, "math.max(0, counts[2 * k + 1] - back)", "counts[2 * k + 1]")],
+        [Edit(GUARDS, "math.max(0, counts[2 * k + 1] - coins)", "counts[2 * k + 1]")],
     ),
     Bug(
         "hold_without_its_deadline",

@@ -141,3 +141,12 @@ local function write_given(key, given, changed, fresh, today)
   if fresh then redis.call('UNLINK', key) end
   redis.call('HSET', key, unpack(args))
 end
+
+-- A viewer's guard when coins came back that were counted at that time: counts of periods that have ended stay.
+local function counts_without(stored, coins, counted_ms)
+  local counts, counted = {struct.unpack(COUNTS, stored)}, periods_of(counted_ms)
+  for k = 1, 3 do
+    if counts[2 * k] == counted[k] then counts[2 * k + 1] = math.max(0, counts[2 * k + 1] - coins) end
+  end
+  return struct.pack(COUNTS, unpack(counts, 1, 7)) .. string.sub(stored, COUNTS_BYTES + 1)
+end

@@ -5,58 +5,43 @@ server's clock seems to have been set back: each partition has seen a later time
 machine knows the time of every commit exactly, and can tell ids at the very edges of the window.
 """
 
-import asyncio
 from typing import Any
 
 import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
-    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
 )
-from redis import Redis
 
 from ledger.ages import AgeStep
-from ledger.config import LedgerConfig
-from ledger.errors import LedgerUnavailable
 from ledger.guard_state import NO_SETTINGS, GuardSettings
-from ledger.keys import Total
 from ledger.model import (
     AMOUNT_MAX,
+    UNDO_MS_MAX,
     Cause,
-    CreatorId,
     CreditOrder,
     CreditRefused,
     EndRefusal,
     EndRefused,
-    GiftOrder,
-    GiftOutcome,
     GiftRefused,
-    Held,
     HoldEnd,
     HoldOrder,
-    JournalRecord,
     Partition,
     RefundKind,
     Refusal,
-    ReversalOrder,
+    UndoRefusal,
+    UndoRefused,
     ViewerId,
 )
-from ledger.service import Ledger, open_ledger
 from ledger.twin import LedgerTwin
-from ledger.twin_guards import TwinGuards
-from ledger.twin_holds import TwinHold, TwinHolds
-from tests.integration.ledger.losing_proxy import LosingProxy
+from tests.integration.ledger.machine_core import MachineCore
 from tests.integration.ledger.orders import now_ms
-from tests.integration.ledger.stored import Stored, check, read_all
 from tests.integration.ledger.wishes import (
     AGES,
-    AHEAD_MS,
     BUCKET_MS,
     COMBO_KEY,
     COMBO_MS,
@@ -72,7 +57,6 @@ from tests.integration.ledger.wishes import (
     NUMBER,
     OWN_CAPS,
     SMALL,
-    UNFLUSHED_MAX,
     VIEWERS,
     WINDOW_MS,
     WISHES,
@@ -81,62 +65,10 @@ from tests.integration.ledger.wishes import (
     Told,
 )
 from tests.servers import Valkey
-from tests.waiting import back_off
 
 
-class GiftMachine(RuleBasedStateMachine):
-    """One example: empty data, a started ledger behind a proxy that can lose answers, and a twin.
-
-    Args:
-        valkey: a running server of its own; it is killed and started again.
-    """
-
-    def __init__(self, valkey: Valkey) -> None:
-        super().__init__()
-        self.valkey = valkey
-        self.redis = Redis.from_url(valkey.url)
-        self.redis.flushall()
-        self.runner = asyncio.Runner()
-        self.proxy = LosingProxy(valkey.socket, valkey.folder / "proxy.sock")
-        self.config = LedgerConfig(
-            redis_url=self.proxy.url,
-            partitions=2,
-            batch_wait_ms_max=60_000,
-            id_window_ms=WINDOW_MS,
-            id_ahead_ms=AHEAD_MS,
-            id_bucket_ms=BUCKET_MS,
-            journal_records_max=UNFLUSHED_MAX,
-            viewer_holds_max=2,
-            partition_holds_max=3,
-        )
-        self.twin = LedgerTwin(self.config)
-        self.ledger: Ledger = self.runner.run(self._open())
-        self.clock_ms = 0
-        self.numbers = 0
-        self.told: list[GiftOrder] = []
-        self.credited: list[CreditOrder] = []
-        self.reversed: list[ReversalOrder] = []
-        self.held: list[HoldOrder] = []
-        self.history: list[list[JournalRecord]] = [[], []]
-        self.trimmed = [0, 0]
-        self.epoch = 1
-
-    async def _open(self) -> Ledger:
-        await self.proxy.start()
-        ledger = open_ledger(self.config)
-        await ledger.start()
-        return ledger
-
-    async def _close(self) -> None:
-        await self.ledger.stop()
-        await self.proxy.stop()
-
-    def teardown(self) -> None:
-        self.runner.run(self._close())
-        self.runner.close()
-        self.redis.close()
-
-    # What happens.
+class GiftMachine(MachineCore):
+    """What may happen."""
 
     @initialize(
         limits=st.sampled_from(LIMITS),
@@ -313,6 +245,65 @@ class GiftMachine(RuleBasedStateMachine):
         self.runner.run(self.twin.end_hold(order.id, order.viewer, HoldEnd.SETTLED, taken_coins=1))
         self._end_hold(order, HoldEnd.VOIDED, None)
 
+    @precondition(lambda self: self.undoable)
+    @rule(number=NUMBER, other=st.sampled_from([None, None, None, *NAMES]))
+    def undo(self, number: int, other: str | None) -> None:
+        """A gift that may be undone, or not any more, or that never was accepted; perhaps by somebody else."""
+        order = self.undoable[-1 - number % len(self.undoable)]
+        self._undo(order, other or order.viewer)
+
+    @precondition(lambda self: self.told)
+    @rule(number=NUMBER)
+    def undo_any_gift(self, number: int) -> None:
+        order = self.told[-1 - number % len(self.told)]
+        self._undo(order, order.viewer)
+
+    @rule(
+        viewer=VIEWERS,
+        late_ms=st.sampled_from([-1, 0, 1]),
+        undo=st.booleans(),
+        day_max=st.sampled_from([None, None, 8]),
+        by_ms=st.sampled_from([COMBO_MS, UNDO_MS_MAX]),
+    )
+    def end_a_gift_about_its_deadline(
+        self, viewer: str, late_ms: int, undo: bool, day_max: int | None, by_ms: int
+    ) -> None:
+        """Right before it, at it, and right after it; then it is told again."""
+        order = self._order(Fresh(viewer, "cora", 2, 1, 5_000, "", 0, False, day_max, by_ms))
+        self._give_all([order])
+        self._set_clock(self.clock_ms + by_ms + late_ms)
+        if undo:
+            self._undo(order, viewer)
+        else:
+            self._settle_gifts(self.ledger.keys.partition_of(viewer), 10)
+        self._give_all([order])
+
+    @precondition(lambda self: self.all_open)
+    @rule(partition=st.integers(0, 1), limit=st.sampled_from([1, 10]))
+    def settle_gifts(self, partition: int, limit: int) -> None:
+        self._settle_gifts(Partition(partition), limit)
+
+    @precondition(lambda self: self.all_open)
+    @rule(viewer=VIEWERS, undo_ms=st.sampled_from([1, UNDO_MS_MAX]))
+    def lose_the_answer_to_an_undo(self, viewer: str, undo_ms: int) -> None:
+        order = self._order(Fresh(viewer, "cora", 2, 1, 5_000, "", 0, undo_ms=undo_ms))
+        self._give_all([order])
+        self.proxy.lose_next()
+        assert self.runner.run(self.ledger.undo(order.id, order.viewer)) == UndoRefused(UndoRefusal.UNKNOWN)
+        self.runner.run(self.twin.undo(order.id, order.viewer))
+        self._undo(order, viewer)
+
+    @rule(viewer=VIEWERS, number=st.integers(1, 2))
+    def refund_while_gifts_may_be_undone(self, viewer: str, number: int) -> None:
+        """It waits until none may be, and no more of them begin until then."""
+        orders = [self._order(Fresh(viewer, "cora", 2, 1, 5_000, "", 0, undo_ms=COMBO_MS)) for _ in range(number)]
+        self._give_all(orders)
+        self.take_back(viewer, 7, 1.0, 0)
+        self._give_all([self._order(Fresh(viewer, "cora", 1, 1, 5_000, "", 0, undo_ms=COMBO_MS))])
+        for order in orders:
+            self._undo(order, viewer)
+        self.take_back_again(-1, {}, 0, False)
+
     @precondition(lambda self: self.all_open)
     @rule(viewer=VIEWERS, both=st.booleans())
     def shut_orders_out_for_a_while(self, viewer: str, both: bool) -> None:
@@ -329,6 +320,8 @@ class GiftMachine(RuleBasedStateMachine):
         if self.held:
             self.hold_again(0, {}, False)
             self.end_a_hold(0, HoldEnd.VOIDED, None)
+        if self.undoable:
+            self.undo(0, None)
         if self.credited:
             self.credit_again(0, {}, False)
         if self.reversed:
@@ -384,183 +377,6 @@ class GiftMachine(RuleBasedStateMachine):
         self.valkey.kill()
         self.valkey.start()
         self.runner.run(self._come_back())
-
-    # What is true after every step.
-
-    @invariant()
-    def both_hold_the_same(self) -> None:
-        for partition, stored in enumerate(read_all(self.redis, self.ledger.keys, self.config)):
-            history = self.history[partition]
-            history += [record for record in stored.records if record.seq > len(history)]
-            kept = len(history) - (stored.records[0].seq - 1 if stored.records else len(history))
-            assert kept >= len(history) - self.trimmed[partition], "I9: records went that were still needed"
-            check(stored, history, self.config)
-            self._compare(partition, stored)
-
-    def _compare(self, partition: int, stored: Stored) -> None:
-        state = self.twin.partitions[partition]
-        clock_ms = max(state.clock_ms, self.clock_ms)
-        expected = {
-            "epoch": state.epoch,
-            "seq": state.seq,
-            "came_seq": state.came_seq,
-            "clock": clock_ms,
-            "coins_in": state.coins_in,
-            "spent": state.spent,
-            "reversed": state.reversed,
-            "held": state.holds.held,
-            "charged": state.holds.charged,
-            "earned": state.earned,
-            "commission": state.commission,
-            "flushed": state.flushed,
-        }
-        assert stored.totals == expected
-        assert (stored.wallets, stored.stripes) == (state.wallets, state.stripes)
-        assert stored.ids == {gift_id + viewer.encode(): paid.coins for (gift_id, viewer), paid in state.ids.items()}
-        assert stored.credits == {credit_id: paid.balance_coins for credit_id, paid in state.credits.items()}
-        assert stored.reversals == {
-            reversal_id: (done.balance_coins, done.taken_coins) for reversal_id, done in state.reversals.items()
-        }
-        self._compare_holds(state.holds, stored)
-        assert stored.combos == {
-            f"{viewer}\0{key}": (combo.id, combo.count, combo.coins, combo.deadline_ms)
-            for (viewer, key), combo in state.combos.items()
-        }
-        self._compare_guards(state.guards, stored)
-        first = self.trimmed[partition] + 1
-        assert [record for record in stored.records if record.seq >= first] == state.records
-
-    def _compare_holds(self, holds: TwinHolds, stored: Stored) -> None:
-        def values(hold: TwinHold) -> tuple[int, ...]:
-            return (hold.balance_coins, hold.expires_ms, hold.order.coins, hold.begun_ms, hold.counted)
-
-        ends = list(HoldEnd)
-        assert stored.holds == {key[0] + key[1].encode(): values(hold) for key, hold in holds.open.items()}
-        assert stored.ended_holds == {
-            key[0] + key[1].encode(): (
-                *(ends.index(ended.end) + 1, ended.taken_coins, ended.balance_coins, ended.at_ms),
-                *values(hold),
-            )
-            for key, (hold, ended) in holds.ended.items()
-        }
-
-    def _compare_guards(self, guards: TwinGuards, stored: Stored) -> None:
-        assert stored.guards == {
-            viewer: (guard.reached_ms, *(number for counted in guard.counted.values() for number in counted))
-            for viewer, guard in guards.viewers.items()
-        }
-        given = {f"{viewer}\0{creator}": coins for (viewer, creator), coins in guards.given_today.items()}
-        assert stored.given_today == (given and given | {"day": guards.given_day})
-        for viewer, guard in guards.viewers.items():
-            assert self.runner.run(self.ledger.guard(viewer)) == guard.live()
-
-    # How it is done.
-
-    @property
-    def all_open(self) -> bool:
-        return all(state.epoch for state in self.twin.partitions)
-
-    def _give_all(self, orders: list[GiftOrder]) -> None:
-        expected = [self.runner.run(self.twin.give(order)) for order in orders]
-        if self.all_open:
-            told = self.runner.run(self._gather(orders))
-        else:
-            told = [self.runner.run(self.ledger.give(order)) for order in orders]
-        assert told == expected, f"told {told}, expected {expected}"
-
-    async def _gather(self, orders: list[GiftOrder]) -> list[GiftOutcome]:
-        return list(await asyncio.gather(*map(self.ledger.give, orders)))
-
-    def _credit(self, order: CreditOrder, until_ms: int) -> None:
-        expected = self.runner.run(self.twin.credit(order, until_ms=until_ms))
-        told = self.runner.run(self.ledger.credit(order, until_ms=until_ms))
-        assert told == expected, f"told {told}, expected {expected}"
-        self.credited.append(order)
-
-    def _reverse(self, order: ReversalOrder, most: int, keep: int, until_ms: int, came_seq: int | None = None) -> None:
-        bounds: Any = {"most": most, "keep": keep, "until_ms": until_ms, "came_seq": came_seq}
-        expected = self.runner.run(self.twin.reverse(order, **bounds))
-        told = self.runner.run(self.ledger.reverse(order, **bounds))
-        assert told == expected, f"told {told}, expected {expected}"
-        self.reversed.append(order)
-
-    def _hold(self, order: HoldOrder, until_ms: int) -> None:
-        expected = self.runner.run(self.twin.hold(order, until_ms=until_ms))
-        told = self.runner.run(self.ledger.hold(order, until_ms=until_ms))
-        assert told == expected, f"told {told}, expected {expected}"
-        self.held.append(order)
-        if isinstance(told, Held):
-            # The twin's own time of the commit is the machine's.
-            assert told.replay or told.expires_ms == self.clock_ms + order.lasts_ms
-
-    def _end_hold(self, order: HoldOrder, end: HoldEnd, taken: int | None) -> None:
-        expected = self.runner.run(self.twin.end_hold(order.id, order.viewer, end, taken_coins=taken))
-        told = self.runner.run(self.ledger.end_hold(order.id, order.viewer, end, taken_coins=taken))
-        assert told == expected, f"told {told}, expected {expected}"
-
-    def _reversal(self, viewer: str, coins: int) -> ReversalOrder:
-        self.numbers += 1
-        return ReversalOrder(self._id(now_ms()), ViewerId(viewer), bytes(16), coins, RefundKind.REFUND)
-
-    def _order(self, wish: Fresh | Told) -> GiftOrder:
-        """What is wished, also for the eyes of later wishes of the same commit."""
-        if isinstance(wish, Told) and self.told:
-            order = self.told[-1 - wish.number % len(self.told)]
-            return msgspec.structs.replace(order, content=b"other") if wish.other_content else order
-        order = self._fresh(wish if isinstance(wish, Fresh) else Fresh("ann", "cora", 1, 1, 5_000, "", 0))
-        self.told.append(order)
-        return order
-
-    def _fresh(self, wish: Fresh) -> GiftOrder:
-        self.numbers += 1
-        id_ms = self.clock_ms - wish.age_ms
-        creator_diamonds = 100 * wish.coins * wish.creator_bp // 10_000
-        return GiftOrder(
-            id=self._id(id_ms),
-            id_ms=id_ms,
-            viewer=ViewerId(wish.viewer),
-            creator=CreatorId(wish.creator),
-            content=f"{wish}".encode(),
-            place="room:demo",
-            item="rose",
-            unit_coins=wish.coins,
-            count=wish.count,
-            coins=wish.coins,
-            creator_diamonds=creator_diamonds,
-            commission_diamonds=100 * wish.coins - creator_diamonds,
-            combo_key=wish.combo_key,
-            combo_window_ms=COMBO_MS if wish.combo_key else 0,
-            details=b"details",
-            barred=wish.barred,
-            creator_day_coins_max=wish.creator_day_coins_max,
-        )
-
-    def _id(self, id_ms: int) -> bytes:
-        return id_ms.to_bytes(6, "big") + b"\x70\x00\x80" + self.numbers.to_bytes(7, "big")
-
-    def _set_guard(self, viewer: str, settings: GuardSettings) -> None:
-        for ledger in (self.ledger, self.twin):
-            self.runner.run(ledger.set_guards([(viewer, settings)]))
-
-    def _set_clock(self, clock_ms: int) -> None:
-        self.clock_ms = clock_ms
-        for (_, keys), state in zip(self.ledger.keys.all(), self.twin.partitions, strict=True):
-            name: Any = keys.totals
-            self.redis.hset(name, Total.CLOCK, str(clock_ms))
-            state.clock_ms = clock_ms
-
-    def _set_epoch(self, totals_key: bytes, epoch: int) -> None:
-        name: Any = totals_key
-        self.redis.hset(name, Total.EPOCH, str(epoch))
-
-    async def _come_back(self) -> None:
-        # A credit is told once and not again by the client: its first word after a kill would be lost.
-        for _ in range(100):
-            try:
-                return await self.ledger.ping()
-            except LedgerUnavailable:
-                await back_off()
-        raise AssertionError("the server did not come back")
 
 
 def run_machine(valkey: Valkey, examples: settings) -> None:

@@ -39,7 +39,8 @@ class GuardTable:
     Operations: `age VIEWER` with any of `born=2015-03-01`, `country=CN`, `guardian=NAME` (what is not said is
     not known; by `RULES`) · `at TIME` · `coins VIEWER COINS` · `own VIEWER gift day week month` (each a cap, or `-`, or
     `cap>pending@TIME`) · `freeze VIEWER REASON` · `thaw VIEWER` · `give VIEWER COINS ID`, with more words such as
-    `to=cleo`, `max=20` (the creator's cap of a day), `barred`. Lines that begin with `&` are one commit.
+    `to=cleo`, `max=20` (the creator's cap of a day), `undo=1000` (ms for which it may be undone), `barred`. Lines
+    that begin with `&` are one commit.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -99,15 +100,19 @@ class GuardTable:
     async def _one(self, words: list[str]) -> GiftOutcome:
         viewer, coins, name, *more = words
         given = dict(word.partition("=")[::2] for word in more)
-        gift_id = self._ids.setdefault(name, new_id(self._now_ms))
-        order = gift_order(viewer, int(coins), creator=given.get("to", "cora"), gift_id=gift_id)
+        order = gift_order(viewer, int(coins), creator=given.get("to", "cora"), gift_id=self.id_of(name))
         return await self._ledger.give(
             msgspec.structs.replace(
                 order,
                 barred="barred" in given,
                 creator_day_coins_max=int(given["max"]) if "max" in given else None,
+                undo_ms=int(given.get("undo", 0)),
             )
         )
+
+    def id_of(self, name: str) -> bytes:
+        """The id of a gift that the table calls so; of the table's time where it is new."""
+        return self._ids.setdefault(name, new_id(self._now_ms))
 
 
 def _batches(table: str) -> Iterator[list[str]]:
@@ -141,7 +146,8 @@ def _number(text: str) -> int | None:
 
 def _told(outcome: GiftOutcome) -> str:
     if isinstance(outcome, GiftAccepted):
-        return f"{'replay' if outcome.replay else 'accepted'} {outcome.balance_coins}"
+        undo = " undoable" if outcome.undo_until_ms else ""
+        return f"{'replay' if outcome.replay else 'accepted'} {outcome.balance_coins}{undo}"
     words: list[object] = [outcome.refusal.value]
     cap = outcome.cap
     if cap is not None:

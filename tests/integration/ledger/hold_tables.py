@@ -21,7 +21,7 @@ class HoldTable:
 
     def __init__(self, subject: Subject) -> None:
         self._ledger = subject.ledger
-        self._guards = GuardTable(subject)
+        self.guards = GuardTable(subject)
         self._ids: dict[str, bytes] = {}
 
     async def run(self, table: str) -> None:
@@ -34,7 +34,7 @@ class HoldTable:
                     told = await getattr(self, f"_{verb}")(*words)
                     assert told == " ".join(expected.split()), f"{operation.strip()}: {told}"
                 case _:
-                    await self._guards.run(line)
+                    await self.guards.run(line)
 
     async def _hold(self, viewer: str, coins: str, name: str, lasts_ms: str) -> str:
         hold_id = self._ids.setdefault(name, new_id(now_ms()))

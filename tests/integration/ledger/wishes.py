@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from ledger.ages import AgeStep
 from ledger.guard_state import OwnCap
-from ledger.model import AMOUNT_MAX, Limit, Refusal
+from ledger.model import AMOUNT_MAX, UNDO_MS_MAX, Limit, Refusal
 
 WINDOW_MS, AHEAD_MS, BUCKET_MS, COMBO_MS = 3_600_000, 300_000, 600_000, 5_000
 UNFLUSHED_MAX = 8
@@ -41,6 +41,7 @@ class Fresh(Struct, frozen=True):
         creator_bp: the creator's part of the diamonds.
         combo_key: '' for none.
         creator_day_coins_max: as in the order.
+        undo_ms: for how long it may be undone, unless it is of a combo.
     """
 
     viewer: str
@@ -52,6 +53,7 @@ class Fresh(Struct, frozen=True):
     age_ms: int
     barred: bool = False
     creator_day_coins_max: int | None = None
+    undo_ms: int = 0
 
 
 FRESH = st.builds(
@@ -65,6 +67,7 @@ FRESH = st.builds(
     age_ms=AGES_MS,
     barred=st.sampled_from([False] * 11 + [True]),
     creator_day_coins_max=st.sampled_from([None, None, 8]),
+    undo_ms=st.sampled_from([0, 0, 1, COMBO_MS, UNDO_MS_MAX]),
 )
 TOLD = st.builds(Told, number=st.integers(0, 50), other_content=st.booleans())
 WISHES = st.one_of(FRESH, FRESH, TOLD)

@@ -37,7 +37,7 @@ from ledger.postgres import Pool, connected, open_pool
 from ledger.reconcile import book_records
 from ledger.redis_client import connect
 from ledger.repair import repair
-from ledger.twin import TwinPartition
+from ledger.twin_partition import TwinPartition
 from tests.integration.ledger.gift_machine import GiftMachine
 from tests.integration.ledger.wishes import COMBO_KEY, NAMES, VIEWERS, Fresh
 from tests.integration.ledger_postgres.flushing import flushing, until
@@ -96,6 +96,8 @@ class BooksMachine(GiftMachine):
         valkey: a running server of its own; it is killed, emptied and put back.
         database_url: a database with the schema, for this alone.
     """
+
+    may_undo = False
 
     def __init__(self, valkey: Valkey, database_url: str) -> None:
         self.database_url = database_url

@@ -101,10 +101,13 @@ def number(text: str) -> int | None:
     return None if text == "-" else int(text)
 
 
+@pytest.mark.parametrize("undo_ms", [0, 10_000])
 @pytest.mark.parametrize("day_max", [None, 0, 70])
 @pytest.mark.parametrize(("barred", "viewer"), [(False, "ann"), (True, "ann"), (True, "cora")])
 @pytest.mark.parametrize("combo_key", ["", "room:demo|rose"])
-def test_group_of_one_is_told_as_any_group_is(combo_key: str, barred: bool, viewer: str, day_max: int | None) -> None:
+def test_group_of_one_is_told_as_any_group_is(
+    combo_key: str, barred: bool, viewer: str, day_max: int | None, undo_ms: int
+) -> None:
     """The short way for a single gift makes the same columns as the long one."""
     order = GiftOrder(
         b"i" * 16,
@@ -122,6 +125,6 @@ def test_group_of_one_is_told_as_any_group_is(combo_key: str, barred: bool, view
         combo_key,
         5_000,
     )
-    order = msgspec.structs.replace(order, barred=barred, creator_day_coins_max=day_max)
+    order = msgspec.structs.replace(order, barred=barred, creator_day_coins_max=day_max, undo_ms=undo_ms)
     gift = PreparedGift(order, Partition(0), 4, b"i" * 16 + b"digest..", b"body")
-    assert msgspec.msgpack.encode(_single(gift, 7)) == msgspec.msgpack.encode(_columns([gift], [4], [7]))
+    assert msgspec.msgpack.encode(_single(gift, 7)) == msgspec.msgpack.encode(_columns([gift], [4], [7], undo_ms > 0))

@@ -5,8 +5,18 @@ import struct
 import pytest
 
 from ledger.errors import InvariantBroken
-from ledger.journal import decode_entry, encode_body, encode_reversal
-from ledger.model import Cause, CreditBody, Partition, RefundKind, ReversalBody, ViewerId
+from ledger.journal import (
+    decode_entry,
+    encode_body,
+    encode_reversal,
+    gift_body,
+    held_body,
+    paid_body,
+    settled_body,
+    undone_body,
+)
+from ledger.model import Cause, CreditBody, GiftFields, Partition, RefundKind, ReversalBody, ViewerId
+from tests.integration.ledger.orders import gift_order
 
 REVERSAL = ReversalBody(b"r" * 16, ViewerId("ann"), b"p" * 16, 70, RefundKind.CHARGEBACK, 40)
 CREDIT = CreditBody(b"c" * 16, ViewerId("ann"), 100, Cause.PURCHASE, "p")
@@ -31,6 +41,21 @@ def test_bodies_of_all_kinds_in_one_entry() -> None:
     bodies = encode_body(CREDIT) + encode_body(REVERSAL)
     first, second = decode_entry(Partition(0), b"1-2", _entry(100, 60, bodies=bodies))
     assert (first.body, second.body) == (CREDIT, REVERSAL)
+
+
+def test_gift_that_may_be_undone_is_held_settled_or_undone() -> None:
+    """The scripts put other heads before the body of the gift and, where it is held, the time behind it."""
+    gift = gift_body(gift_order("ann", 7_000, creator="cora"))
+    plain = encode_body(gift)
+    assert plain[:5] == b"\xdc\x00\x12\xa1g"
+    heads = (b"\xdc\x00\x13\xa1d", b"\xdc\x00\x12\xa1s", b"\xdc\x00\x12\xa1u")
+    bodies = b"".join(head + plain[5:] + tail for head, tail in zip(heads, (b"\xcd\x27\x10", b"", b""), strict=True))
+    records = decode_entry(Partition(0), b"1-3", _entry(1, 1, 8_001, bodies=bodies))
+    assert [record.body for record in records] == [held_body(gift, 10_000), settled_body(gift), undone_body(gift)]
+    assert all(paid_body(body) == gift for body in (held_body(gift, 5), settled_body(gift), undone_body(gift)))
+    for record in records:
+        assert isinstance(record.body, GiftFields)
+        assert (record.body.viewer, record.body.creator, record.body.coins) == ("ann", "cora", 7_000)
 
 
 def test_reversal_without_its_last_value() -> None:
