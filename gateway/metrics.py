@@ -63,6 +63,13 @@ class Shed(enum.StrEnum):
     """An audit was asked for while one ran."""
 
 
+class Stage(enum.StrEnum):
+    """A part of the way of a gift that a gateway sees."""
+
+    RELAY = "relay"
+    TICK = "tick"
+
+
 class Metric(NamedTuple):
     """One row of the table.
 
@@ -123,6 +130,20 @@ LOOP_LAG: Final = Metric(
     buckets=_SECONDS,
 )
 TICKS: Final = Metric(Counter, "giftwire_ticks_total", "Ticks of rooms.")
+TICKS_SLOWED: Final = Metric(
+    Counter, "giftwire_ticks_slowed_total", "Ticks after pauses that were stretched, since ticks took too much time."
+)
+MERGED: Final = Metric(
+    Counter, "giftwire_merged_gifts_total", "Gifts that viewers were shown as a part of another event, by room's tick."
+)
+STAGE_SECONDS: Final = Metric(
+    Histogram,
+    "giftwire_stage_seconds",
+    "How long gifts took to come from the ledger's commit to this gateway (relay; by the clocks of both), and from"
+    " there to the tick that shows them (tick; the longest of each tick).",
+    {"stage": frozenset(Stage)},
+    _SECONDS,
+)
 TICK_SECONDS: Final = Metric(Histogram, "giftwire_tick_seconds", "Time that one tick took.", buckets=_SECONDS)
 TICK_SOCKETS: Final = Metric(Counter, "giftwire_tick_sockets_total", "Sockets that ticks were written to.")
 ROOMS: Final = Metric(Gauge, "giftwire_rooms", "Rooms that this process holds.")
@@ -159,7 +180,7 @@ METRICS: Final = (
     *(SOCKETS, SOCKETS_OPENED, SOCKETS_CLOSED, SESSIONS, FRAMES, FRAME_BYTES, BYTES_SAVED, SHED, GIFTS, GIFT_SECONDS),
     *(QUEUE_BYTES, LOOP_LAG),
     *(HOLDS, HOLD_ENDS),
-    *(TICKS, TICK_SECONDS, TICK_SOCKETS, ROOMS, EVENTS, RESYNCS, ACK_LAG),
+    *(TICKS, TICKS_SLOWED, TICK_SECONDS, TICK_SOCKETS, STAGE_SECONDS, MERGED, ROOMS, EVENTS, RESYNCS, ACK_LAG),
     *(COMMITS, COMMIT_GIFTS, COMMIT_RETRIES, REQUESTS, REQUEST_SECONDS),
 )
 
@@ -180,6 +201,8 @@ class Metrics:
         self._bytes_saved = _counter(made[BYTES_SAVED.name])
         self._ticks = _counter(made[TICKS.name])
         self._tick_sockets = _counter(made[TICK_SOCKETS.name])
+        self._merged = _counter(made[MERGED.name])
+        self._stages = {stage: _histogram(made[STAGE_SECONDS.name].labels(stage)) for stage in Stage}
         self._events = _counter(made[EVENTS.name])
         self._tick_seconds = _histogram(made[TICK_SECONDS.name])
         self._gift_seconds = _histogram(made[GIFT_SECONDS.name])
@@ -270,11 +293,23 @@ class Metrics:
 
     # Rooms.
 
-    def ticked(self, seconds: float, sockets: int) -> None:
-        """A room's tick was written to so many sockets."""
+    def ticked(self, seconds: float, sockets: int, *, merged: int, slowed: bool) -> None:
+        """A room's tick was written to so many sockets.
+
+        Args:
+            merged: gifts that it shows as a part of another event.
+            slowed: its pause was stretched.
+        """
         self._ticks.inc()
+        self._merged.inc(merged)
+        if slowed:
+            self._counter(TICKS_SLOWED).inc()
         self._tick_sockets.inc(sockets)
         self._tick_seconds.observe(seconds)
+
+    def stage_took(self, stage: Stage, seconds: float) -> None:
+        """Gifts took so long for a part of their way; clocks that disagree count as no time."""
+        self._stages[stage].observe(max(seconds, 0.0))
 
     def rooms_held(self, rooms: int) -> None:
         """So many rooms are held now."""

@@ -7,7 +7,7 @@ room that misses facts heals from the history; where the history no longer holds
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Final
 
 import structlog
@@ -17,17 +17,28 @@ from gateway.broker import Broker
 from gateway.edge.config import EdgeConfig
 from gateway.edge.fanout import RESYNC, Audience
 from gateway.edge.session import Session
-from gateway.metrics import Metrics
+from gateway.metrics import Metrics, Stage
 from gateway.overlay_acks import OverlayAcks
 from gateway.places import Places, room_place
 from gateway.replies import refused
 from gateway.resuming import Missed, Resuming
 from gateway.room.config import RoomConfig
 from gateway.room.facts import RoomBatch, complete_events
+from gateway.room.pace import Pace
 from gateway.room.room import Hearing, Room
 from gateway.tasks import end_all
 from gateway.wire.codes import CloseCode, Code
-from gateway.wire.messages import Events, Join, Joined, LeaderboardEvent, RoomEvent, RoomState
+from gateway.wire.messages import (
+    Event,
+    Events,
+    GiftEvent,
+    Join,
+    Joined,
+    LeaderboardEvent,
+    RoomEvent,
+    RoomState,
+    SummaryEvent,
+)
 from ledger.directory import Place
 from ledger.errors import LedgerUnavailable
 
@@ -42,10 +53,11 @@ class LocalRoom:
 
     Attributes:
         healing: a task reads the history meanwhile; what comes in then is found there.
+        waits_since_s: since when viewers have not been shown something (`time.perf_counter`); 0 for nothing.
         heal_again: more may have been missed since that task's last read began.
     """
 
-    __slots__ = ("audience", "board_task", "core", "heal_again", "healing", "place", "timer")
+    __slots__ = ("audience", "board_task", "core", "heal_again", "healing", "place", "timer", "waits_since_s")
 
     def __init__(self, place: Place, core: Room, audience: Audience) -> None:
         self.place = place
@@ -55,6 +67,7 @@ class LocalRoom:
         self.healing = False
         self.heal_again = False
         self.board_task = False
+        self.waits_since_s = 0.0
 
 
 class RoomsConfig(Struct, frozen=True):
@@ -69,6 +82,9 @@ class Rooms:
 
     Args:
         spawn: runs a coroutine as a task that somebody owns.
+
+    Attributes:
+        pace: how long the pauses between ticks are now; somebody has to `look` at it.
     """
 
     def __init__(
@@ -88,6 +104,7 @@ class Rooms:
         self._spawn = spawn
         self._acks = OverlayAcks(broker, config.room, spawn)
         self._resuming = Resuming(broker, self._acks, config.room, now_ms)
+        self.pace = Pace(config.room)
         self._gateway_id = secrets.token_hex(8)
         self._rooms: dict[str, LocalRoom] = {}
         self._opening: dict[str, asyncio.Task[LocalRoom | None]] = {}
@@ -163,6 +180,7 @@ class Rooms:
         if local is None:
             return
         self._metrics.events_heard(len(batch.facts))
+        self._metrics.stage_took(Stage.RELAY, (self._now_ms() - batch.facts[-1].at_ms) / 1000)
         heard = local.core.hear(batch)
         if heard.fresh is not None:
             self._show(local, heard.fresh)
@@ -197,14 +215,20 @@ class Rooms:
             return None
         await self._broker.subscribe(room)
         snapshot = await self._broker.snapshot(room)
-        core = Room(room, self._config.room, epoch=snapshot.epoch, seq=snapshot.seq)
+        core = Room(room, self._config.room, epoch=snapshot.epoch, seq=snapshot.seq, pace=self.pace)
         core.put_board(await self._broker.board(room, self._config.room.board_entries_max), snapshot.seq)
         core.tick(self._now_ms())
 
         def refresh(session: Session) -> None:
             session.send(self._present(local))
 
-        local = LocalRoom(place, core, Audience(place.creator, self._config.edge, self._metrics, self._now_ms, refresh))
+        def wrote(seconds: float, done: bool) -> None:
+            self.pace.wrote(seconds)
+            if done:
+                self._tick_when_due(local)
+
+        audience = Audience(place.creator, self._config.edge, self._metrics, self._now_ms, refresh, wrote)
+        local = LocalRoom(place, core, audience)
         self._rooms[room] = local
         self._metrics.rooms_held(len(self._rooms))
         # What was published between the subscription and the snapshot, or while we read, is in the history.
@@ -270,13 +294,14 @@ class Rooms:
     # Inside: showing.
 
     def _show(self, local: LocalRoom, fresh: RoomBatch) -> None:
+        local.waits_since_s = local.waits_since_s or time.perf_counter()
         if local.audience.complete:
             local.audience.tell_complete(Events(fresh.room, fresh.epoch, fresh.last_seq, list(complete_events(fresh))))
         self._tick_when_due(local)
 
     def _tick_when_due(self, local: LocalRoom) -> None:
         due_ms = local.core.due_ms()
-        if due_ms is None or local.timer is not None:
+        if due_ms is None or local.timer is not None or local.audience.is_busy:
             return
         loop, wait_ms = asyncio.get_running_loop(), due_ms - self._now_ms()
         # A tick that is due still waits for the end of this round of the loop: what else came in it goes along.
@@ -289,6 +314,9 @@ class Rooms:
 
     def _tick(self, local: LocalRoom) -> None:
         began = time.perf_counter()
+        if local.waits_since_s:
+            self._metrics.stage_took(Stage.TICK, began - local.waits_since_s)
+            local.waits_since_s = 0.0
         tick = local.core.tick(self._now_ms())
         if tick is None or not tick.events:
             return
@@ -296,7 +324,9 @@ class Rooms:
         state = [event for event in tick.events if isinstance(event, LeaderboardEvent | RoomEvent)]
         if state:
             local.audience.tell_complete(Events(local.core.name, tick.epoch, local.core.seq, list(state)))
-        self._metrics.ticked(time.perf_counter() - began, told)
+        took_s = time.perf_counter() - began
+        self.pace.wrote(took_s)
+        self._metrics.ticked(took_s, told, merged=_merged(tick.events), slowed=self.pace.stretch > 1.0)
 
     def _refresh_board_soon(self, local: LocalRoom) -> None:
         if local.core.wants_board() and not local.board_task:
@@ -411,3 +441,14 @@ class Rooms:
         self._counted.add(room)
         local.core.put_state(viewers=viewers)
         self._tick_when_due(local)
+
+
+def _merged(events: Sequence[Event]) -> int:
+    """Gifts that are shown as a part of another event."""
+    merged = 0
+    for event in events:
+        if isinstance(event, GiftEvent) and event.merged is not UNSET:
+            merged += event.merged - 1
+        elif isinstance(event, SummaryEvent):
+            merged += event.gifts
+    return merged

@@ -164,9 +164,11 @@ class Edge:
     async def _watch_loop(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            due_s = loop.time() + LOOP_PROBE_S
+            began_s = loop.time()
             await asyncio.sleep(LOOP_PROBE_S)
-            self._services.metrics.loop_was_late(max(loop.time() - due_s, 0.0))
+            elapsed_s = loop.time() - began_s
+            self._services.metrics.loop_was_late(max(elapsed_s - LOOP_PROBE_S, 0.0))
+            self._services.rooms.pace.look(elapsed_s)
 
     async def _close_revoked(self, held: dict[Connection, str]) -> None:
         try:

@@ -14,8 +14,9 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     Attributes:
         tick_ms: the shortest pause between two ticks of a busy room; a quiet one is told at once.
-        tick_ms_max: the longest pause that a huge room may come to.
+        tick_ms_max: the longest pause that a huge room may come to, or any while ticks take too much time.
         tick_viewers: up to so many viewers on one gateway a room keeps to `tick_ms`; the pause grows in proportion.
+        tick_share_permille_max: the part of a gateway's time that ticks may take; above it all pauses grow.
         events_per_tick_max: gift events that viewers are shown in one tick; the smallest beyond it become a summary.
         big_gift_coins: a gift worth so much is never put into a summary.
         history_facts_max: facts that a room's history holds, give or take one entry of it.
@@ -52,8 +53,9 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     tick_ms: _Millis = 50
-    tick_ms_max: _Millis = 500
+    tick_ms_max: _Millis = 250
     tick_viewers: _Count = 2_000
+    tick_share_permille_max: Annotated[int, Meta(ge=10, le=1_000)] = 500
     events_per_tick_max: _Count = 20
     big_gift_coins: _Coins = 1_000
     history_facts_max: _Count = 20_000

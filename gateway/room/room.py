@@ -14,6 +14,7 @@ from msgspec import Struct
 from gateway.room.config import RoomConfig
 from gateway.room.facts import GiftFact, RoomBatch
 from gateway.room.merge import MergeBuffer
+from gateway.room.pace import Pace
 from gateway.wire.messages import Event, LeaderboardEvent, RoomEvent, TopEntry
 
 _NOWHERE: Final = 0
@@ -57,6 +58,7 @@ class Room:
 
     Args:
         epoch, seq: where it begins, as `Broker.snapshot` says right after the subscription took effect.
+        pace: of the gateway; stretches the pauses between ticks.
 
     Attributes:
         epoch, seq: everything up to here has been heard; complete receivers stand here.
@@ -66,7 +68,7 @@ class Room:
         viewers, leaderboard, live: the state that newcomers are told.
     """
 
-    def __init__(self, name: str, config: RoomConfig, *, epoch: int, seq: int) -> None:
+    def __init__(self, name: str, config: RoomConfig, *, epoch: int, seq: int, pace: Pace | None = None) -> None:
         self.name = name
         self.epoch = epoch
         self.seq = seq
@@ -76,6 +78,7 @@ class Room:
         self.viewers = 0
         self.leaderboard: list[TopEntry] = []
         self._config = config
+        self._pace = pace
         self._buffer = MergeBuffer(config.events_per_tick_max, config.big_gift_coins)
         self._ticked_ms = 0
         self._known = (epoch, seq)
@@ -129,11 +132,13 @@ class Room:
 
     @property
     def pause_ms(self) -> int:
-        """The least time between two ticks: constant up to `tick_viewers` receivers, then in proportion to them."""
+        """The least time between two ticks: constant up to `tick_viewers` receivers, then in proportion to them; longer
+        while the gateway's pace is slower."""
         config = self._config
-        if self.receivers <= config.tick_viewers:
-            return config.tick_ms
-        return min(config.tick_ms_max, config.tick_ms * self.receivers // config.tick_viewers)
+        pause_ms = config.tick_ms * max(self.receivers, config.tick_viewers) // config.tick_viewers
+        if self._pace is not None:
+            pause_ms = int(pause_ms * self._pace.stretch)
+        return min(max(config.tick_ms_max, config.tick_ms), pause_ms)
 
     def tick(self, now_ms: int) -> Tick | None:
         """Show viewers everything that they were not shown yet; None when there is nothing. May be called early."""

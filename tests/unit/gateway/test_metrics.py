@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.metrics import METRICS, OTHER, Metrics, Shed
+from gateway.metrics import METRICS, OTHER, Metrics, Shed, Stage
 from gateway.shared_metrics import text_of
 from gateway.wire.codes import CloseCode, Code
 from ledger.batcher import BatcherStats
@@ -45,7 +45,10 @@ def test_everything_is_counted() -> None:
     metrics.loop_was_late(0.003)
     metrics.gift_answered("accepted", 0.002)
     metrics.gift_answered(Code.OVERLOADED, 0.002, "http")
-    metrics.ticked(0.01, 200)
+    metrics.ticked(0.01, 200, merged=3, slowed=True)
+    metrics.ticked(0.01, 1, merged=1, slowed=False)
+    metrics.stage_took(Stage.RELAY, 0.02)
+    metrics.stage_took(Stage.RELAY, -0.5)
     metrics.rooms_held(2)
     metrics.events_heard(7)
     metrics.resynced()
@@ -63,8 +66,12 @@ def test_everything_is_counted() -> None:
         "giftwire_gift_seconds_count 2.0",
         "giftwire_queue_bytes 512.0",
         "giftwire_loop_lag_seconds_count 1.0",
-        "giftwire_ticks_total 1.0",
-        "giftwire_tick_sockets_total 200.0",
+        "giftwire_ticks_total 2.0",
+        "giftwire_tick_sockets_total 201.0",
+        "giftwire_merged_gifts_total 4.0",
+        "giftwire_ticks_slowed_total 1.0",
+        'giftwire_stage_seconds_count{stage="relay"} 2.0',
+        'giftwire_stage_seconds_sum{stage="relay"} 0.02',
         "giftwire_rooms 2.0",
         "giftwire_events_total 7.0",
         "giftwire_resyncs_total 1.0",

@@ -3,6 +3,7 @@
 import msgspec
 
 from gateway.room.config import RoomConfig
+from gateway.room.pace import Pace
 from gateway.room.room import Hearing, Room
 from gateway.wire.messages import GiftEvent, LeaderboardEvent, RoomEvent, TopEntry
 from tests.unit.gateway.room.room_facts import batch, gift
@@ -88,9 +89,21 @@ def test_tick_with_nothing_to_show() -> None:
 def test_pause_grows_with_the_room() -> None:
     """Up to the bound the pause is constant, past it it grows in proportion, and it ends at its maximum."""
     room = room_at(config=msgspec.structs.replace(CONFIG, tick_viewers=100))
-    for receivers, pause_ms in ((0, 50), (100, 50), (102, 51), (200, 100), (1_000, 500), (1_001, 500), (9_999, 500)):
+    for receivers, pause_ms in ((0, 50), (100, 50), (102, 51), (200, 100), (500, 250), (501, 250), (9_999, 250)):
         room.receivers = receivers
         assert room.pause_ms == pause_ms
+
+
+def test_pause_grows_with_the_gateways_pace() -> None:
+    """A small room waits longer too while ticks take too much of the gateway's time, up to the same maximum."""
+    pace = Pace(CONFIG)
+    room = Room("demo", CONFIG, epoch=1, seq=0, pace=pace)
+    pauses = []
+    for _ in range(6):
+        pauses.append(room.pause_ms)
+        pace.wrote(1.0)
+        pace.look(1.0)
+    assert pauses == [50, 75, 112, 168, 250, 250]
 
 
 def test_reset_keeps_what_was_heard() -> None:

@@ -1,0 +1,73 @@
+"""The order in which an audience is written to."""
+
+import asyncio
+from typing import cast
+
+from gateway.auth import Identity
+from gateway.edge.config import EdgeConfig
+from gateway.edge.fanout import Audience
+from gateway.edge.prepared import VARIANTS
+from gateway.edge.session import Session
+from gateway.metrics import Metrics
+from gateway.wire.messages import Notice
+
+SLICE = 2
+
+
+class _Socket:
+    """A connection that keeps what is written to it; its own session as well."""
+
+    def __init__(self, log: list[str], name: str) -> None:
+        self.name = name
+        self.connection = self
+        self.transport = self
+        self.variant = VARIANTS[0]
+        self.held = False
+        self.identity: Identity | None = None
+        self._log = log
+
+    def sees_all(self, creator: str) -> bool:
+        return False
+
+    def write(self, content: bytes) -> None:
+        self._log.append(f"{self.name}{'1' if b'first' in content else '2'}")
+
+
+def _audience(log: list[str], names: str, finished: asyncio.Event) -> tuple[Audience, list[_Socket]]:
+    def wrote(_: float, done: bool) -> None:
+        if done:
+            finished.set()
+
+    audience = Audience("cleo", EdgeConfig(fan_out_slice_max=SLICE), Metrics(), lambda: 0, lambda session: None, wrote)
+    sockets = [_Socket(log, name) for name in names]
+    for socket in sockets:
+        audience.add(cast("Session", socket))
+    return audience, sockets
+
+
+async def test_nobody_gets_a_later_tick_first() -> None:
+    """A tick that comes while the last one is being written waits, also for those whose place moved up meanwhile."""
+    log: list[str] = []
+    finished = asyncio.Event()
+    audience, sockets = _audience(log, "abcdef", finished)
+    audience.tell_viewers(Notice("n", "first"))
+    assert (log, audience.is_busy) == (["a1", "b1"], True)
+    audience.remove(cast("Session", sockets[0]))
+    audience.tell_viewers(Notice("n", "second"))
+    await finished.wait()
+    assert log == ["a1", "b1", "c1", "d1", "e1", "f1", "b2", "c2", "d2", "e2", "f2"]
+    assert not audience.is_busy
+
+
+async def test_slice_takes_no_more_than_its_sockets() -> None:
+    """What is left of a slice goes to the next message; others have their turn between slices."""
+    log: list[str] = []
+    finished = asyncio.Event()
+    audience, _ = _audience(log, "abc", finished)
+    audience.tell_viewers(Notice("n", "first"))
+    audience.tell_viewers(Notice("n", "second"))
+    turns = [len(log)]
+    while not finished.is_set():
+        await asyncio.sleep(0)
+        turns.append(len(log))
+    assert turns == [2, 4, 6]
