@@ -103,8 +103,12 @@ class Relay:
                 raise RelayOvertaken(f"another relay is ahead: {exc}") from exc
             raise
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, before_ms: int | None = None) -> None:
         """Tell all that the journal holds now, end the combos that are due, note how far that is, and return.
+
+        Args:
+            before_ms: records from this time on may follow that the journal does not hold; combos are ended only where
+                their deadline lies before it. None where it holds all that there is.
 
         Raises:
             LedgerUnavailable, redis.RedisError, OSError: the server did not answer; to be run again.
@@ -115,7 +119,8 @@ class Relay:
             batch = await reader.read(block_ms=None, entries_max=entries_max)
             await self._relay(batch)
             if batch.caught_up_to_ms is not None:
-                await self._end_combos(batch.caught_up_to_ms)
+                caught_up_to_ms = batch.caught_up_to_ms
+                await self._end_combos(caught_up_to_ms if before_ms is None else min(before_ms, caught_up_to_ms))
                 caught_up = True
             entries_max = self._next_entries_max(entries_max, len(batch.records))
         if self._unsaved:

@@ -53,8 +53,8 @@ class _Rooms:
         # Caps and freezes before anybody can give: they stand in no record.
         await self._office.guards.tell_all()
 
-    async def tell(self, epoch: int) -> None:
-        await Relay(self._ledger, self._broker, self._room_config, epoch=epoch).catch_up()
+    async def tell(self, epoch: int, before_ms: int | None) -> None:
+        await Relay(self._ledger, self._broker, self._room_config, epoch=epoch).catch_up(before_ms)
 
     async def verify(self) -> list[str]:
         report = await audit_all(self._ledger_config, self._room_config)

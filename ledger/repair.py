@@ -59,8 +59,13 @@ class Rooms(Protocol):
         """No room goes on in an earlier epoch: what clients know of it may be lost."""
         ...
 
-    async def tell(self, epoch: int) -> None:
-        """Tell the rooms everything that the journal holds, and note how far that is."""
+    async def tell(self, epoch: int, before_ms: int | None) -> None:
+        """Tell the rooms everything that the journal holds, and note how far that is.
+
+        Args:
+            before_ms: what is yet to come back is not older: only combos whose deadline lies before are over. None once
+                everything is back.
+        """
         ...
 
     async def verify(self) -> list[str]:
@@ -216,22 +221,24 @@ class _Repairing:
         next_seqs = {one.partition: one.live.seq + 1 for one in standings if one.behind}
         waiting: dict[Partition, list[JournalRecord]] = {partition: [] for partition in next_seqs}
         # Also when nothing is missing (any more): a kill may have come between a replay and the telling.
-        await self._rooms.tell(epoch)
+        await self._rooms.tell(epoch, 0 if waiting else None)
         await self._trim(books)
         while waiting:
             await self._read_on(waiting, next_seqs, books)
             whole = {partition for partition in waiting if next_seqs[partition] > books[partition].seq}
-            for records in next_slice(waiting, whole).values():
+            back = next_slice(waiting, whole)
+            for records in back.values():
                 await self._write(records)
-            await self._rooms.tell(epoch)
-            await self._trim(books)
-            if self._progress is not None:
-                self._progress(self._done.records, total)
             waiting = {
                 partition: records
                 for partition, records in waiting.items()
                 if records or next_seqs[partition] <= books[partition].seq
             }
+            newest_ms = max((records[-1].at_ms for records in back.values()), default=0)
+            await self._rooms.tell(epoch, newest_ms if waiting else None)
+            await self._trim(books)
+            if self._progress is not None:
+                self._progress(self._done.records, total)
 
     async def _read_on(
         self,

@@ -217,7 +217,7 @@ class _NoRooms:
     async def begin(self, epoch: int) -> None:
         """There is nothing to raise."""
 
-    async def tell(self, epoch: int) -> None:
+    async def tell(self, epoch: int, before_ms: int | None) -> None:
         ends: dict[Any, Position] = {}
         for partition, keys in self._ledger.keys.all():
             last: Any = await self._ledger.redis.xrevrange(keys.journal, count=1)

@@ -1,5 +1,6 @@
 """After a repair the rooms know every gift once, and no client takes the new numbers for the old ones (I5, I7)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,13 +12,20 @@ from gateway.room.config import RoomConfig
 from ledger.config import LedgerConfig
 from ledger.journal import Position
 from ledger.keys import Keys
+from ledger.model import GiftAccepted
+from ledger.office import open_office
 from ledger.postgres import open_pool
 from ledger.reconcile import LedgersDiffer, require_agreement
 from ledger.redis_client import connect
+from ledger.replay import RECORDS_REPLAYED_MAX
+from ledger.service import open_ledger
 from tests.gateways import Gateway, fresh_id, running_gateway
+from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all
+from tests.waiting import until_true
 
 PARTITIONS = 4
+WINDOW_MS = 200
 
 
 @pytest.fixture
@@ -107,6 +115,33 @@ async def test_rooms_after_a_loss(
         again = await gateway.enter("cleo", "overlay", since=here)
         await again.until_gift(lambda gift: gift["count"] == 5)
         assert [gift["count"] for gift in again.gifts] == [5]
+
+
+async def test_combo_that_is_longer_than_a_slice(config: LedgerConfig, redis: Redis) -> None:
+    """A combo whose time is over long ago comes back in several slices: it ends once, behind its last gift (I8)."""
+    ledger = open_ledger(config)
+    await ledger.start()
+    office = await open_office(config, ledger)
+    await office.directory.put_creator("cora", name="Cora")
+    await office.directory.put_place("room:demo", creator="cora", title="Demo")
+    await office.close()
+    await ledger.credit(grant("ann", 10_000))
+    orders = [gift_order("ann", 1, combo=True, combo_window_ms=WINDOW_MS) for _ in range(RECORDS_REPLAYED_MAX * 2)]
+    assert all(isinstance(one, GiftAccepted) for one in await asyncio.gather(*map(ledger.give, orders)))
+    over_ms = await ledger.now_ms() + WINDOW_MS
+    await flushed(redis, config)
+    await redis.flushall()
+
+    async def is_over() -> bool:
+        return await ledger.now_ms() > over_ms
+
+    await until_true(is_over, WINDOW_MS)
+    done = await repair_all(config, RoomConfig())
+    assert (done.records, done.violations) == (1 + len(orders), [])
+    partition = ledger.keys.partition_of("ann")
+    assert await ledger.open_combos(partition) == []
+    assert await ledger.live_earnings("cora") == 50 * len(orders)
+    await ledger.stop()
 
 
 async def test_repair_beside_a_gateway(config: LedgerConfig, redis: Redis, valkey_url: str, database_url: str) -> None:

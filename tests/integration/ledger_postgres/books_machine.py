@@ -74,9 +74,9 @@ class Copy(Struct, frozen=True):
 class MachineRooms(NoRooms):
     """Rooms of a repair that end it at one telling, as a kill would."""
 
-    async def tell(self, epoch: int) -> None:
+    async def tell(self, epoch: int, before_ms: int | None) -> None:
         try:
-            await super().tell(epoch)
+            await super().tell(epoch, before_ms)
         except KeyboardInterrupt as exc:
             raise Killed from exc
 

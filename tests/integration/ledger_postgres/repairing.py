@@ -32,7 +32,7 @@ class NoRooms:
     async def begin(self, epoch: int) -> None:
         self.begun.append(epoch)
 
-    async def tell(self, epoch: int) -> None:
+    async def tell(self, epoch: int, before_ms: int | None) -> None:
         """Note that everything was told."""
         self.told.append(epoch)
         if len(self.told) == self.killed_at:

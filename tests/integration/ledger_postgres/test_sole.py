@@ -118,7 +118,7 @@ async def test_repair_refused_halfway_keeps_orders_out(
     await lose_everything(ledger, pool, redis, config)
 
     class Taken(NoRooms):
-        async def tell(self, epoch: int) -> None:
+        async def tell(self, epoch: int, before_ms: int | None) -> None:
             await pool.execute("UPDATE leases SET worker = '00000000-0000-0000-0000-000000000002' WHERE partition = 0")
             await asyncio.Event().wait()
 
