@@ -16,7 +16,6 @@ from gateway.revocations import Revocations
 from gateway.rooms import Rooms
 from gateway.run.config import Config
 from gateway.shared_metrics import SharedMetrics
-from gateway.undos import UndoDesk
 from ledger.office import Office
 from ledger.service import Ledger
 
@@ -35,7 +34,6 @@ class Services(Struct, frozen=True):
     office: Office
     broker: Broker
     desk: GiftDesk
-    undo_desk: UndoDesk
     places: Places
     rooms: Rooms
     revocations: Revocations

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import CloseCode as WebSocketCode
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
@@ -18,6 +19,7 @@ from websockets.typing import Subprotocol
 
 from gateway.edge.deflate import DeflateOffers, Inflating
 from gateway.edge.frames import PING_FRAME
+from gateway.edge.parts import Parts
 from gateway.edge.prepared import Variant
 from gateway.metrics import Shed
 from gateway.wire.codec import SUBPROTOCOLS, Encoding
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 _CONTINUED: Final = Opcode.CONT
 _PAYLOADS: Final = (Opcode.TEXT, Opcode.BINARY)
 _KINDS: Final = {Encoding.JSON: Opcode.TEXT, Encoding.MSGPACK: Opcode.BINARY}
+_RULE_BROKEN: Final = (ProtocolError, PayloadTooBig, UnicodeDecodeError, EOFError)
 _NOT_UNDERSTOOD: Final = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: 36\r\n\r\nThe handshake cannot be understood.\n"
@@ -61,8 +64,8 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_closing",
         "_edge",
-        "_fragments",
         "_handed_by",
+        "_parts",
         "_protocol",
         "_timer",
         "_transport",
@@ -93,7 +96,7 @@ class Connection(asyncio.Protocol):
         self._edge = edge
         self._transport: asyncio.Transport | None = None
         self._protocol: Protocol | None = None
-        self._fragments: bytearray | None = None
+        self._parts: Parts | None = None
         self._handed_by: asyncio.BaseProtocol | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
@@ -106,12 +109,13 @@ class Connection(asyncio.Protocol):
         self._handed_by = self._transport.get_protocol()
         high = self._edge.config.viewer_queue_bytes_max
         self._transport.set_write_buffer_limits(high=high, low=high // 2)
-        self._protocol = _Handshake(
+        self._protocol = protocol = _Handshake(
             extensions=_OFFERS if self._edge.config.deflate else None,
             subprotocols=cast("Any", SUBPROTOCOLS),
             max_size=self._edge.config.message_bytes_max,
             logger=self._edge.silent,
         )
+        protocol.tell = self._frame_received
         self._edge.connected(self)
 
     def data_received(self, data: bytes) -> None:
@@ -214,9 +218,9 @@ class Connection(asyncio.Protocol):
         One that `talks`, a sender's, keeps it until it has been silent for a while: making it takes some microseconds.
         """
         protocol = self._protocol
-        if protocol is None or self._fragments is not None or protocol.state is not OPEN or self._closing:
+        if protocol is None or self._parts is not None or protocol.state is not OPEN or self._closing:
             return
-        if not protocol.reader.buffer:
+        if _between_frames(protocol):
             _forget(protocol)
             self._protocol = None
 
@@ -229,16 +233,30 @@ class Connection(asyncio.Protocol):
             return
         protocol.receive_data(data)
         for event in protocol.events_received():
-            if type(event) is Frame:
-                self._frame_received(event)
-            elif isinstance(event, Request):
+            if isinstance(event, Request):
                 self._shake_hands(event)
         if protocol.writes:
             if self.session is None and protocol.writes == [SEND_EOF]:
                 self.write(_NOT_UNDERSTOOD)
             self._write_protocol(protocol)
+        if protocol.parser_exc is not None and not isinstance(protocol.parser_exc, _RULE_BROKEN):
+            # What a session raised: it is answered with 1011, but nobody has heard of it.
+            raise protocol.parser_exc
 
     def _frame_received(self, received: Frame) -> None:
+        """Take one frame as soon as it is read: answers keep their order, and nothing behind a broken one is looked at.
+
+        Raises:
+            UnicodeDecodeError: it is no text, where it must be (RFC 6455, section 8.1).
+        """
+        protocol = cast("Protocol", self._protocol)
+        session = self.session
+        if session is None:
+            # It came with the handshake, whose answer nothing may precede: its pong is forgotten like the frame.
+            protocol.writes.clear()
+            return
+        if protocol.writes:
+            self._write_protocol(protocol)
         if self._closing:
             return
         if received.opcode in _PAYLOADS:
@@ -246,31 +264,25 @@ class Connection(asyncio.Protocol):
                 self._fail(WebSocketCode.UNSUPPORTED_DATA, f"messages are {_KINDS[self.encoding].name.lower()} frames")
                 return
             if not received.fin:
-                self._fragments = bytearray(received.data)
-                self._count_idle()
+                self._parts = Parts(is_text=self.encoding is Encoding.JSON)
+                self._part_received(session, self._parts, received)
                 return
             payload = bytes(received.data)
-        elif received.opcode is _CONTINUED and self._fragments is not None:
-            self._fragments += received.data
-            if not received.fin:
-                self._count_idle()
-                return
-            payload, self._fragments = bytes(self._fragments), None
+            if self.encoding is Encoding.JSON and not payload.isascii():
+                payload.decode()
+            session.receive(payload)
+        elif received.opcode is _CONTINUED and self._parts is not None:
+            self._part_received(session, self._parts, received)
         else:
             self._count_idle()
-            return
-        if self.session is not None and self._is_text(payload):
-            self.session.receive(payload)
 
-    def _is_text(self, payload: bytes) -> bool:
-        """Whether it is UTF-8 where it must be; if not, the connection is closed (RFC 6455, section 8.1)."""
-        if self.encoding is Encoding.JSON and not payload.isascii():
-            try:
-                payload.decode()
-            except UnicodeDecodeError as exc:
-                self._fail(WebSocketCode.INVALID_DATA, f"{exc.reason} at position {exc.start}")
-                return False
-        return True
+    def _part_received(self, session: "Session", parts: Parts, received: Frame) -> None:
+        parts.add(received.data, final=received.fin)
+        if received.fin:
+            self._parts = None
+            session.receive(parts.whole())
+        else:
+            self._count_idle()
 
     def _count_idle(self) -> None:
         """A frame that ends no message; the heartbeat begins to count anew."""
@@ -339,12 +351,13 @@ class Connection(asyncio.Protocol):
             setattr(handed_by, "parser", None)  # noqa: B010 - a name of uvicorn's, seen to by a test
 
     def _wake(self) -> Protocol:
-        self._protocol = Protocol(
+        self._protocol = protocol = _Open(
             SERVER, state=OPEN, max_size=self._edge.config.message_bytes_max, logger=self._edge.silent
         )
+        protocol.tell = self._frame_received
         if self.compressed:
-            self._protocol.extensions = [Inflating()]
-        return self._protocol
+            protocol.extensions = [Inflating()]
+        return protocol
 
     def _set_timer(self, after_ms: int, then: Callable[[], None]) -> None:
         if self._timer is not None:
@@ -352,11 +365,39 @@ class Connection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(after_ms / 1000, then)
 
 
-class _Handshake(ServerProtocol):
+class _TellsFrames(Protocol):
+    """Tells of each frame at once, where its base gathers them.
+
+    Attributes:
+        tell: called once a frame, within `receive_data`. What it raises ends the connection, as a broken frame does.
+    """
+
+    tell: Callable[[Frame], None]
+
+    def recv_frame(self, frame: Frame) -> None:
+        super().recv_frame(frame)
+        self.events.pop()
+        self.tell(frame)
+
+
+class _Open(_TellsFrames):
+    """Its handshake is done."""
+
+
+class _Handshake(_TellsFrames, ServerProtocol):
     """Takes the first subprotocol that the client offers and we know; a client that offers none speaks JSON."""
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
         return next((name for name in subprotocols if name in SUBPROTOCOLS), None)
+
+
+def _between_frames(protocol: Protocol) -> bool:
+    """Whether it waits for the first byte of a frame. An empty buffer would not tell: a frame's head is taken out of it
+    as soon as it is there, and may be all that came. So it is asked in which of its generators it waits."""
+    waits: object = protocol.parser
+    while (inner := getattr(waits, "gi_yieldfrom", None)) is not None:
+        waits = inner
+    return getattr(waits, "__name__", "") == "at_eof"
 
 
 def _forget(protocol: Protocol) -> None:

@@ -31,12 +31,14 @@ def frame(
     reserved: int = 0,
     mask: bool = True,
     size: int | None = None,
+    key: bytes | None = None,
 ) -> bytes:
     """One frame as RFC 6455, section 5.2 draws it, or as it forbids.
 
     Args:
         reserved: the three reserved bits.
         size: the length that the frame claims, in eight bytes; the payload's own when None.
+        key: what it is masked with; any when None.
     """
     first = bytes(((0x80 if final else 0) | reserved << 4 | opcode,))
     flag = 0x80 if mask else 0
@@ -50,7 +52,7 @@ def frame(
         length = struct.pack(">BQ", flag | 127, len(payload))
     if not mask:
         return first + length + payload
-    key = os.urandom(4)
+    key = key or os.urandom(4)
     return first + length + key + bytes(byte ^ key[place % 4] for place, byte in enumerate(payload))
 
 

@@ -18,6 +18,7 @@ from gateway.shared_metrics import text_of
 from gateway.wire.codec import SUBPROTOCOL_JSON
 from ledger.batcher import BatcherStats
 from tests.integration.edge.raw import CLOSE, UPGRADE_LINES, head
+from tests.waiting import until
 
 NO_CODE: Final = 1005
 _COMPRESSED: Final = 0x40
@@ -140,13 +141,19 @@ class Line:
 
     Args:
         extensions: what the client offers, if anything.
+        behind: what it says without waiting for the answer.
 
     Attributes:
         answer: the head of the answer to the handshake.
     """
 
     def __init__(
-        self, config: EdgeConfig | None = None, *, subprotocol: str = SUBPROTOCOL_JSON, extensions: str | None = None
+        self,
+        config: EdgeConfig | None = None,
+        *,
+        subprotocol: str = SUBPROTOCOL_JSON,
+        extensions: str | None = None,
+        behind: bytes = b"",
     ) -> None:
         self.edge = EchoEdge(config or EdgeConfig())
         self.transport = MemoryTransport()
@@ -154,7 +161,8 @@ class Line:
         self.transport.connection = self.connection
         self.connection.connection_made(self.transport)
         offer = () if extensions is None else (f"Sec-WebSocket-Extensions: {extensions}",)
-        self.connection.data_received(head(*UPGRADE_LINES, f"Sec-WebSocket-Protocol: {subprotocol}", *offer))
+        asked = head(*UPGRADE_LINES, f"Sec-WebSocket-Protocol: {subprotocol}", *offer)
+        self.connection.data_received(asked + behind)
         self.answer, self._after = self._split()
 
     @property
@@ -179,6 +187,10 @@ class Line:
     def told(self) -> list[Told]:
         """Every frame of the server so far."""
         return read_frames(bytes(self.transport.written[self._after :]))
+
+    async def let_go(self) -> None:
+        """Wait until the gateway has let go of the socket."""
+        await until(lambda: self.transport.aborted, 5)
 
     def hang_up(self) -> None:
         """The socket is gone."""
