@@ -12,8 +12,8 @@ BAD_CODES = (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 32
 HELLO = frame(TEXT, b"Hello")
 
 
-def _close(code: int, reason: bytes = b"", **more: bool) -> bytes:
-    return frame(CLOSE, code.to_bytes(2, "big") + reason, **more)
+def _close(code: int, reason: bytes = b"", *, final: bool = True, mask: bool = True) -> bytes:
+    return frame(CLOSE, code.to_bytes(2, "big") + reason, final=final, mask=mask)
 
 
 ROWS: dict[str, Row] = {
