@@ -24,6 +24,7 @@ from ledger.journal import Batch, JournalReader, Position
 from ledger.keys import Keys, Total
 from ledger.model import HoldEnd, JournalRecord, Partition
 from ledger.postgres import Pool, open_pool
+from ledger.promotion import ServerPromoted, note_server
 from ledger.reconcile import require_agreement
 from ledger.redis_client import connect
 from ledger.scripts import Scripts
@@ -51,6 +52,7 @@ class FlusherStats(Struct):
         broken: what stopped it for good; empty while nothing did.
         retries: how often it began again because a server did not answer.
         moved: how often somebody else had written its partitions.
+        promoted: 1 once it found that the server had been promoted under it.
         last_at_ms: commit time of the newest record in PostgreSQL, 0 before the first.
         forgotten_ids: ids of grants and purchases that left Redis.
         lag_records: records that it has read and not yet written.
@@ -69,6 +71,7 @@ class FlusherStats(Struct):
     passed_over: int = 0
     retries: int = 0
     moved: int = 0
+    promoted: int = 0
     trimmed_entries: int = 0
     forgotten_ids: int = 0
     last_at_ms: int = 0
@@ -133,7 +136,7 @@ class Flusher:
 
     async def _flush_on(self) -> None:
         positions = await self._books.load_positions()
-        await self._check_not_behind()
+        await self._check_server()
         reader = JournalReader(self._redis, self._keys, self._partitions, positions)
         self.stats.condition = FlusherCondition.RUNNING
         # From small to large: after an outage one read could otherwise bring more than memory holds.
@@ -189,7 +192,7 @@ class Flusher:
         if now_s < self._trim_at_s:
             return
         self._trim_at_s = now_s + self._config.trim_interval_ms / 1000
-        await self._check_not_behind()
+        await self._check_server()
         committed_of = self._books.positions
         relays: Any = await self._redis.mget([self._keys.of(partition).relay for partition in committed_of])
         for (partition, committed), told in zip(committed_of.items(), relays, strict=True):
@@ -201,6 +204,17 @@ class Flusher:
                 self.stats.trimmed_entries += went
                 self._trimmed[partition] = target
         self.stats.forgotten_ids += await self._credit_ids.forget_some(now_s, committed_of)
+
+    async def _check_server(self) -> None:
+        """Note on which server the ledger runs, again and again: the first replica that comes gives it a new id."""
+        try:
+            await note_server(self._redis)
+        except ServerPromoted as exc:
+            # Gifts go on meanwhile: whether any was lost, only the former server can tell.
+            if not self.stats.promoted:
+                self.stats.promoted = 1
+                _log.critical("server_promoted", error=str(exc))
+        await self._check_not_behind()
 
     async def _check_not_behind(self) -> None:
         """See that Redis still has every record that PostgreSQL has; a partition that lacks some takes no orders.

@@ -130,9 +130,11 @@ class Keys:
 
 
 DEPLOYMENT: Final = f"{_PREFIX}:deployment".encode()
-"""A hash that pins what must not change once there is money: `partitions`, `id_bucket_ms`, `id_window_ms`; and
-`repair_epoch` while a repair is under way."""
+"""A hash that pins what must not change once there is money: `partitions`, `id_bucket_ms`, `id_window_ms`; the `server`
+on which the ledger runs; and `repair_epoch` while a repair is under way."""
 FIRST_EPOCH: Final = "1"
 """Of a partition that is used for the first time."""
+SERVER: Final = "server"
+"""Field of the deployment: the replication id of the server on which the ledger ran last."""
 REPAIR_EPOCH: Final = "repair_epoch"
 """Field of the deployment: under which epoch the repair that has begun and not ended will let orders in again."""

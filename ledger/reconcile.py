@@ -21,6 +21,7 @@ from ledger.keys import DEPLOYMENT, REPAIR_EPOCH, Keys, Total
 from ledger.migrate import check_schema
 from ledger.model import JournalRecord, Partition
 from ledger.postgres import Connection, open_pool, snapshot
+from ledger.promotion import PROMOTED, was_promoted
 from ledger.redis_client import connect
 from ledger.replay import lives_in
 
@@ -98,17 +99,20 @@ class Reconciliation(Struct, frozen=True):
     Attributes:
         differences: of the deployment as a whole; nothing can be repaired while there are any.
         repair_epoch: a repair into this epoch has begun and not ended.
+        promoted: the live ledger's server was a replica, and was promoted since the ledger ran.
     """
 
     standings: list[Standing]
     differences: list[str]
     repair_epoch: int | None = None
+    promoted: bool = False
 
     @property
     def all_differences(self) -> list[str]:
         """Of the deployment and of every partition."""
         unfinished = [] if self.repair_epoch is None else [f"a repair into epoch {self.repair_epoch} has not ended"]
-        return unfinished + self.differences + [words for one in self.standings for words in one.differences]
+        promoted = [PROMOTED] if self.promoted else []
+        return unfinished + promoted + self.differences + [words for one in self.standings for words in one.differences]
 
     @property
     def contradictions(self) -> list[str]:
@@ -151,6 +155,7 @@ async def reconcile(config: LedgerConfig, *, whole: bool = False) -> Reconciliat
         pinned: Any = await redis.hmget(deployment, ["partitions", REPAIR_EPOCH])
         stored, repair = pinned
         repair_epoch = None if repair is None else int(repair)
+        promoted = await was_promoted(redis)
         journals = [await _read_journal(redis, keys, partition, whole=whole) for partition, _ in keys.all()]
         async with snapshot(pool) as connection:
             await check_schema(connection)
@@ -169,7 +174,7 @@ async def reconcile(config: LedgerConfig, *, whole: bool = False) -> Reconciliat
     finally:
         await redis.aclose()
         await pool.close()
-    return Reconciliation(standings, [], repair_epoch)
+    return Reconciliation(standings, [], repair_epoch, promoted)
 
 
 async def require_agreement(config: LedgerConfig) -> None:

@@ -22,6 +22,7 @@ from ledger.journal import Position
 from ledger.keys import DEPLOYMENT, FIRST_EPOCH, REPAIR_EPOCH, Keys, Total
 from ledger.model import GiftBody, JournalRecord, Partition
 from ledger.postgres import Connection, Pool, connected, open_pool
+from ledger.promotion import accept_server
 from ledger.reconcile import (
     LedgersDiffer,
     NamedRecord,
@@ -207,6 +208,7 @@ class _Repairing:
         await Guards(self._pool, ledger, self._config).tell_all()
         await recount(self._pool, ledger, self._config)
         await self._set_epochs(epoch)
+        await accept_server(self._redis)
         deployment: Any = DEPLOYMENT
         await self._redis.hdel(deployment, REPAIR_EPOCH)
 

@@ -46,6 +46,7 @@ from ledger.model import (
     UndoRefused,
     ViewerId,
 )
+from ledger.promotion import note_server
 from ledger.redis_client import connect
 from ledger.scripts import PreparedGift, Scripts
 
@@ -120,7 +121,7 @@ class Ledger:
             ServerTooOld: it is older than SERVER_VERSION_MIN; nothing was written.
             NotDurable: the server's settings do not keep what the configured durability promises.
             WrongDeployment: money is stored under another number of partitions, or another memory of gift ids.
-            RepairUnfinished: see there.
+            RepairUnfinished, ServerPromoted: see there.
             LedgerUnavailable: the server does not answer.
         """
         try:
@@ -134,6 +135,7 @@ class Ledger:
                     raise WrongDeployment(f"this data has {name} = {int(there or 0)}, the configuration says {value}")
             if stored[-1] is not None:
                 raise RepairUnfinished("a repair of the live ledger was begun: `giftwire reconcile --repair` ends it")
+            await note_server(self.redis)
             await self._begin_epochs()
         except (RedisError, OSError) as exc:
             raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc

@@ -4,7 +4,6 @@ What the process did up to there has taken effect, and nothing behind it: there 
 """
 
 import asyncio
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -59,20 +58,22 @@ class StoppingProxy:
         connection.add_done_callback(self._open.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        commands: asyncio.StreamWriter | None = None
+        pumps: list[asyncio.Task[None]] = []
+        try:
             answers, commands = await asyncio.open_unix_connection(self._upstream)
             pumps = [
                 asyncio.create_task(self._pass_commands(reader, commands)),
                 asyncio.create_task(_pass_answers(answers, writer)),
             ]
-            try:
-                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for pump in pumps:
-                    pump.cancel()
-                await asyncio.gather(*pumps, return_exceptions=True)
-                commands.close()
-                writer.close()
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            for end in (writer, commands):
+                if end is not None:
+                    end.transport.abort()
+            await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _pass_commands(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         buffer = b""

@@ -1,0 +1,121 @@
+"""Replicas of a Valkey of the test's own: they catch up, are cut off from the primary, and are promoted."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+from ledger.config import LedgerConfig
+from ledger.redis_client import connect
+from tests.integration.ledger.test_durability import free_port
+from tests.servers import Valkey, running_valkey
+from tests.waiting import until_true
+
+WITHIN_S: Final = 30.0
+_READ_BYTES: Final = 65_536
+
+
+class Replica:
+    """One replica, which reaches its primary over a link that can be cut.
+
+    A process that stands still is no replica that is behind: when it wakes up it reads what its socket holds.
+    """
+
+    def __init__(self, valkey: Valkey, primary_port: int) -> None:
+        self.url = valkey.url
+        self._primary_port = primary_port
+        self._link: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def follow(self) -> None:
+        """Follow the primary, until it has been given all that the primary had."""
+        self._link = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        async with _client(self.url) as redis:
+            await redis.replicaof("127.0.0.1", self._link.sockets[0].getsockname()[1])
+
+            async def has_caught_up() -> bool:
+                return bool((await redis.info("replication"))["master_link_status"] == "up")
+
+            await until_true(has_caught_up, WITHIN_S)
+
+    async def cut(self) -> None:
+        """From now on it hears nothing of its primary."""
+        if self._link is not None:
+            self._link.close()
+        for connection in self._open:
+            connection.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def promote(self) -> None:
+        """What an operator or a sentinel says when the primary is gone."""
+        async with _client(self.url) as redis:
+            await redis.replicaof("NO", "ONE")
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve(reader, writer))
+        self._open.add(connection)
+        connection.add_done_callback(self._open.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        commands: asyncio.StreamWriter | None = None
+        pumps: list[asyncio.Task[None]] = []
+        try:
+            answers, commands = await asyncio.open_connection("127.0.0.1", self._primary_port)
+            pumps = [asyncio.create_task(_pump(reader, commands)), asyncio.create_task(_pump(answers, writer))]
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        except OSError:
+            # The primary is gone.
+            pass
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            for end in (writer, commands):
+                if end is not None:
+                    end.transport.abort()
+            await asyncio.gather(*pumps, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def replicas_of(primary: Valkey, folder: Path, names: tuple[str, ...]) -> AsyncIterator[list[Replica]]:
+    """Replicas that follow the primary; their folders are made below the given one."""
+    port = free_port()
+    async with contextlib.AsyncExitStack() as stack:
+        async with _client(primary.url) as leader:
+            await leader.config_set("port", port)
+            await leader.config_set("repl-diskless-sync-delay", 0)
+        made = []
+        for name in names:
+            (folder / name).mkdir()
+            replica = Replica(stack.enter_context(running_valkey(folder / name)), port)
+            stack.push_async_callback(replica.cut)
+            await replica.follow()
+            made.append(replica)
+        await all_have_it(primary, len(names))
+        yield made
+
+
+async def all_have_it(primary: Valkey, replicas: int) -> None:
+    """Wait until so many replicas have on their disks what the primary has."""
+    async with _client(primary.url) as leader:
+
+        async def acknowledged() -> bool:
+            _, found = await leader.execute_command("WAITAOF", 1, replicas, 1_000)
+            return bool(found >= replicas)
+
+        await until_true(acknowledged, WITHIN_S)
+
+
+@contextlib.asynccontextmanager
+async def _client(url: str) -> AsyncIterator[Any]:
+    redis: Any = connect(LedgerConfig(redis_url=url))
+    try:
+        yield redis
+    finally:
+        await redis.aclose()
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    while some := await source.read(_READ_BYTES):
+        sink.write(some)
+        await sink.drain()
