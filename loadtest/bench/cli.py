@@ -107,14 +107,15 @@ def hotroom(viewers: int, slow: float, fast: float, seconds: float, rounds: int,
 
 
 @bench.command()
-@click.option("--sockets", type=click.IntRange(100, 200_000), default=4_000, show_default=True)
+@click.option("--sockets", type=click.IntRange(100, 200_000), default=8_000, show_default=True)
 @click.option("--steps", type=click.IntRange(1, 100), default=4, show_default=True)
+@click.option("--idle-seconds", type=float, default=40.0, show_default=True, help="How long they then sit there.")
 @json_option
-def memory(sockets: int, steps: int, as_json: bool) -> None:
-    """Gateway memory per idle viewer who is in a room."""
+def memory(sockets: int, steps: int, idle_seconds: float, as_json: bool) -> None:
+    """Gateway memory per idle viewer who is in a room, and the time that the heartbeat of all of them takes."""
     raise_files_limit(sockets * 2)
     with bench_server() as server:
-        result = measure_memory(server, sockets=sockets, steps=steps)
+        result = measure_memory(server, sockets=sockets, steps=steps, idle_s=idle_seconds)
     _print(result, _memory_rows(result), as_json=as_json)
 
 
@@ -189,6 +190,7 @@ def _memory_rows(result: MemoryResult) -> list[tuple[str, str]]:
     return [
         ("idle sockets", f"{result.sockets:,}"),
         ("KB a socket", f"{result.kb_per_socket:.2f}"),
+        ("of one core while idle", f"{result.idle_core_share:.1%}"),
         ("KB a socket, by step", str(result.kb_by_step)),
         ("gateway before and after, KB", f"{result.gateway_kb_before:,} → {result.gateway_kb_after:,}"),
     ]

@@ -1,4 +1,4 @@
-"""What an idle viewer costs the gateway in memory: connected, greeted, in a room, and silent."""
+"""What an idle viewer costs the gateway in memory and time: connected, greeted, in a room, and silent."""
 
 import asyncio
 import itertools
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from gateway.wire.codec import Encoding
 from loadtest.agent import raise_files_limit
-from loadtest.bench.procfs import pss_kb
+from loadtest.bench.procfs import cpu_s, pss_kb
 from loadtest.bench.server import BenchServer
 from loadtest.bench.spread import Spread, spread
 from loadtest.casting import Crowd, assign, set_stage
@@ -30,17 +30,23 @@ class MemoryResult(Struct, frozen=True):
 
     Attributes:
         kb_per_socket: over all counted sockets; `kb_by_step` the same for each step on the way.
+        idle_core_share: part of one core that the gateway used while nothing happened but the heartbeat of them all.
     """
 
     sockets: int
     kb_per_socket: float
     kb_by_step: Spread
+    idle_core_share: float
     gateway_kb_before: int
     gateway_kb_after: int
 
 
-def measure_memory(server: BenchServer, *, sockets: int, steps: int) -> MemoryResult:
-    """Connect `sockets` viewers in `steps` and weigh the gateway after each."""
+def measure_memory(server: BenchServer, *, sockets: int, steps: int, idle_s: float) -> MemoryResult:
+    """Connect `sockets` viewers in `steps` and weigh the gateway after each.
+
+    Args:
+        idle_s: how long they then sit there. A silent socket is pinged at every other heartbeat.
+    """
     raise_files_limit(sockets + WARM_SOCKETS)
     pid, per_step = server.gateway_pid, sockets // steps
     weights_kb = []
@@ -50,11 +56,15 @@ def measure_memory(server: BenchServer, *, sockets: int, steps: int) -> MemoryRe
         for _ in range(steps):
             _connect(server, stack, per_step)
             weights_kb.append(_weigh(pid))
+        used_s, began_s = cpu_s(pid), time.monotonic()
+        time.sleep(idle_s)
+        idle_core_share = (cpu_s(pid) - used_s) / (time.monotonic() - began_s)
     grown = [after - before for before, after in itertools.pairwise(weights_kb)]
     return MemoryResult(
         sockets=per_step * steps,
         kb_per_socket=(weights_kb[-1] - weights_kb[0]) / (per_step * steps),
         kb_by_step=spread([kb / per_step for kb in grown]),
+        idle_core_share=idle_core_share,
         gateway_kb_before=weights_kb[0],
         gateway_kb_after=weights_kb[-1],
     )
