@@ -27,6 +27,7 @@ from gateway.run.folder import RUN
 from gateway.services import Services
 from gateway.shared_metrics import Family, SharedMetrics
 from gateway.tasks import Tasks
+from gateway.undos import UndoDesk
 from gateway.wallets import Wallets
 from ledger.office import Office, open_office
 from ledger.service import Ledger, open_ledger
@@ -126,12 +127,13 @@ def _put_together(
 ) -> App:
     metrics, tasks, wallets = Metrics(), Tasks("gateway"), Wallets()
     places = Places(office.directory.place, time.monotonic)
-    desk = GiftDesk(catalog, ledger, config.rooms.combo_window_ms, now_ms)
+    desk, undo_desk = GiftDesk(catalog, ledger, config.rooms, now_ms), UndoDesk(office.undos, metrics)
     rooms = Rooms(broker, places, RoomsConfig(config.rooms, config.edge), metrics, now_ms, tasks.spawn)
     sessions = SessionServices(
         tokens=tokens,
         ledger=ledger,
         desk=desk,
+        undo_desk=undo_desk,
         places=places,
         rooms=rooms,
         wallets=wallets,
@@ -155,6 +157,7 @@ def _put_together(
         office=office,
         broker=broker,
         desk=desk,
+        undo_desk=undo_desk,
         places=places,
         rooms=rooms,
         revocations=revocations,

@@ -15,10 +15,11 @@ from gateway.auth import Identity
 from gateway.filters import read_settings
 from gateway.places import room_place, video_place
 from gateway.replies import Bar, refused, refused_by_ledger
+from gateway.room.config import RoomConfig
 from gateway.room.facts import GiftDetails, encode_details
 from gateway.shown import shown
 from gateway.wire.codes import Code
-from gateway.wire.messages import MESSAGE_LENGTH_MAX, Accepted, ComboCount, Refused, SendGift
+from gateway.wire.messages import AMOUNT_MAX, MESSAGE_LENGTH_MAX, Accepted, ComboCount, Refused, SendGift
 from ledger.directory import Place
 from ledger.ids import format_id, id_time_ms, parse_id
 from ledger.model import GiftAccepted, GiftOrder, GiftOutcome, ViewerId
@@ -40,14 +41,18 @@ class GiftDesk:
     """Where gifts are handed in.
 
     Args:
-        combo_window_ms: a combo goes on as long as the next gift comes this soon.
+        config: how long combos go on, and which gifts can be undone for how long.
         now_ms: the clock by which events of commission plans run.
     """
 
-    def __init__(self, catalog: Catalog, ledger: Ledger, combo_window_ms: int, now_ms: Callable[[], int]) -> None:
+    def __init__(self, catalog: Catalog, ledger: Ledger, config: RoomConfig, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
         self.catalog = catalog
-        self.combo_window_ms = combo_window_ms
+        self.config = config
+        self._combo_window_ms = config.combo_window_ms
+        # Above what any gift may cost, when none can be undone: one comparison for every gift.
+        self._undo_coins_min = config.undo_coins_min or AMOUNT_MAX + 1
+        self._undo_window_ms = config.undo_window_ms
         self._ledger = ledger
 
     def turns_away(self, command: SendGift) -> Refused | None:
@@ -110,7 +115,7 @@ class GiftDesk:
             creator_diamonds=parts.creator_diamonds,
             commission_diamonds=parts.commission_diamonds,
             combo_key=f"{place.place}|{command.gift}|{'a' if command.anonymous else 'n'}" if combo else "",
-            combo_window_ms=self.combo_window_ms if combo else 0,
+            combo_window_ms=self._combo_window_ms if combo else 0,
             details=encode_details(
                 GiftDetails(identity.name, identity.level, command.anonymous, shown_message(command.message))
             ),
@@ -119,6 +124,7 @@ class GiftDesk:
             agency_diamonds=parts.agency_diamonds,
             barred=bar is not None,
             creator_day_coins_max=creator_day_coins_max,
+            undo_ms=self._undo_window_ms if coins >= self._undo_coins_min and not combo else 0,
         )
         return order, bar
 
@@ -166,4 +172,5 @@ def _accepted(outcome: GiftAccepted, ref: str, gift_id: str, *, in_combo: bool) 
         balance_coins=outcome.balance_coins,
         replay=outcome.replay,
         combo=ComboCount(format_id(combo.id), combo.count) if in_combo and combo is not None else UNSET,
+        undo_until_ms=outcome.undo_until_ms or UNSET,
     )

@@ -22,6 +22,7 @@ OTHER: Final = "other"
 ACCEPTED: Final = "accepted"
 REPLAYED: Final = "replayed"
 HELD: Final = "held"
+UNDONE: Final = "undone"
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _ROLES: Final = frozenset({"viewer", "creator", "overlay", "agency", "operator"})
@@ -107,6 +108,12 @@ GIFTS: Final = Metric(
 GIFT_SECONDS: Final = Metric(
     Histogram, "giftwire_gift_seconds", "From a gift's arrival to its reply.", buckets=_SECONDS
 )
+UNDOS: Final = Metric(
+    Counter,
+    "giftwire_undos_total",
+    "Requests to undo a gift, by outcome: undone, replayed, or the refusal's code.",
+    {"outcome": frozenset({UNDONE, REPLAYED, *Code})},
+)
 HOLDS: Final = Metric(
     Counter,
     "giftwire_holds_total",
@@ -179,7 +186,7 @@ REQUEST_SECONDS: Final = Metric(
 METRICS: Final = (
     *(SOCKETS, SOCKETS_OPENED, SOCKETS_CLOSED, SESSIONS, FRAMES, FRAME_BYTES, BYTES_SAVED, SHED, GIFTS, GIFT_SECONDS),
     *(QUEUE_BYTES, LOOP_LAG),
-    *(HOLDS, HOLD_ENDS),
+    *(UNDOS, HOLDS, HOLD_ENDS),
     *(TICKS, TICKS_SLOWED, TICK_SECONDS, TICK_SOCKETS, STAGE_SECONDS, MERGED, ROOMS, EVENTS, RESYNCS, ACK_LAG),
     *(COMMITS, COMMIT_GIFTS, COMMIT_RETRIES, REQUESTS, REQUEST_SECONDS),
 )
@@ -280,6 +287,10 @@ class Metrics:
         counter = self._gift_outcomes.get(outcome) if way == "websocket" else None
         (counter or self._counter(GIFTS, outcome=outcome, way=way)).inc()
         self._gift_seconds.observe(seconds)
+
+    def undo_answered(self, outcome: str) -> None:
+        """A gift was to be undone: `undone`, `replayed` or a refusal's code."""
+        self._counter(UNDOS, outcome=outcome).inc()
 
     # Holds.
 

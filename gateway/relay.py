@@ -31,11 +31,14 @@ from gateway.room.facts import (
 from gateway.room_scripts import ComboEnding, RoomTelling, Telling
 from ledger.errors import InvariantBroken, LedgerError
 from ledger.journal import Batch, JournalReader, Position
-from ledger.model import GiftBody, JournalRecord, Partition
+from ledger.model import GiftBody, GiftSettledBody, GiftUndoneBody, HeldGiftBody, JournalRecord, Partition
 from ledger.service import Ledger, OpenCombo
 
 _log = structlog.get_logger()
 _by_time: Final = attrgetter("at_ms")
+_Told = GiftBody | HeldGiftBody | GiftUndoneBody
+_TOLD: Final = (GiftBody, HeldGiftBody, GiftUndoneBody)
+"""Of what rooms are told, the most frequent first."""
 
 
 class RelayOvertaken(LedgerError):
@@ -48,6 +51,8 @@ class RelayStats(Struct):
     Attributes:
         gifts: records told to rooms, told again ones included.
         passed_over: gifts given elsewhere than in a room.
+        undone: records of gifts that were taken back, among those told.
+        settled: records of gifts that were told before and are paid for good: nobody is told.
         unreadable: gifts whose details could not be read; they were told as anonymous.
         ended: ends of combos that were told.
         last_at_ms: commit time of the newest record told, 0 before the first.
@@ -57,6 +62,8 @@ class RelayStats(Struct):
     batches: int = 0
     gifts: int = 0
     passed_over: int = 0
+    undone: int = 0
+    settled: int = 0
     unreadable: int = 0
     credits: int = 0
     ended: int = 0
@@ -158,7 +165,7 @@ class Relay:
         rooms: dict[str, list[JournalRecord]] = {}
         for record in records:
             body = record.body
-            if isinstance(body, GiftBody):
+            if isinstance(body, _TOLD):
                 room = room_of(body.place)
                 if body.combo_key and record.combo is not None:
                     self._deadlines.note(_noted(record, body, room))
@@ -166,6 +173,8 @@ class Relay:
                     rooms.setdefault(room, []).append(record)
                 else:
                     self.stats.passed_over += 1
+            elif isinstance(body, GiftSettledBody):
+                self.stats.settled += 1
             else:
                 self.stats.credits += 1
         tellings = [self._room_telling(room, told) for room, told in rooms.items()]
@@ -177,12 +186,14 @@ class Relay:
 
     def _room_telling(self, room: str, records: Sequence[JournalRecord]) -> RoomTelling:
         self.stats.gifts += len(records)
-        tellings = [self._telling(record, record.body) for record in records if isinstance(record.body, GiftBody)]
+        tellings = [self._telling(record, record.body) for record in records if isinstance(record.body, _TOLD)]
         return RoomTelling(room, max(self._epoch, *(record.epoch for record in records)), tellings)
 
-    def _telling(self, record: JournalRecord, body: GiftBody) -> Telling:
+    def _telling(self, record: JournalRecord, body: _Told) -> Telling:
         details = self._details(body)
         combo = record.combo
+        undone = isinstance(body, GiftUndoneBody)
+        self.stats.undone += undone
         fact = GiftFact(
             record.partition,
             record.seq,
@@ -198,13 +209,16 @@ class Relay:
             body.coins,
             record.at_ms,
             None if combo is None else ComboFact(combo.id, combo.count, combo.coins, _state(combo.id, body.id)),
-            details.message,
+            None if undone else details.message,
+            False,
+            record.at_ms + body.undo_ms if isinstance(body, HeldGiftBody) else 0,
+            undone,
         )
         if combo is None:
             return Telling(fact)
         return Telling(fact, body.combo_key, end_of(fact, record.at_ms + body.combo_window_ms))
 
-    def _details(self, body: GiftBody) -> GiftDetails:
+    def _details(self, body: _Told) -> GiftDetails:
         try:
             return decode_details(body.details)
         except msgspec.DecodeError as exc:
@@ -265,7 +279,7 @@ def _state(combo_id: bytes, gift_id: bytes) -> ComboState:
     return ComboState.START if combo_id == gift_id else ComboState.UPDATE
 
 
-def _noted(record: JournalRecord, body: GiftBody, room: str | None) -> OpenEnd:
+def _noted(record: JournalRecord, body: _Told, room: str | None) -> OpenEnd:
     combo_id = body.id if record.combo is None else record.combo.id
     deadline_ms = record.at_ms + body.combo_window_ms
     return OpenEnd(record.partition, body.viewer, body.combo_key, combo_id, room, record.epoch, deadline_ms)

@@ -16,6 +16,7 @@ from gateway.revocations import Revocations
 from gateway.rooms import Rooms
 from gateway.run.config import Config
 from gateway.shared_metrics import SharedMetrics
+from gateway.undos import UndoDesk
 from ledger.office import Office
 from ledger.service import Ledger
 
@@ -34,6 +35,7 @@ class Services(Struct, frozen=True):
     office: Office
     broker: Broker
     desk: GiftDesk
+    undo_desk: UndoDesk
     places: Places
     rooms: Rooms
     revocations: Revocations

@@ -18,6 +18,7 @@ from gateway.gifts import GiftDesk, GiftReply, Told, place_name, unknown_place
 from gateway.metrics import ACCEPTED, REPLAYED, Metrics, Shed
 from gateway.places import Places
 from gateway.replies import refused
+from gateway.undos import UndoDesk
 from gateway.wire.codec import BadMessage, decode, encode
 from gateway.wire.codes import CloseCode, Code
 from gateway.wire.messages import (
@@ -68,6 +69,7 @@ class SessionServices(Struct, frozen=True):
     tokens: Tokens
     ledger: Ledger
     desk: GiftDesk
+    undo_desk: UndoDesk
     places: Places
     rooms: "Rooms"
     wallets: "Wallets"
@@ -83,7 +85,7 @@ class Session:
 
     Attributes:
         identity: None until the hello was answered.
-        gifts_in_flight: gifts that wait for their outcome.
+        gifts_in_flight: gifts, and gifts to be undone, that wait for their outcome.
         leaves_for_ms: it is about to be closed and should come back so long after; None while it stays.
         rooms: names of the rooms that it is in or entering.
         wallet_seq: journal seq of the newest wallet that it was told.
@@ -164,8 +166,7 @@ class Session:
                 self._give(self.identity, message)
         elif isinstance(message, Undo):
             if self._may_command(message.ref, message.id):
-                # No gift has a window of time yet in which it can be taken back.
-                self.send(refused(Code.UNDO_EXPIRED, ref=message.ref, id=message.id))
+                self._undo(self.identity, message)
         elif isinstance(message, Ack):
             self._services.rooms.acknowledge(self, message.room, message.seq)
         elif self._may_command(message.ref):
@@ -244,7 +245,7 @@ class Session:
             self.receive(payload)
 
     def _limits(self) -> Limits:
-        config = self._config
+        config, gifts = self._config, self._services.desk.config
         return Limits(
             message_bytes_max=config.message_bytes_max,
             gift_count_max=COUNT_MAX,
@@ -252,6 +253,8 @@ class Session:
             rooms_max=config.rooms_per_session_max,
             commands_per_second_max=config.commands_per_s_max,
             heartbeat_ms=config.heartbeat_ms,
+            undo_coins_min=gifts.undo_coins_min or UNSET,
+            undo_window_ms=gifts.undo_window_ms if gifts.undo_coins_min else UNSET,
         )
 
     # Commands.
@@ -333,6 +336,20 @@ class Session:
         else:
             self._services.metrics.gift_answered(REPLAYED if reply.replay else ACCEPTED, took_s)
         self.send(reply)
+
+    def _undo(self, identity: Identity, message: Undo) -> None:
+        if self.gifts_in_flight >= self._config.gifts_in_flight_max:
+            self._services.metrics.shed(Shed.IN_FLIGHT_MAX)
+            self.send(refused(Code.OVERLOADED, ref=message.ref, id=message.id))
+            return
+        self.gifts_in_flight += 1
+        self._services.spawn(self._ask_to_undo(identity, message))
+
+    async def _ask_to_undo(self, identity: Identity, message: Undo) -> None:
+        try:
+            self.send(await self._services.undo_desk.undo(identity, message))
+        finally:
+            self.gifts_in_flight -= 1
 
     # Told by the process.
 

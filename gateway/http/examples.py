@@ -156,6 +156,7 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     viewer.Purchases([_PURCHASE], None),
     _LIMITS,
     viewer.GiftReceipt(ID, 5, 995, replay=False, combo=ComboCount(ID, 5)),
+    viewer.UndoReceipt(ID, 10_000, 10_995, replay=False),
     viewer.GiftOutcome(ID, "accepted", 5, 995, "room:demo", "rose", 1, 5, "ada", AT_MS, ComboCount(ID, 5)),
     _ROOM,
     public.Rooms([_ROOM], None),

@@ -45,6 +45,8 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         relay_idle_ms: the longest that the idle relay waits in one read.
         relay_save_ms: while busy, the relay notes how far it is no more often than this.
         combo_window_ms: a combo goes on as long as its next gift comes this soon.
+        undo_coins_min: a gift outside combos that costs so much can be undone by its sender for a while; 0 for none.
+        undo_window_ms: for how long; its creator is paid then.
         combo_late_ms_max: a combo that is open so long after its deadline is a fault to the audit.
         audit_share_permille: what looking after the rooms all the time may use of one processor, its work in the
             servers included, in thousandths; with 0 nobody looks.
@@ -82,6 +84,8 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     relay_idle_ms: Annotated[int, Meta(ge=1, le=4_000)] = 500
     relay_save_ms: _Millis = 100
     combo_window_ms: Annotated[int, Meta(ge=500, le=60_000)] = 5_000
+    undo_coins_min: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
+    undo_window_ms: Annotated[int, Meta(ge=100, le=60_000)] = 10_000
     combo_late_ms_max: _Millis = 10_000
     audit_share_permille: Annotated[int, Meta(ge=0, le=1_000)] = 10
     audit_records: Annotated[int, Meta(ge=1, le=10_000)] = 1_000

@@ -81,6 +81,7 @@ async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[
                 Duty("credits", lambda: leases.while_books(office.purchases.run), office.settle_stats),
                 Duty("refunds", lambda: leases.while_books(office.refunds.run), office.refunds.stats),
                 Duty("holds", lambda: leases.while_partitions(office.holds.run), office.holds.stats),
+                Duty("undos", lambda: leases.while_partitions(office.undos.run), office.undos.stats),
                 Duty("maturing", lambda: leases.while_books(office.maturing.run), office.maturing.stats),
                 Duty("seals", lambda: leases.while_books(office.seals.run), office.seals.stats),
                 Duty("volumes", lambda: leases.while_books(office.volumes.run), office.volumes.stats),

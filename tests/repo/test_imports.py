@@ -20,7 +20,7 @@ OURS = {
             f"ledger.{name}"
             for name in (
                 *("service", "model", "errors", "config", "ids", "commission", "redis_client"),
-                *("office", "directory", "agencies", "grants", "guards", "holds", "plans", "terms", "ages"),
+                *("office", "directory", "agencies", "grants", "guards", "holds", "undos", "plans", "terms", "ages"),
                 *("purchases", "purchase_states", "refunds", "lot_statements", "payouts", "payout_states", "payees"),
                 *("statements", "account_history", "accounts", "rails", "audit", "invariants", "migrate"),
                 *("reconcile", "repair", "former"),

@@ -1,4 +1,4 @@
-"""Gifts over HTTP: the same desk as the WebSocket's, and what became of a gift, for ever."""
+"""Gifts over HTTP: the same desks as the WebSocket's, and what became of a gift, for ever."""
 
 import asyncio
 import time
@@ -13,8 +13,8 @@ from gateway.http.problems import Problem
 from gateway.metrics import ACCEPTED, REPLAYED
 from gateway.services import Services
 from gateway.wire.codes import Code
-from gateway.wire.http.viewer import GiftBody, GiftOutcome, GiftReceipt
-from gateway.wire.messages import ComboCount, Id, Refused, SendGift
+from gateway.wire.http.viewer import GiftBody, GiftOutcome, GiftReceipt, UndoReceipt
+from gateway.wire.messages import ComboCount, Id, Refused, SendGift, Undo
 from ledger.ids import format_id, parse_id
 from ledger.model import GiftAccepted
 
@@ -31,11 +31,19 @@ async def send_gift(services: Services, caller: Identity, body: GiftBody) -> Gif
         services.metrics.gift_answered(reply.code, seconds, "http")
         raise problem_of_refused(reply)
     services.metrics.gift_answered(REPLAYED if reply.replay else ACCEPTED, seconds, "http")
-    return GiftReceipt(reply.id, reply.coins, reply.balance_coins, reply.replay, reply.combo)
+    return GiftReceipt(reply.id, reply.coins, reply.balance_coins, reply.replay, reply.combo, reply.undo_until_ms)
+
+
+async def undo_gift(services: Services, caller: Identity, id: Id) -> UndoReceipt:
+    """Take a gift back before its `undo_until_ms`. The same again answers as the first time."""
+    reply = await services.undo_desk.undo(caller, Undo(_NO_REF, id))
+    if isinstance(reply, Refused):
+        raise problem_of_refused(reply)
+    return UndoReceipt(reply.id, reply.coins, reply.balance_coins, reply.replay)
 
 
 async def read_gift(services: Services, caller: Identity, id: Id) -> GiftOutcome:
-    """Tell what became of a gift: accepted, or 404 when no such gift of the caller's was ever paid."""
+    """Tell what became of a gift: accepted, held while it can be undone, or undone; 404 when it was never paid."""
     row = await services.office.statements.gift(caller.user, parse_id(id))
     if row is None:
         raise Problem(Code.NOT_FOUND, "No gift of yours with this id was paid.")
@@ -126,6 +134,14 @@ OPERATIONS = (
             Code.RATE_LIMITED,
             Code.OVERLOADED,
         ),
+    ),
+    declare(
+        "POST",
+        "/v1/gifts/{id}/undo",
+        undo_gift,
+        tag="gifts",
+        roles=("viewer",),
+        refuses=(Code.NOT_FOUND, Code.UNDO_EXPIRED),
     ),
     declare("GET", "/v1/gifts/{id}", read_gift, tag="gifts", roles=("viewer",), refuses=(Code.NOT_FOUND,)),
 )

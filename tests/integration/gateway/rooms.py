@@ -28,7 +28,9 @@ def order(
     place: str = "room:demo",
     combo: bool = False,
     anonymous: bool = False,
+    message: str | None = None,
     window_ms: int = COMBO_WINDOW_MS,
+    undo_ms: int = 0,
 ) -> GiftOrder:
     """A rose as a gateway hands it to the ledger."""
     gift_id = new_id(now_ms())
@@ -47,7 +49,8 @@ def order(
         commission_diamonds=coins * 50,
         combo_key=f"{place}|rose|{'a' if anonymous else 'n'}" if combo else "",
         combo_window_ms=window_ms if combo else 0,
-        details=encode_details(GiftDetails(viewer.title(), 2, anonymous)),
+        details=encode_details(GiftDetails(viewer.title(), 2, anonymous, message)),
+        undo_ms=undo_ms,
     )
 
 

@@ -1,0 +1,76 @@
+"""Dear gifts over HTTP, in rooms and on videos: taken back in time, paid when the time is over."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.app import build
+from gateway.room.config import RoomConfig
+from gateway.run.config import Config
+from tests.integration.http.api import CREATOR, ROOM, Api, Refusal, fresh_id, refusal
+
+GRANTED, COINS = 100, 15
+PLACES = pytest.mark.parametrize("place", [{"room": ROOM}, {"video": "song"}], ids=["room", "video"])
+
+
+@pytest.fixture
+async def api(config: Config) -> AsyncIterator[Api]:
+    """A gateway where what costs 15 coins can be undone for a minute; Vera has coins, and there is a video."""
+    rooms = RoomConfig(undo_coins_min=COINS, undo_window_ms=60_000)
+    app = await build(msgspec.structs.replace(config, rooms=rooms))
+    await app.start()
+    calls = Api(app)
+    await calls.make_room()
+    await calls.put("/v1/admin/videos/song", {"creator": CREATOR})
+    await calls.grant("vera", GRANTED)
+    yield calls
+    await calls.client.aclose()
+    await app.stop()
+
+
+async def give(api: Api, place: dict[str, str], count: int = 3, gift: str = "coffee") -> Any:
+    """Coffees, three of which can be undone."""
+    return await api.post("/v1/gifts", {"id": fresh_id(), "gift": gift, "count": count, **place}, "vera")
+
+
+async def earned(api: Api) -> int:
+    """What the creator has earned, live."""
+    return int((await api.get("/v1/creators/me/earnings", CREATOR, "creator"))["live_diamonds"])
+
+
+@PLACES
+async def test_gift_is_taken_back(api: Api, place: dict[str, str]) -> None:
+    """The coins are back, nobody earns anything, and the same again is a replay."""
+    given = await give(api, place)
+    assert given["balance_coins"] == GRANTED - COINS
+    assert given["undo_until_ms"] > 0
+    back = await api.post(f"/v1/gifts/{given['id']}/undo", None, "vera")
+    assert back == {"id": given["id"], "coins": COINS, "balance_coins": GRANTED, "replay": False}
+    again = await api.post(f"/v1/gifts/{given['id']}/undo", None, "vera")
+    assert again == {"id": given["id"], "coins": COINS, "balance_coins": GRANTED, "replay": True}
+    assert (await api.get("/v1/wallet", "vera"))["balance_coins"] == GRANTED
+    assert await earned(api) == 0
+
+
+@PLACES
+async def test_gift_that_cannot_be_undone(api: Api, place: dict[str, str]) -> None:
+    """One below the bound is paid at once, and has no time that could be over."""
+    given = await give(api, place, count=2)
+    assert "undo_until_ms" not in given
+    response = await api.call("POST", f"/v1/gifts/{given['id']}/undo", "vera")
+    assert refusal(response) == Refusal(410, "undo_expired")
+    assert await earned(api) == 10 * 50
+
+
+async def test_gift_that_is_not_the_callers(api: Api) -> None:
+    """Another viewer's gift, and an id of none, are not there; a creator may not ask, and nobody without a token."""
+    given = await give(api, {"room": ROOM})
+    path = f"/v1/gifts/{given['id']}/undo"
+    assert refusal(await api.call("POST", path, "bo")) == Refusal(404, "not_found")
+    assert refusal(await api.call("POST", f"/v1/gifts/{fresh_id()}/undo", "vera")) == Refusal(404, "not_found")
+    assert refusal(await api.call("POST", path, CREATOR, "creator")) == Refusal(403, "not_allowed")
+    assert refusal(await api.call("POST", path)) == Refusal(401, "unauthorized")
+    assert refusal(await api.call("POST", "/v1/gifts/nonsense/undo", "vera")).status == 422
+    assert (await api.get("/v1/wallet", "vera"))["balance_coins"] == GRANTED - COINS
