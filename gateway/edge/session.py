@@ -342,6 +342,7 @@ class Session:
             self._services.metrics.shed(Shed.IN_FLIGHT_MAX)
             self.send(refused(Code.OVERLOADED, ref=message.ref, id=message.id))
             return
+        # Also while this gateway goes: the time for it may be over before the client is at another one.
         self.gifts_in_flight += 1
         self._services.spawn(self._ask_to_undo(identity, message))
 

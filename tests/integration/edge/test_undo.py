@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.edge.config import EdgeConfig
 from gateway.room.config import RoomConfig
 from ledger.model import ViewerId
 from tests.gateways import Gateway, Message, Talker, fresh_id, running_gateway
-from tests.waiting import until_true
+from tests.servers import Valkey
+from tests.waiting import until, until_true
 
 DEAR, DEAR_COINS = "champagne", 299
 GRANTED = 1_000
@@ -239,6 +241,43 @@ async def test_overlay_that_comes_back_is_told_what_was_undone_meanwhile(gateway
             missed = [event for event in events(back) if event["kind"] in ("gift", "undone")]
             assert [event["kind"] for event in missed] == kinds, role
             assert {event["id"] for event in missed} == {accepted["id"]}
+
+
+async def test_undo_in_flight_is_answered_before_the_gateway_goes(gateway: Gateway, session_valkey: Valkey) -> None:
+    """Its sender stays until the ledger has answered; and what is asked for while the gateway goes is done as well."""
+    ada = await gateway.enter("ada")
+    first, second = await give(ada), await give(ada)
+    sessions = [one.session for one in gateway.services.edge.everybody()]
+    with session_valkey.frozen():
+        await ada.say(type="undo", ref="in-flight", id=first["id"])
+        await until(lambda: any(one is not None and one.gifts_in_flight for one in sessions), SETTLE_S_MAX)
+        going = asyncio.create_task(gateway.app.drain())
+        await until(lambda: all(one is None or one.leaves_for_ms is not None for one in sessions), SETTLE_S_MAX)
+        await ada.say(type="undo", ref="late", id=second["id"])
+        await until(lambda: any(one is not None and one.gifts_in_flight == 2 for one in sessions), SETTLE_S_MAX)
+    for ref in ("in-flight", "late"):
+        assert (await ada.until(lambda told, ref=ref: told.get("ref") == ref))["type"] == "undone"  # type: ignore[misc]
+    assert await ada.closed() == 4000
+    await asyncio.wait_for(going, SETTLE_S_MAX)
+
+
+async def test_undos_have_their_part_in_the_bound_of_gifts(
+    valkey_url: str, database_url: str, session_valkey: Valkey
+) -> None:
+    """One more than may be in flight, gifts and undos together, is refused and can be asked for again."""
+    settings = windows(WINDOW_MS) | {"edge": EdgeConfig(gifts_in_flight_max=2)}
+    async with running_gateway(valkey_url, database_url, settings=settings) as gateway:
+        await gateway.make_room()
+        await gateway.grant("ada", GRANTED)
+        ada = await gateway.enter("ada")
+        accepted = await give(ada)
+        with session_valkey.frozen():
+            await ada.say(type="gift", ref="one", id=fresh_id(), room="demo", gift="rose")
+            await ada.say(type="undo", ref="two", id=accepted["id"])
+            refused = await ada.ask(type="undo", id=accepted["id"])
+            assert (refused["code"], refused["retryable"]) == ("overloaded", True)
+        assert (await ada.until(lambda told: told.get("ref") == "two"))["type"] == "undone"
+        assert (await ada.ask(type="undo", id=accepted["id"]))["replay"] is True
 
 
 async def test_what_viewers_are_shown_adds_up(gateway: Gateway) -> None:

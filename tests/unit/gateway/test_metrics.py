@@ -45,6 +45,8 @@ def test_everything_is_counted() -> None:
     metrics.loop_was_late(0.003)
     metrics.gift_answered("accepted", 0.002)
     metrics.gift_answered(Code.OVERLOADED, 0.002, "http")
+    metrics.undo_answered("undone")
+    metrics.undo_answered(Code.UNDO_EXPIRED)
     metrics.ticked(0.01, 200, merged=3, slowed=True)
     metrics.ticked(0.01, 1, merged=1, slowed=False)
     metrics.stage_took(Stage.RELAY, 0.02)
@@ -64,6 +66,8 @@ def test_everything_is_counted() -> None:
         'giftwire_gifts_total{outcome="accepted",way="websocket"} 1.0',
         'giftwire_gifts_total{outcome="overloaded",way="http"} 1.0',
         "giftwire_gift_seconds_count 2.0",
+        'giftwire_undos_total{outcome="undone"} 1.0',
+        'giftwire_undos_total{outcome="undo_expired"} 1.0',
         "giftwire_queue_bytes 512.0",
         "giftwire_loop_lag_seconds_count 1.0",
         "giftwire_ticks_total 2.0",

@@ -4,8 +4,9 @@ import pytest
 from msgspec import UNSET
 
 from gateway.replies import CODES, Bar, refused, refused_by_ledger
+from gateway.undos import CODES as CODES_OF_UNDOS
 from gateway.wire.codes import FACTS, Code
-from ledger.model import CapPassed, GiftRefused, Limit, Refusal
+from ledger.model import CapPassed, GiftRefused, Limit, Refusal, UndoRefusal
 
 
 @pytest.mark.parametrize("refusal", list(Refusal))
@@ -14,6 +15,12 @@ def test_every_refusal_has_a_code(refusal: Refusal) -> None:
     reply = refused_by_ledger(GiftRefused(refusal), ref="r", id="i")
     assert reply.code == CODES[refusal]
     assert (reply.ref, reply.id) == ("r", "i")
+
+
+def test_every_refusal_of_an_undo_has_a_code() -> None:
+    """The table is complete, and only what is not known can be asked for again."""
+    assert CODES_OF_UNDOS.keys() == set(UndoRefusal)
+    assert [refusal for refusal, code in CODES_OF_UNDOS.items() if FACTS[code].retryable] == [UndoRefusal.UNKNOWN]
 
 
 @pytest.mark.parametrize("code", list(Code))
