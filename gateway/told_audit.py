@@ -56,7 +56,7 @@ class _Paid:
     async def __call__(self, room: str, reach: Mapping[int, int]) -> AsyncIterator[PaidGift]:
         for gift in await self._gifts.at(room_place(room)):
             if gift.seq >= reach.get(gift.partition, 0):
-                yield PaidGift(gift.partition, gift.seq, gift.id, gift.viewer, gift.count, gift.coins)
+                yield PaidGift(gift.partition, gift.seq, gift.id, gift.viewer, gift.count, gift.coins, gift.undone)
 
 
 async def every_room(directory: Directory) -> list[str]:

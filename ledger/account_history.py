@@ -15,6 +15,7 @@ from ledger.accounts import BOOKS_PARTITION, AccountKind
 from ledger.config import LedgerConfig
 from ledger.errors import NotFound
 from ledger.postgres import Connection, Pool, snapshot
+from ledger.record_kinds import CAUSE
 from ledger.rows import bounded, ms_of
 
 _ACCOUNTS: Final = """
@@ -31,13 +32,12 @@ _BALANCE_OF_MANY: Final = """
 SELECT sum(e.amount)::bigint FROM entries e JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
 WHERE e.account_id = $1 AND r.at < $2
 """
-_ENTRIES: Final = """
-SELECT e.number, e.amount, e.balance_after, r.id, r.at,
-    CASE WHEN a.kind = 'pending' AND r.kind = 'gift' AND e.amount < 0 THEN 'discount' ELSE r.kind END AS kind
+_ENTRIES: Final = f"""
+SELECT e.number, e.amount, e.balance_after, r.id, r.at, {CAUSE} AS kind
 FROM entries e JOIN accounts a ON a.id = e.account_id
 JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
 WHERE e.account_id = $1 AND r.at < $2 AND e.number < $3 ORDER BY e.number DESC LIMIT $4
-"""
+"""  # noqa: S608 - texts of ours
 _AFTER_ALL: Final = 2**63 - 1
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 AT_MS_MAX: Final = 4_102_444_800_000

@@ -24,6 +24,7 @@ from ledger.migrate import check_schema
 from ledger.model import Partition
 from ledger.partition_audit import BookPartition, check_partition
 from ledger.postgres import Connection, Pool, open_pool, snapshot
+from ledger.record_kinds import EARNING
 from ledger.redis_client import connect
 from ledger.stored_records import stored_records
 from ledger.worth_audit import check_worth
@@ -36,10 +37,10 @@ SELECT a.owner, a.kind, e.balance_after FROM accounts a
 JOIN LATERAL (SELECT balance_after FROM entries WHERE account_id = a.id ORDER BY number DESC LIMIT 1) e ON true
 WHERE a.partition = $1
 """
-_STRIPES = """
+_STRIPES = f"""
 SELECT creator, sum(creator_diamonds)::bigint AS earned FROM journal_records
-WHERE partition = $1 AND kind = 'gift' GROUP BY creator
-"""
+WHERE partition = $1 AND kind IN {EARNING} GROUP BY creator
+"""  # noqa: S608 - texts of ours
 _AGENCIES_LESS = "SELECT coalesce(sum(agency_diamonds), 0)::bigint FROM gift_discounts WHERE partition = $1"
 _POSITION = "SELECT seq FROM positions WHERE partition = $1"
 

@@ -18,7 +18,7 @@ from ledger.copy_rows import ENTRY_COLUMNS, RECORD_COLUMNS, read_record
 from ledger.errors import InvariantBroken, LedgerError
 from ledger.flush_batch import Composer, FlushBatch, OpenBook, day_date
 from ledger.journal import Position
-from ledger.model import CreditBody, GiftBody, JournalRecord, Partition
+from ledger.model import CreditBody, GiftBody, GiftSettledBody, JournalRecord, Partition
 from ledger.postgres import CONTRADICTED, Connection, Pool, connected
 from ledger.volumes import IdGuard, Volume, make_volumes, read_volumes, refuse_known_ids
 from ledger.worth_rows import any_open, read_open, read_worths, store_discounts, store_open, walk_open
@@ -44,6 +44,7 @@ UPDATE creator_days SET discounted = creator_days.discounted + moved.diamonds
 FROM unnest($1::text[], $2::date[], $3::bigint[]) AS moved (creator, day, diamonds)
 WHERE creator_days.creator = moved.creator AND creator_days.day = moved.day
 """
+_EARNING: Final = (GiftBody, GiftSettledBody)
 _COMPOSED_AT_ONCE: Final = 100
 _COPY_CHUNK_BYTES: Final = 1 << 18
 _STORED: Final = f"""
@@ -154,7 +155,7 @@ class Books:
                 book.open_lots[viewer] = await walk_open(connection, viewer, until_seq)
 
     async def _write(self, connection: Connection, records: Sequence[JournalRecord]) -> FlushBatch:
-        creators = {record.body.creator for record in records if isinstance(record.body, GiftBody)}
+        creators = {record.body.creator for record in records if isinstance(record.body, _EARNING)}
         shared = [self._book.pending[creator] for creator in creators]
         partitions = sorted({record.partition for record in records})
         async with connection.transaction():

@@ -6,11 +6,12 @@ Everything is computed from rows of one snapshot. Each violation is a sentence t
 from typing import Final, NamedTuple
 
 from ledger.accounts import MAY_OWE
-from ledger.hold_audit import CHARGED_COINS, ENDS, HELD_COINS
+from ledger.hold_audit import CHARGED_COINS, ENDS, GIFT_ENDS, GIFTS_TWICE, HELD_COINS
 from ledger.invariants import VIOLATIONS_MAX, Findings, Invariant
 from ledger.model import RefundKind
 from ledger.payout_states import HOLDING, PayoutState
 from ledger.postgres import Connection
+from ledger.record_kinds import EARNING
 from ledger.refund_audit import (
     DAYS_TAKEN,
     RECORDS_OF_REFUNDS,
@@ -51,8 +52,8 @@ DEBT_MAKERS: Final = f"{_REVERSALS}, '{CLAWED_BACK}'"
 """Kinds of records that may bring a wallet, or what a creator has available, below zero; as SQL."""
 _RECORD: Final = "r.partition || '/' || r.seq"
 MOVED: Final = (
-    f"CASE WHEN kind IN ('gift', 'hold') THEN -coins WHEN kind IN ({_REVERSALS}) THEN -taken_coins"
-    " WHEN kind = 'hold_ended' THEN coins - taken_coins ELSE coins END"
+    f"CASE WHEN kind IN ('gift', 'gift_held', 'hold') THEN -coins WHEN kind IN ({_REVERSALS}) THEN -taken_coins"
+    " WHEN kind = 'hold_ended' THEN coins - taken_coins WHEN kind = 'gift_settled' THEN 0 ELSE coins END"
 )
 """What a journal record moves in its viewer's wallet, from columns of `journal_records`."""
 
@@ -92,7 +93,7 @@ _NO_ACCOUNT: Final = """
 SELECT format('entry %s of account %s (record %s/%s) has no account', number, account_id, partition, seq)
 FROM entries e WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = e.account_id)
 """
-_DAYS: Final = """
+_DAYS: Final = f"""
 SELECT format('creator %s: days say %s diamonds by %s gifts and a discount of %s, records say %s by %s and %s', creator,
     coalesce(d.earned, 0), coalesce(d.gifts, 0), coalesce(d.less, 0), coalesce(r.earned, 0), coalesce(r.gifts, 0),
     coalesce(r.less, 0))
@@ -103,15 +104,16 @@ FROM (
 FULL JOIN (
     SELECT r.creator, sum(r.creator_diamonds - coalesce(l.creator_diamonds, 0)) AS earned, count(*) AS gifts,
         coalesce(sum(l.creator_diamonds), 0) AS less
-    FROM journal_records r LEFT JOIN gift_discounts l USING (partition, seq) WHERE r.kind = 'gift' GROUP BY r.creator
+    FROM journal_records r LEFT JOIN gift_discounts l USING (partition, seq)
+    WHERE r.kind IN {EARNING} GROUP BY r.creator
     UNION ALL
     SELECT 'agency/' || r.agency, sum(r.agency_diamonds - coalesce(l.agency_diamonds, 0)), count(*),
         coalesce(sum(l.agency_diamonds), 0)
     FROM journal_records r LEFT JOIN gift_discounts l USING (partition, seq)
-    WHERE r.agency IS NOT NULL GROUP BY r.agency
+    WHERE r.agency IS NOT NULL AND r.kind IN {EARNING} GROUP BY r.agency
 ) r USING (creator)
 WHERE (d.earned, d.gifts, d.less) IS DISTINCT FROM (r.earned, r.gifts, r.less)
-"""
+"""  # noqa: S608 - texts of ours
 _UNRIPE: Final = """
 SELECT format('pending of %s: %s diamonds, and %s were earned, have not matured and were not taken back', owner,
     a.balance, d.unripe)
@@ -187,7 +189,7 @@ LEFT JOIN (
     GROUP BY e.partition, e.seq, a.owner
 ) e ON e.partition = r.partition AND e.seq = r.seq AND e.owner = r.creator
 LEFT JOIN gift_discounts l ON l.partition = r.partition AND l.seq = r.seq
-WHERE r.kind = 'gift'
+WHERE r.kind IN {EARNING}
     AND (coalesce(e.amount, 0), coalesce(e.less, 0)) <> (r.creator_diamonds, coalesce(l.creator_diamonds, 0))
 ORDER BY r.partition, r.seq
 """  # noqa: S608
@@ -198,9 +200,11 @@ LEFT JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq WHERE
 """  # noqa: S608
 _SPLITS: Final = f"""
 SELECT format('record %s: %s coins became %s and %s diamonds', {_RECORD}, coins, creator_diamonds, commission_diamonds)
-FROM journal_records r WHERE kind = 'gift' AND creator_diamonds + commission_diamonds <> coins * 100
+FROM journal_records r
+WHERE kind IN ('gift', 'gift_held', 'gift_settled', 'gift_undone')
+    AND creator_diamonds + commission_diamonds <> coins * 100
 """  # noqa: S608
-_AGENCIES: Final = """
+_AGENCIES: Final = f"""
 SELECT format('agency %s, partition %s: the account holds %s diamonds, gifts gave it %s', owner, partition,
     coalesce(a.diamonds, 0), coalesce(r.diamonds, 0))
 FROM (
@@ -210,10 +214,10 @@ FROM (
 FULL JOIN (
     SELECT r.agency AS owner, partition, sum(r.agency_diamonds - coalesce(l.agency_diamonds, 0)) AS diamonds
     FROM journal_records r LEFT JOIN gift_discounts l USING (partition, seq)
-    WHERE r.agency IS NOT NULL GROUP BY r.agency, partition
+    WHERE r.agency IS NOT NULL AND r.kind IN {EARNING} GROUP BY r.agency, partition
 ) r USING (owner, partition)
 WHERE coalesce(a.diamonds, 0) <> coalesce(r.diamonds, 0) ORDER BY owner, partition
-"""
+"""  # noqa: S608 - texts of ours
 _DISCOUNTS: Final = """
 SELECT format('discount, partition %s: the account holds %s diamonds, gifts are worth %s less', partition,
     coalesce(a.diamonds, 0), coalesce(l.diamonds, 0))
@@ -226,16 +230,16 @@ FULL JOIN (
 ) l USING (partition)
 WHERE coalesce(a.diamonds, 0) <> coalesce(l.diamonds, 0) ORDER BY partition
 """
-_DISCOUNTED_GIFTS: Final = """
+_DISCOUNTED_GIFTS: Final = f"""
 SELECT format('record %s: %s of its %s coins are worth %s and %s diamonds less', l.partition || '/' || l.seq, l.coins,
     coalesce(r.coins::text, 'unknown'), l.creator_diamonds, l.agency_diamonds)
 FROM gift_discounts l LEFT JOIN journal_records r
-    ON r.partition = l.partition AND r.seq = l.seq AND r.kind = 'gift' AND r.creator = l.creator
+    ON r.partition = l.partition AND r.seq = l.seq AND r.kind IN {EARNING} AND r.creator = l.creator
 WHERE r.seq IS NULL OR l.coins > r.coins OR l.creator_diamonds > r.creator_diamonds
     OR l.agency_diamonds > coalesce(r.agency_diamonds, 0)
     OR NOT EXISTS (SELECT 1 FROM credits c WHERE c.viewer = r.viewer AND c.worth_bp IS NOT NULL)
 ORDER BY l.partition, l.seq
-"""
+"""  # noqa: S608 - texts of ours
 _SEALS: Final = f"""
 SELECT format('books, partition %s: records %s to %s are not those that were sealed at %s', s.partition, s.from_seq + 1,
     s.seq, s.made_at)
@@ -302,6 +306,8 @@ CHECKS: Final = (
     BookCheck(Invariant.I1, "", HELD_COINS, "held coins", seldom=True),
     BookCheck(Invariant.I1, "", CHARGED_COINS, "charged coins", seldom=True),
     BookCheck(Invariant.I3, "", ENDS, "ends of holds", seldom=True),
+    BookCheck(Invariant.I3, "", GIFT_ENDS, "ends of gifts", seldom=True),
+    BookCheck(Invariant.I3, "", GIFTS_TWICE, "gifts that were held and paid", seldom=True),
     BookCheck(Invariant.I2, "SELECT count(*) FROM accounts", _BELOW_ZERO, "debts"),
     BookCheck(Invariant.I3, "SELECT count(*) FROM journal_records", _IDS, "ids"),
     BookCheck(Invariant.I3, "", UNIQUE, "indexes of ids"),

@@ -11,7 +11,7 @@ import uuid
 from typing import Final
 
 import asyncpg
-import msgspec
+from msgspec import structs
 
 from ledger.ids import format_id
 from ledger.journal import held_body, settled_body, undone_body
@@ -35,17 +35,10 @@ from ledger.model import (
     ReversalBody,
     ViewerId,
 )
+from ledger.record_kinds import GIFT_HELD, GIFT_KINDS, GIFT_SETTLED, GIFT_UNDONE, HOLD, HOLD_ENDED, REVERSALS, kind_of
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER: Final = b"\xff\xff"
-GIFT: Final = "gift"
-GIFT_HELD: Final = "gift_held"
-GIFT_SETTLED: Final = "gift_settled"
-GIFT_UNDONE: Final = "gift_undone"
-GIFT_KINDS: Final = (GIFT, GIFT_HELD, GIFT_SETTLED, GIFT_UNDONE)
-REVERSALS: Final = frozenset(kind.value for kind in RefundKind)
-HOLD: Final = "hold"
-HOLD_ENDED: Final = "hold_ended"
 ENTRY_COLUMNS: Final = ("account_id", "number", "partition", "seq", "amount", "balance_after")
 RECORD_COLUMNS: Final = (
     *("partition", "seq", "epoch", "at", "coins", "wallet_after", "creator_diamonds", "commission_diamonds", "id"),
@@ -138,25 +131,6 @@ def pack_hold_end(record: JournalRecord, body: HoldEndBody) -> bytes:
     return first + texts + _NO_TERMS + _NULL + _AMOUNT.pack(8, body.taken_coins)
 
 
-def kind_of(body: Body) -> str:
-    """What a record is in the books."""
-    match body:
-        case GiftBody():
-            return GIFT
-        case HeldGiftBody():
-            return GIFT_HELD
-        case GiftSettledBody():
-            return GIFT_SETTLED
-        case GiftUndoneBody():
-            return GIFT_UNDONE
-        case HoldBody():
-            return HOLD
-        case HoldEndBody():
-            return HOLD_ENDED
-        case CreditBody() | ReversalBody():
-            return body.cause.value
-
-
 def read_record(row: asyncpg.Record) -> JournalRecord:
     """A record as it came out of the journal, from a row with all RECORD_COLUMNS."""
     combo = None
@@ -204,13 +178,13 @@ def _read_body(row: asyncpg.Record) -> Body:
         agency_diamonds=row["agency_diamonds"] or 0,
         digest=row["digest"] or b"",
     )
-    match row["kind"]:
-        case "gift_held":
-            return held_body(msgspec.structs.replace(gift, combo_window_ms=0), row["combo_window_ms"])
-        case "gift_settled":
-            return settled_body(gift)
-        case "gift_undone":
-            return undone_body(gift)
+    if row["kind"] == GIFT_HELD:
+        # Where the window of a combo stands in others.
+        return held_body(structs.replace(gift, combo_window_ms=0), row["combo_window_ms"])
+    if row["kind"] == GIFT_SETTLED:
+        return settled_body(gift)
+    if row["kind"] == GIFT_UNDONE:
+        return undone_body(gift)
     return gift
 
 

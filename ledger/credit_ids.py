@@ -1,4 +1,4 @@
-"""Lets the ids of grants, purchases, refunds and ended holds leave Redis when PostgreSQL has had them for long enough.
+"""Lets ids of credits, refunds, ended holds and undone gifts leave Redis when PostgreSQL has had them for long enough.
 
 Callers ask PostgreSQL before they credit, so an id that PostgreSQL has known for an hour needs no second memory. The
 ids are walked through a few at a time; how long a record has been flushed is known from positions that were noted then,
@@ -13,12 +13,12 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from ledger.config import LedgerConfig
-from ledger.copy_rows import HOLD_ENDED
 from ledger.ids import ID_BYTES
 from ledger.journal import Position
 from ledger.keys import Keys
 from ledger.model import Cause, Partition, RefundKind
 from ledger.postgres import Pool, connected
+from ledger.record_kinds import GIFT_UNDONE, HOLD_ENDED
 
 _FLUSHED: Final = """
 SELECT id, viewer FROM journal_records
@@ -26,8 +26,8 @@ WHERE id = ANY ($1::uuid[]) AND kind = ANY ($2::text[]) AND partition = $3 AND s
 """
 _CREDITS: Final = [cause.value for cause in Cause]
 _REVERSALS: Final = [kind.value for kind in RefundKind]
-_HASHES: Final = 3
-"""Of each partition: ids of credits, of reversals and of holds that ended."""
+_HASHES: Final = 4
+"""Of each partition: ids of credits, of reversals, of holds that ended and of gifts that were undone."""
 
 
 class CreditIds:
@@ -50,6 +50,7 @@ class CreditIds:
                 (keys.of(partition).credits, _CREDITS),
                 (keys.of(partition).reversals, _REVERSALS),
                 (keys.of(partition).ended_holds, [HOLD_ENDED]),
+                (keys.of(partition).undone_gifts, [GIFT_UNDONE]),
             )
         ]
         self._turns = itertools.cycle(hashes)
@@ -77,7 +78,7 @@ class CreditIds:
         if self._noted_s is None or now_s - self._noted_s >= self._kept_s:
             self._old, self._noted, self._noted_s = self._noted, dict(committed), now_s
         for _ in range(_HASHES):
-            # A hash without any id, as those of reversals and holds are most of the time, does not cost a turn.
+            # A hash without any id, as most are most of the time, does not cost a turn.
             went = await self._forget_of_turn()
             if went is not None:
                 return went
@@ -96,7 +97,7 @@ class CreditIds:
             self._turn = next(self._turns)
         if not found:
             return None
-        # An id, and of a hold its viewer behind it.
+        # An id, and of a hold or a gift its viewer behind it.
         ids = [uuid.UUID(bytes=field[:ID_BYTES]) for field in found]
         async with connected(self._pool) as connection:
             rows = await connection.fetch(_FLUSHED, ids, kinds, partition, old.seq)

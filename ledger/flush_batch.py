@@ -17,6 +17,7 @@ from ledger.copy_rows import (
     pack_credit,
     pack_entry,
     pack_gift,
+    pack_held_gift,
     pack_hold,
     pack_hold_end,
     pack_reversal,
@@ -27,6 +28,10 @@ from ledger.model import (
     Cause,
     CreditBody,
     GiftBody,
+    GiftFields,
+    GiftSettledBody,
+    GiftUndoneBody,
+    HeldGiftBody,
     HoldBody,
     HoldEnd,
     HoldEndBody,
@@ -42,6 +47,7 @@ _DAY_MS: Final = 86_400_000
 _EPOCH_DAY: Final = datetime.date(1970, 1, 1).toordinal()
 _GIFT_KINDS: Final = (AccountKind.SPENT, AccountKind.ISSUANCE, AccountKind.COMMISSION)
 _HOLD_KINDS: Final = (AccountKind.COINS_HELD, AccountKind.COINS_CHARGED)
+_HOLDING: Final = frozenset({HoldBody, HoldEndBody, HeldGiftBody, GiftSettledBody, GiftUndoneBody})
 _SOURCE_OF: Final = {Cause.GRANT: AccountKind.COINS_GRANTED, Cause.PURCHASE: AccountKind.COINS_SOLD}
 
 
@@ -63,7 +69,8 @@ class FlushBatch(Struct):
         agencies: diamonds by agency and partition.
         discounts: of gifts that are worth less, since their coins were not all paid for.
         open_lots: of viewers who had such coins, after the last record of their partition here.
-        gifts, credits, reversals, holds: how many records of each.
+        gifts, credits, reversals, holds: how many records of each; `gifts` were paid at once.
+        gifts_held, gifts_settled, gifts_undone: how many gifts may be undone, and how many that might have ended so.
         ends: how many holds ended, by how.
     """
 
@@ -75,6 +82,9 @@ class FlushBatch(Struct):
     discounts: list[Discount]
     open_lots: dict[str, tuple[Partition, OpenLots]]
     gifts: int = 0
+    gifts_held: int = 0
+    gifts_settled: int = 0
+    gifts_undone: int = 0
     credits: int = 0
     reversals: int = 0
     holds: int = 0
@@ -83,7 +93,8 @@ class FlushBatch(Struct):
     @property
     def records_written(self) -> int:
         """How many records of any kind."""
-        return self.gifts + self.credits + self.reversals + self.holds + sum(self.ends.values())
+        gifts = self.gifts + self.gifts_held + self.gifts_settled + self.gifts_undone
+        return gifts + self.credits + self.reversals + self.holds + sum(self.ends.values())
 
 
 class OpenBook:
@@ -128,7 +139,7 @@ class OpenBook:
             body, partition = record.body, record.partition
             if body.viewer not in self.wallets:
                 missing.add(wallet(body.viewer, partition))
-            if type(body) is GiftBody:
+            if type(body) is GiftBody or type(body) is GiftSettledBody:
                 if body.creator not in self.pending:
                     missing.add(earnings(AccountKind.PENDING, body.creator))
                 if (AccountKind.COMMISSION, partition) not in self.platform:
@@ -141,7 +152,7 @@ class OpenBook:
                 missing.add(platform(_SOURCE_OF[body.cause], partition))
             elif type(body) is ReversalBody and (AccountKind.COINS_REVERSED, partition) not in self.platform:
                 missing.add(platform(AccountKind.COINS_REVERSED, partition))
-            elif type(body) in (HoldBody, HoldEndBody) and (AccountKind.COINS_HELD, partition) not in self.platform:
+            if type(body) in _HOLDING and (AccountKind.COINS_HELD, partition) not in self.platform:
                 missing.update(platform(kind, partition) for kind in _HOLD_KINDS)
         return missing
 
@@ -164,7 +175,7 @@ class Composer:
         batch, sums, book = self._batch, self._sums, self._book
         for record in records:
             body = record.body
-            if type(body) is GiftBody:
+            if type(body) is GiftBody or type(body) is GiftSettledBody:
                 _post_gift(batch, sums, record, body, book)
             elif type(body) is CreditBody:
                 _post_credit(batch, sums, record, body, book)
@@ -174,6 +185,10 @@ class Composer:
                 _post_hold(batch, sums, record, body, book)
             elif type(body) is HoldEndBody:
                 _post_hold_end(batch, sums, record, body, book)
+            elif type(body) is HeldGiftBody:
+                _post_held_gift(batch, sums, record, body, book)
+            elif type(body) is GiftUndoneBody:
+                _post_undone_gift(batch, sums, record, body, book)
             batch.lasts[record.partition] = record
 
     def finish(self) -> FlushBatch:
@@ -199,14 +214,14 @@ def _post_gift(
     batch: FlushBatch,
     sums: dict[tuple[AccountKind, Partition], int],
     record: JournalRecord,
-    body: GiftBody,
+    body: GiftBody | GiftSettledBody,
     book: OpenBook,
 ) -> None:
-    partition, coins = record.partition, body.coins
+    partition, coins, settled = record.partition, body.coins, type(body) is GiftSettledBody
     diamonds = body.creator_diamonds + body.commission_diamonds
     if diamonds != coins * 100:
         raise InvariantBroken("I1", f"{_name(record)}: {coins} coins became {diamonds} diamonds")
-    _move_wallet(batch, record, body, -coins, book)
+    _move_wallet(batch, record, body, 0 if settled else -coins, book)
     pending = book.pending[body.creator]
     _enter(batch, pending, partition, record.seq, body.creator_diamonds)
     less = NOTHING_LESS
@@ -231,21 +246,28 @@ def _post_gift(
     if less is not NOTHING_LESS:
         day.earned -= less.creator
         day.discounted += less.creator
-    batch.records += pack_gift(record, body)
-    batch.gifts += 1
+    if type(body) is GiftSettledBody:
+        held = (AccountKind.COINS_HELD, partition)
+        sums[held] = sums.get(held, 0) - coins
+        batch.records += pack_held_gift(record, body)
+        batch.gifts_settled += 1
+    elif type(body) is GiftBody:
+        batch.records += pack_gift(record, body)
+        batch.gifts += 1
 
 
 def _discount(
     batch: FlushBatch,
     sums: dict[tuple[AccountKind, Partition], int],
     record: JournalRecord,
-    body: GiftBody,
+    body: GiftBody | GiftSettledBody,
     book: OpenBook,
 ) -> Less:
     """Spend the coins of a viewer who has some that are worth less, and note by how much the gift is."""
     lots, partition = book.open_lots[body.viewer], record.partition
     batch.open_lots[body.viewer] = (partition, lots)
-    less = lots.pay(body.id, body.coins, body.creator_diamonds, body.agency_diamonds)
+    pay = lots.settle_gift if type(body) is GiftSettledBody else lots.pay
+    less = pay(body.id, body.coins, body.creator_diamonds, body.agency_diamonds)
     if less.creator or less.agency:
         account = (AccountKind.DISCOUNT, partition)
         sums[account] = sums.get(account, 0) + less.creator + less.agency
@@ -253,7 +275,7 @@ def _discount(
     return less
 
 
-def _share_with_agency(batch: FlushBatch, record: JournalRecord, body: GiftBody, less: int) -> None:
+def _share_with_agency(batch: FlushBatch, record: JournalRecord, body: GiftFields, less: int) -> None:
     if not 0 < body.agency_diamonds <= body.commission_diamonds:
         raise InvariantBroken(
             "I1", f"{_name(record)}: an agency's part of {body.agency_diamonds} of {body.commission_diamonds} diamonds"
@@ -264,6 +286,42 @@ def _share_with_agency(batch: FlushBatch, record: JournalRecord, body: GiftBody,
     day.earned += body.agency_diamonds - less
     day.discounted += less
     day.gifts += 1
+
+
+def _post_held_gift(
+    batch: FlushBatch,
+    sums: dict[tuple[AccountKind, Partition], int],
+    record: JournalRecord,
+    body: HeldGiftBody,
+    book: OpenBook,
+) -> None:
+    _move_wallet(batch, record, body, -body.coins, book)
+    lots = book.open_lots.get(body.viewer)
+    if lots is not None:
+        batch.open_lots[body.viewer] = (record.partition, lots)
+        lots.hold_gift(body.id, body.coins)
+    held = (AccountKind.COINS_HELD, record.partition)
+    sums[held] = sums.get(held, 0) + body.coins
+    batch.records += pack_held_gift(record, body)
+    batch.gifts_held += 1
+
+
+def _post_undone_gift(
+    batch: FlushBatch,
+    sums: dict[tuple[AccountKind, Partition], int],
+    record: JournalRecord,
+    body: GiftUndoneBody,
+    book: OpenBook,
+) -> None:
+    _move_wallet(batch, record, body, body.coins, book)
+    lots = book.open_lots.get(body.viewer)
+    if lots is not None:
+        batch.open_lots[body.viewer] = (record.partition, lots)
+        lots.undo_gift(body.id)
+    held = (AccountKind.COINS_HELD, record.partition)
+    sums[held] = sums.get(held, 0) - body.coins
+    batch.records += pack_held_gift(record, body)
+    batch.gifts_undone += 1
 
 
 def _post_credit(
@@ -350,7 +408,7 @@ def _move_wallet(batch: FlushBatch, record: JournalRecord, body: Body, amount: i
             f"{_name(record)}: {body.viewer} had {account.balance} coins, moved {amount}, and the journal says"
             f" {record.wallet_after}",
         )
-    if record.wallet_after < 0 and type(body) in (GiftBody, HoldBody):
+    if record.wallet_after < 0 and type(body) in (GiftBody, HeldGiftBody, HoldBody):
         # Coins that come in may leave a debt, and a refund may make one: nothing is paid or held on credit.
         raise InvariantBroken("I2", f"{_name(record)}: {body.viewer} would hold {record.wallet_after} coins")
     _enter(batch, account, record.partition, record.seq, amount)

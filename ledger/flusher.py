@@ -62,6 +62,9 @@ class FlusherStats(Struct):
     broken: str = ""
     transactions: int = 0
     gifts: int = 0
+    gifts_held: int = 0
+    gifts_settled: int = 0
+    gifts_undone: int = 0
     credits: int = 0
     reversals: int = 0
     holds: int = 0
@@ -171,6 +174,9 @@ class Flusher:
                 continue
             self.stats.transactions += 1
             self.stats.gifts += written.gifts
+            self.stats.gifts_held += written.gifts_held
+            self.stats.gifts_settled += written.gifts_settled
+            self.stats.gifts_undone += written.gifts_undone
             self.stats.credits += written.credits
             self.stats.reversals += written.reversals
             self.stats.holds += written.holds

@@ -12,14 +12,25 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ledger.config import LedgerConfig
-from ledger.copy_rows import kind_of
 from ledger.errors import LedgerUnavailable
 from ledger.ids import id_time_ms
 from ledger.journal import decode_entry
 from ledger.keys import Keys, PartitionKeys
-from ledger.model import CreditBody, GiftBody, HoldBody, HoldEndBody, JournalRecord, Partition, ReversalBody
+from ledger.model import (
+    CreditBody,
+    GiftBody,
+    GiftSettledBody,
+    GiftUndoneBody,
+    HeldGiftBody,
+    HoldBody,
+    HoldEndBody,
+    JournalRecord,
+    Partition,
+    ReversalBody,
+)
 from ledger.postgres import Pool, connected, open_pool
 from ledger.reconcile import NamedRecord, named
+from ledger.record_kinds import kind_of
 from ledger.redis_client import connect
 
 _ENTRIES_READ: Final = 256
@@ -92,8 +103,11 @@ async def _remembered(redis: Redis, keys: PartitionKeys, record: JournalRecord, 
     body = record.body
     with_viewer = body.id + body.viewer.encode()
     match body:
-        case GiftBody():
+        # A settlement that was lost is done again: the gift is open still.
+        case GiftBody() | HeldGiftBody() | GiftSettledBody():
             wanted = [(keys.ids(id_time_ms(body.id) // config.id_bucket_ms), with_viewer)]
+        case GiftUndoneBody():
+            wanted = [(keys.undone_gifts, with_viewer)]
         case HoldBody():
             wanted = [(keys.holds, with_viewer), (keys.ended_holds, with_viewer)]
         case HoldEndBody():

@@ -1,8 +1,8 @@
 """Counts again what viewers have spent, from the books: the live ledger counts alone, and a lost one begins at nought.
 
-Every gift of the present day, week and month counts, and every hold without what came back of it; also those from
-before a viewer or a creator had a cap: it is not known any more when counting began, and too early a refusal does less
-harm than a cap that is passed.
+Every gift of the present day, week and month counts unless it was undone, and every hold without what came back of it;
+also those from before a viewer or a creator had a cap: it is not known any more when counting began, and too early a
+refusal does less harm than a cap that is passed.
 """
 
 import datetime
@@ -18,26 +18,33 @@ from ledger.rows import at_ms
 from ledger.service import Ledger
 
 _PERIODS: Final = (Limit.DAY, Limit.WEEK, Limit.MONTH)
-_SPENT: Final = """
+# A gift that was undone gave its coins back.
+_COUNTED: Final = """
+r.kind IN ('gift', 'gift_held') AND NOT (r.kind = 'gift_held' AND EXISTS (
+    SELECT 1 FROM journal_records u WHERE u.id = r.id AND u.viewer = r.viewer AND u.kind = 'gift_undone'
+))
+"""
+_SPENT: Final = f"""
 SELECT viewer, coalesce(sum(coins) FILTER (WHERE at >= $2::timestamptz), 0)::bigint AS day,
     coalesce(sum(coins) FILTER (WHERE at >= $3::timestamptz), 0)::bigint AS week,
     coalesce(sum(coins) FILTER (WHERE at >= $4), 0)::bigint AS month
 FROM (
-    SELECT viewer, at, coins FROM journal_records
-    WHERE partition = $1 AND kind = 'gift' AND at >= least($3, $4::timestamptz)
+    SELECT r.viewer, r.at, r.coins FROM journal_records r
+    WHERE r.partition = $1 AND {_COUNTED} AND r.at >= least($3, $4::timestamptz)
     UNION ALL SELECT h.viewer, h.at, h.coins - coalesce(e.coins - e.taken_coins, 0) FROM journal_records h
     LEFT JOIN journal_records e ON e.id = h.id AND e.viewer = h.viewer AND e.kind = 'hold_ended'
     WHERE h.partition = $1 AND h.kind = 'hold' AND h.at >= least($3, $4::timestamptz)
 ) spent
 WHERE ($5 OR viewer IN (SELECT viewer FROM guards WHERE version > 0))
 GROUP BY viewer
-"""
+"""  # noqa: S608 - texts of ours
 # Whether a place has a cap stands in its settings, which are not ours to read; without any it has none.
-_GIVEN: Final = """
-SELECT viewer, creator, sum(coins)::bigint AS coins FROM journal_records
-WHERE partition = $1 AND kind = 'gift' AND at >= $2 AND place IN (SELECT place FROM places WHERE settings <> '')
-GROUP BY viewer, creator
-"""
+_GIVEN: Final = f"""
+SELECT r.viewer, r.creator, sum(r.coins)::bigint AS coins FROM journal_records r
+WHERE r.partition = $1 AND {_COUNTED} AND r.at >= $2
+    AND r.place IN (SELECT place FROM places WHERE settings <> '')
+GROUP BY r.viewer, r.creator
+"""  # noqa: S608 - texts of ours
 
 
 async def recount(pool: Pool, ledger: Ledger, config: LedgerConfig) -> int:

@@ -17,7 +17,17 @@ from ledger.ids import id_time_ms
 from ledger.journal import Position, decode_entry
 from ledger.keys import PartitionKeys, Total
 from ledger.live_holds import LiveHolds, read_holds
-from ledger.model import CreditBody, GiftBody, HoldBody, HoldEndBody, JournalRecord, Partition, ReversalBody
+from ledger.model import (
+    CreditBody,
+    GiftBody,
+    GiftUndoneBody,
+    HeldGiftBody,
+    HoldBody,
+    HoldEndBody,
+    JournalRecord,
+    Partition,
+    ReversalBody,
+)
 
 _FIELDS_READ: Final = 1_000
 _ENTRIES_READ: Final = 256
@@ -239,8 +249,10 @@ async def find_forgotten(
     for record in records:
         body = record.body
         bucket = id_time_ms(body.id) // config.id_bucket_ms
-        if isinstance(body, GiftBody) and bucket * config.id_bucket_ms > alive_ms:
+        if isinstance(body, GiftBody | HeldGiftBody) and bucket * config.id_bucket_ms > alive_ms:
             by_key[keys.ids(bucket)].append((body.id + body.viewer.encode(), record))
+        elif isinstance(body, GiftUndoneBody) and record.seq > totals.flushed:
+            by_key[keys.undone_gifts].append((body.id + body.viewer.encode(), record))
         elif isinstance(body, CreditBody) and record.seq > totals.flushed:
             by_key[keys.credits].append((body.id, record))
         elif isinstance(body, ReversalBody) and record.seq > totals.flushed:

@@ -13,12 +13,25 @@ import asyncpg
 from msgspec import Struct
 
 from ledger.commission import BASIS_POINTS
-from ledger.copy_rows import HOLD, HOLD_ENDED
 from ledger.errors import NotFound
 from ledger.ids import format_id
-from ledger.lots import CoinsCame, CoinsHeld, CoinsReversed, GiftPaid, HoldOver, Lot, LotKind, Lots, Movement
+from ledger.lots import (
+    CoinsCame,
+    CoinsHeld,
+    CoinsReversed,
+    GiftHeld,
+    GiftPaid,
+    GiftSettled,
+    GiftTakenBack,
+    HoldOver,
+    Lot,
+    LotKind,
+    Lots,
+    Movement,
+)
 from ledger.model import Cause, CreatorId, ViewerId
 from ledger.postgres import Connection, Pool, snapshot
+from ledger.record_kinds import GIFT, GIFT_HELD, GIFT_SETTLED, GIFT_UNDONE, HOLD, HOLD_ENDED, OVER
 from ledger.rows import ms_of, uuid_of
 
 SLICE_ROWS: Final = 1_000
@@ -32,16 +45,18 @@ JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
 LEFT JOIN purchases p ON r.kind = 'purchase' AND p.id = r.id
 LEFT JOIN credits c ON r.kind IN ('purchase', 'grant') AND c.id = r.id
 WHERE a.owner = $1 AND a.kind = 'wallet' AND a.unit = 'coins' AND r.seq > $2 AND r.seq <= $3
-    AND r.kind NOT IN ('refund', 'chargeback', 'hold_ended')
+    AND r.kind NOT IN ('refund', 'chargeback', 'hold_ended', 'gift_undone')
 ORDER BY e.number
 """
-# Apart from the entries: a reversal that took nothing has none, nor has a hold of which nothing came back.
-_REVERSALS: Final = """
-SELECT seq, id, kind, reference, coins, taken_coins FROM journal_records
-WHERE viewer = $1 AND kind IN ('refund', 'chargeback') AND seq > $2 AND seq <= $3
-UNION ALL SELECT seq, id, kind, reference, coins, taken_coins FROM journal_records
-WHERE viewer = $1 AND kind = 'hold_ended' AND seq > $2 AND seq <= $3 ORDER BY seq
-"""
+# Apart from the entries: a reversal that took nothing has none, nor has a hold of which nothing came back, nor a gift
+# that was held when it is paid.
+_OTHERS: Final = " UNION ALL ".join(
+    f"""
+SELECT seq, id, kind, at, reference, coins, taken_coins, creator, place, creator_diamonds, agency_diamonds
+FROM journal_records WHERE viewer = $1 AND kind {kinds} AND seq > $2 AND seq <= $3
+"""  # noqa: S608 - texts of ours
+    for kinds in ("IN ('refund', 'chargeback')", f"= '{HOLD_ENDED}'", f"IN {OVER}")
+)
 _OWNER: Final = "SELECT viewer FROM credits WHERE id = $1"
 _AFTER_ALL: Final = 2**63 - 1
 
@@ -78,7 +93,12 @@ class ViewerLots(Struct, frozen=True):
 
 
 class PaidPart(Struct, frozen=True):
-    """What the coins of one lot paid of a gift; `returned` when those coins were refunded since."""
+    """What the coins of one lot paid of a gift.
+
+    Attributes:
+        returned: those coins were refunded since.
+        held: the viewer may undo the gift still.
+    """
 
     gift: bytes
     creator: CreatorId
@@ -89,6 +109,7 @@ class PaidPart(Struct, frozen=True):
     commission_diamonds: int
     lot: LotKind
     returned: bool
+    held: bool
 
 
 class LotStatements:
@@ -133,27 +154,37 @@ async def read_movements(
     connection: Connection, viewer: str, after_seq: int, until_seq: int
 ) -> AsyncIterator[Movement]:
     """The movements of a wallet by the records after one and up to another, in order. In a transaction."""
-    reversals = deque(await connection.fetch(_REVERSALS, viewer, after_seq, until_seq))
+    others = deque(await connection.fetch(f"{_OTHERS} ORDER BY seq", viewer, after_seq, until_seq))
     async for row in connection.cursor(_ENTRIES, viewer, after_seq, until_seq, prefetch=SLICE_ROWS):
-        while reversals and reversals[0]["seq"] < row["seq"]:
-            yield _reversal(reversals.popleft())
+        while others and others[0]["seq"] < row["seq"]:
+            yield _other(others.popleft())
         yield _movement(row)
-    for row in reversals:
-        yield _reversal(row)
+    for row in others:
+        yield _other(row)
 
 
 def _movement(row: asyncpg.Record) -> Movement:
     kind, movement_id, at_ms = row["kind"], row["id"].bytes, ms_of(row["at"])
-    if kind == "gift":
-        parts = (row["coins"], row["creator_diamonds"], at_ms, row["agency_diamonds"] or 0)
-        return GiftPaid(movement_id, row["creator"], row["place"], *parts)
+    if kind == GIFT:
+        return _gift(row)
+    if kind == GIFT_HELD:
+        return GiftHeld(_gift(row))
     if kind == HOLD:
         return CoinsHeld(movement_id, row["coins"], at_ms)
     worth_bp = BASIS_POINTS if row["worth_bp"] is None else row["worth_bp"]
     return CoinsCame(movement_id, Cause(kind), row["coins"], row["bonus_coins"] or 0, at_ms, worth_bp)
 
 
-def _reversal(row: asyncpg.Record) -> CoinsReversed | HoldOver:
+def _gift(row: asyncpg.Record) -> GiftPaid:
+    parts = (row["coins"], row["creator_diamonds"], ms_of(row["at"]), row["agency_diamonds"] or 0)
+    return GiftPaid(row["id"].bytes, row["creator"], row["place"], *parts)
+
+
+def _other(row: asyncpg.Record) -> Movement:
+    if row["kind"] == GIFT_SETTLED:
+        return GiftSettled(_gift(row))
+    if row["kind"] == GIFT_UNDONE:
+        return GiftTakenBack(row["id"].bytes)
     if row["kind"] == HOLD_ENDED:
         return HoldOver(row["id"].bytes, row["taken_coins"])
     return CoinsReversed(row["id"].bytes, uuid.UUID(row["reference"]).bytes, row["coins"], row["taken_coins"])
@@ -176,6 +207,7 @@ def _parts(lots: Lots, credit_id: bytes) -> list[PaidPart]:
             commission_diamonds=part.commission_diamonds,
             lot=kind,
             returned=returned,
+            held=part.held,
         )
         for kind, part, returned in found
     ]

@@ -9,6 +9,7 @@ so nothing of this is stored with a gift (docs/decisions/0007).
 import enum
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
 
 from msgspec import Struct, structs
 
@@ -69,6 +70,24 @@ class HoldOver(Struct, frozen=True):
     taken_coins: int
 
 
+class GiftHeld(Struct, frozen=True):
+    """A gift left the wallet that may be undone; its coins are as held as those of a hold."""
+
+    gift: GiftPaid
+
+
+class GiftSettled(Struct, frozen=True):
+    """A gift that was held is paid; `gift.at_ms` is when."""
+
+    gift: GiftPaid
+
+
+class GiftTakenBack(Struct, frozen=True):
+    """A gift that was held was undone; its coins came back into the wallet."""
+
+    id: bytes
+
+
 class CoinsReversed(Struct, frozen=True):
     """A refund or charge-back.
 
@@ -85,16 +104,21 @@ class CoinsReversed(Struct, frozen=True):
     taken_coins: int
 
 
-Movement = CoinsCame | GiftPaid | CoinsHeld | HoldOver | CoinsReversed
+Movement = CoinsCame | GiftPaid | CoinsHeld | HoldOver | GiftHeld | GiftSettled | GiftTakenBack | CoinsReversed
 
 
 class Part(Struct, frozen=True):
-    """The coins from `first` up to `first + coins` of a gift, counted from 0, that one lot paid."""
+    """The coins from `first` up to `first + coins` of a gift, counted from 0, that one lot paid.
+
+    Attributes:
+        held: the gift may be undone still.
+    """
 
     gift: GiftPaid
     first: int
     coins: int
     worth_bp: int = BASIS_POINTS
+    held: bool = False
 
     @property
     def creator_diamonds(self) -> int:
@@ -127,6 +151,13 @@ class HeldPart(Struct, frozen=True):
 
 
 AnyPart = Part | HeldPart
+
+
+class HeldBy(NamedTuple):
+    """What holds coins: a gift that may be undone, or a hold. The two may have one id."""
+
+    is_gift: bool
+    id: bytes
 
 
 class Lot:
@@ -166,13 +197,22 @@ class Lot:
         parts = [(part, False) for part in self.parts] + [(part, True) for part in reversed(self.returned_parts)]
         return [(part, returned) for part, returned in parts if isinstance(part, Part)]
 
-    def give_back(self, hold: bytes, kept: int) -> bool:
+    def settle(self, gift: GiftPaid) -> int:
+        """What a gift that was held has of this lot is paid; how many coins that are."""
+        coins = 0
+        for place, part in enumerate(self.parts):
+            if isinstance(part, Part) and _is_of(part, HeldBy(True, gift.id)):
+                self.parts[place] = structs.replace(part, gift=gift, held=False)
+                coins += part.coins
+        return coins
+
+    def give_back(self, held: HeldBy, kept: int) -> bool:
         """Take back what a hold has of this lot, but for the first `kept` coins of the hold; whether that was any.
 
         Coins that were refunded meanwhile come back too, and are not refunded any more.
         """
-        refunded = _cut(self.returned_parts, hold, kept)
-        back = _cut(self.parts, hold, kept) + refunded
+        refunded = _cut(self.returned_parts, held, kept)
+        back = _cut(self.parts, held, kept) + refunded
         self.returned -= refunded
         self.spent -= back
         self.left += back
@@ -190,7 +230,7 @@ class Lots:
         self.returned: dict[bytes, list[Part]] = {}
         """For each refund the parts of gifts that its coins had paid for, the last one first."""
         self._open: deque[Lot] = deque()
-        self._holds: dict[bytes, list[Lot]] = {}
+        self._holds: dict[HeldBy, list[Lot]] = {}
         self._by_id: dict[bytes, list[Lot]] = {}
 
     @property
@@ -199,8 +239,8 @@ class Lots:
         return sum(lot.left for lot in self._open)
 
     @property
-    def open_holds(self) -> Collection[bytes]:
-        """The holds that have not ended."""
+    def open_holds(self) -> Collection[HeldBy]:
+        """The holds that have not ended, and the gifts that may be undone."""
         return self._holds.keys()
 
     def of(self, lot_id: bytes) -> list[Lot]:
@@ -228,9 +268,18 @@ class Lots:
             case CoinsHeld():
                 name = f"hold {format_id(movement.id)}"
                 part = lambda first, coins, _: HeldPart(movement.id, first, coins)  # noqa: E731 - as above
-                self._holds[movement.id] = self._spend(name, movement.coins, part)
+                self._holds[HeldBy(False, movement.id)] = self._spend(name, movement.coins, part)
             case HoldOver():
-                self._end(movement)
+                self._end(HeldBy(False, movement.id), movement.taken_coins)
+            case GiftHeld(gift=gift):
+                name = f"gift {format_id(gift.id)}"
+                self._holds[HeldBy(True, gift.id)] = self._spend(
+                    name, gift.coins, lambda first, coins, worth: Part(gift, first, coins, worth, held=True)
+                )
+            case GiftSettled(gift=gift):
+                self._settle(gift)
+            case GiftTakenBack():
+                self._end(HeldBy(True, movement.id), 0)
             case CoinsReversed():
                 self._reverse(movement)
 
@@ -265,12 +314,23 @@ class Lots:
                 self._open.popleft()
         return lots
 
-    def _end(self, over: HoldOver) -> None:
-        if over.id not in self._holds:
-            raise InvariantBroken("I9", f"hold {format_id(over.id)} ended before it began")
-        again = [lot for lot in self._holds.pop(over.id) if lot.give_back(over.id, over.taken_coins)]
+    def _end(self, held: HeldBy, taken_coins: int) -> None:
+        again = [lot for lot in self._close(held) if lot.give_back(held, taken_coins)]
         self._open = deque(sorted({*self._open, *again}, key=lambda lot: lot.place))
         self.debt_coins -= self._take(self.debt_coins)
+
+    def _settle(self, gift: GiftPaid) -> None:
+        coins = sum(lot.settle(gift) for lot in self._close(HeldBy(True, gift.id)))
+        if coins != gift.coins:
+            # A refund waits for such gifts: none takes their coins for spent ones.
+            raise InvariantBroken("I9", f"gift {format_id(gift.id)} is of {gift.coins} coins, {coins} were held for it")
+
+    def _close(self, held: HeldBy) -> list[Lot]:
+        lots = self._holds.pop(held, None)
+        if lots is None:
+            name = "gift" if held.is_gift else "hold"
+            raise InvariantBroken("I9", f"{name} {format_id(held.id)} ended before it began")
+        return lots
 
     def _reverse(self, reversal: CoinsReversed) -> None:
         lots = self.of(reversal.purchase)
@@ -284,7 +344,7 @@ class Lots:
             taken -= coins
         self.debt_coins += taken - self._take(taken)
         returned = _return(lots, max(0, reversal.coins - left))
-        self.returned[reversal.id] = [part for part in returned if isinstance(part, Part)]
+        self.returned[reversal.id] = [part for part in returned if isinstance(part, Part) and not part.held]
 
     def _take(self, coins: int) -> int:
         """Take coins that no gift is paid with from the lots that would be spent next; how many there were."""
@@ -325,12 +385,18 @@ def _return(lots: list[Lot], coins: int) -> list[AnyPart]:
     return returned
 
 
-def _cut(parts: list[AnyPart], hold: bytes, kept: int) -> int:
+def _is_of(part: AnyPart, held: HeldBy) -> bool:
+    if isinstance(part, Part):
+        return held.is_gift and part.held and part.gift.id == held.id
+    return not held.is_gift and part.hold == held.id
+
+
+def _cut(parts: list[AnyPart], held: HeldBy, kept: int) -> int:
     """Take the coins of a hold, but for its first `kept`, out of these parts; how many there were."""
     gone = 0
     for place in reversed(range(len(parts))):
         part = parts[place]
-        if isinstance(part, HeldPart) and part.hold == hold:
+        if _is_of(part, held):
             stays = min(part.coins, max(0, kept - part.first))
             parts[place : place + 1] = [structs.replace(part, coins=stays)] if stays else []
             gone += part.coins - stays

@@ -15,7 +15,21 @@ from msgspec import Struct
 from ledger.commission import BASIS_POINTS, share
 from ledger.errors import InvariantBroken
 from ledger.ids import format_id
-from ledger.lots import CoinsCame, CoinsHeld, CoinsReversed, GiftPaid, HeldPart, HoldOver, Lot, Lots, Movement
+from ledger.lots import (
+    CoinsCame,
+    CoinsHeld,
+    CoinsReversed,
+    GiftHeld,
+    GiftPaid,
+    GiftSettled,
+    GiftTakenBack,
+    HeldBy,
+    HeldPart,
+    HoldOver,
+    Lot,
+    Lots,
+    Movement,
+)
 from ledger.model import Cause
 
 
@@ -43,7 +57,11 @@ NOTHING_LESS: Final = Less(0, 0, 0)
 
 
 class InHold(NamedTuple):
-    """The coins from `first` on of an open hold that came from one lot."""
+    """The coins from `first` on of an open hold that came from one lot.
+
+    Attributes:
+        hold: its id in text; `gift ` stands before that of a gift that may be undone.
+    """
 
     hold: str
     first: int
@@ -94,6 +112,12 @@ class OpenLots:
                 self.hold(id_, coins)
             case HoldOver(id=id_, taken_coins=taken):
                 self.end_hold(id_, taken)
+            case GiftHeld(gift=gift):
+                self.hold_gift(gift.id, gift.coins)
+            case GiftSettled(gift=gift):
+                self.settle_gift(gift.id, gift.coins, gift.creator_diamonds, gift.agency_diamonds)
+            case GiftTakenBack(id=id_):
+                self.undo_gift(id_)
 
     def come(self, credit_id: bytes, cause: Cause, coins: int, worth: Worth | None) -> None:
         """Coins came in; without a worth all of them are worth what paid ones are."""
@@ -115,26 +139,44 @@ class OpenLots:
         Raises:
             InvariantBroken: it spends coins that never came (I9).
         """
-        cheap = creator = agency = 0
-        for lot, first, part in self._spend(f"gift {format_id(gift_id)}", coins):
-            if lot.worth_bp < BASIS_POINTS:
-                span = (coins, first, first + part)
-                cheap += part
-                creator += share(creator_diamonds, *span) - share(creator_diamonds, *span, lot.worth_bp)
-                agency += share(agency_diamonds, *span) - share(agency_diamonds, *span, lot.worth_bp)
+        parts = self._spend(f"gift {format_id(gift_id)}", coins)
+        less = _less(
+            [(lot.worth_bp, first, part) for lot, first, part in parts], coins, creator_diamonds, agency_diamonds
+        )
         if not self.lots[0].coins:
             self._drop_spent()
-        return Less(cheap, creator, agency)
+        return less
+
+    def hold_gift(self, gift_id: bytes, coins: int) -> None:
+        """A gift that may be undone spends coins; raises as `pay`."""
+        self._hold(_gift_name(gift_id), coins)
+
+    def settle_gift(self, gift_id: bytes, coins: int, creator_diamonds: int, agency_diamonds: int) -> Less:
+        """A gift that was held is paid; by how much less it is worth."""
+        name = _gift_name(gift_id)
+        parts = [
+            (lot.worth_bp, held.first, held.coins) for lot in self.lots for held in lot.in_holds if held.hold == name
+        ]
+        self._end(name, coins)
+        return _less(parts, coins, creator_diamonds, agency_diamonds)
+
+    def undo_gift(self, gift_id: bytes) -> None:
+        """All coins of a gift that was held come back to where they were taken from."""
+        self._end(_gift_name(gift_id), 0)
 
     def hold(self, hold_id: bytes, coins: int) -> None:
         """Coins are put aside; raises as `pay`."""
-        name = format_id(hold_id)
-        for lot, first, part in self._spend(f"hold {name}", coins):
-            lot.in_holds = sorted([*lot.in_holds, InHold(name, first, part)])
+        self._hold(format_id(hold_id), coins)
 
     def end_hold(self, hold_id: bytes, taken_coins: int) -> None:
         """All but the first `taken_coins` of a hold come back to where they were taken from."""
-        name = format_id(hold_id)
+        self._end(format_id(hold_id), taken_coins)
+
+    def _hold(self, name: str, coins: int) -> None:
+        for lot, first, part in self._spend(f"hold {name}", coins):
+            lot.in_holds = sorted([*lot.in_holds, InHold(name, first, part)])
+
+    def _end(self, name: str, taken_coins: int) -> None:
         for lot in self.lots:
             for held in lot.in_holds:
                 if held.hold == name:
@@ -176,6 +218,22 @@ class OpenLots:
         self.lots = deque(lot for lot in self.lots if lot.coins or lot.in_holds)
 
 
+def _gift_name(gift_id: bytes) -> str:
+    return f"gift {format_id(gift_id)}"
+
+
+def _less(parts: Iterable[tuple[int, int, int]], coins: int, creator_diamonds: int, agency_diamonds: int) -> Less:
+    """By how much less a gift is worth, of which these parts (worth, first coin, coins) are."""
+    cheap = creator = agency = 0
+    for worth_bp, first, part in parts:
+        if worth_bp < BASIS_POINTS:
+            span = (coins, first, first + part)
+            cheap += part
+            creator += share(creator_diamonds, *span) - share(creator_diamonds, *span, worth_bp)
+            agency += share(agency_diamonds, *span) - share(agency_diamonds, *span, worth_bp)
+    return Less(cheap, creator, agency)
+
+
 def open_lots_of(lots: Lots) -> OpenLots:
     """The same from a whole walk: what is left or in a hold, neighbours of one credit and worth put together."""
     found: list[OpenLot] = []
@@ -189,9 +247,15 @@ def open_lots_of(lots: Lots) -> OpenLots:
     return OpenLots(found, lots.debt_coins)
 
 
-def _in_holds(lot: Lot, open_holds: Collection[bytes]) -> list[InHold]:
-    parts = [part for part in (*lot.parts, *lot.returned_parts) if isinstance(part, HeldPart)]
-    return _joined([InHold(format_id(part.hold), part.first, part.coins) for part in parts if part.hold in open_holds])
+def _in_holds(lot: Lot, open_holds: Collection[HeldBy]) -> list[InHold]:
+    found = []
+    for part in (*lot.parts, *lot.returned_parts):
+        if isinstance(part, HeldPart):
+            if HeldBy(False, part.hold) in open_holds:
+                found.append(InHold(format_id(part.hold), part.first, part.coins))
+        elif part.held:
+            found.append(InHold(_gift_name(part.gift.id), part.first, part.coins))
+    return _joined(found)
 
 
 def _joined(parts: Iterable[InHold]) -> list[InHold]:

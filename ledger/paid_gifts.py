@@ -1,4 +1,4 @@
-"""Every gift that was paid at a place, for those who check that it was also shown.
+"""Every gift that was paid at a place, and which were undone, for those who check that it was also shown.
 
 Read from the books and, for what they do not have yet, from the journal. The journal is read first, and an entry leaves
 it only after the books have it: so nothing that was paid before the question is missing from the answer, also while
@@ -18,33 +18,35 @@ from redis.exceptions import RedisError
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
 from ledger.journal import Position, decode_entry
-from ledger.model import GiftBody, Partition
+from ledger.model import GiftBody, GiftUndoneBody, HeldGiftBody, Partition
 from ledger.postgres import LOST, Connection, connected, open_pool
 from ledger.service import Ledger
 
 _ENTRIES_READ: Final = 64
 _SORT_S_MAX: Final = 3600.0
 """A pass over large books takes longer than any other statement may."""
-_SNAPSHOT: Final = """
+_SHOWN: Final = "kind IN ('gift', 'gift_held', 'gift_undone')"
+_SNAPSHOT: Final = f"""
 CREATE TEMP TABLE paid ON COMMIT PRESERVE ROWS AS
-    SELECT place, partition, seq, id, viewer, count, coins FROM journal_records WHERE kind = 'gift';
+    SELECT place, partition, seq, id, viewer, count, coins, kind = 'gift_undone' AS undone FROM journal_records
+    WHERE {_SHOWN};
 CREATE INDEX ON paid (place);
 CREATE TEMP TABLE paid_until ON COMMIT PRESERVE ROWS AS SELECT partition, epoch, seq FROM positions;
 ANALYZE paid;
-"""
-_AT_PLACE: Final = """
-SELECT partition, seq, id, viewer, count, coins FROM paid WHERE place = $1
+"""  # noqa: S608 - texts of ours
+_AT_PLACE: Final = f"""
+SELECT partition, seq, id, viewer, count, coins, undone FROM paid WHERE place = $1
 UNION ALL
-SELECT r.partition, r.seq, r.id, r.viewer, r.count, r.coins
+SELECT r.partition, r.seq, r.id, r.viewer, r.count, r.coins, r.kind = 'gift_undone'
 FROM positions p LEFT JOIN paid_until u USING (partition)
 JOIN journal_records r ON r.partition = p.partition AND r.seq > coalesce(u.seq, 0)
-WHERE r.place = $1 AND r.kind = 'gift'
-"""
+WHERE r.place = $1 AND r.{_SHOWN}
+"""  # noqa: S608 - texts of ours
 _UNTIL: Final = "SELECT partition, epoch, seq FROM paid_until"
 
 
 class PaidGift(Struct, frozen=True):
-    """One gift; `seq` is of its record in the journal of `partition`."""
+    """One gift, or that it was undone; `seq` is of its record in the journal of `partition`."""
 
     partition: Partition
     seq: int
@@ -52,6 +54,7 @@ class PaidGift(Struct, frozen=True):
     viewer: str
     count: int
     coins: int
+    undone: bool
 
 
 class PaidGifts:
@@ -79,7 +82,13 @@ class PaidGifts:
         await asyncio.gather(*(self._read_on(partition) for partition, _ in self._ledger.keys.all()))
         found = {
             (row["partition"], row["seq"]): PaidGift(
-                Partition(row["partition"]), row["seq"], row["id"].bytes, row["viewer"], row["count"], row["coins"]
+                Partition(row["partition"]),
+                row["seq"],
+                row["id"].bytes,
+                row["viewer"],
+                row["count"],
+                row["coins"],
+                row["undone"],
             )
             for row in await self._connection.fetch(_AT_PLACE, place)
         }
@@ -95,8 +104,9 @@ class PaidGifts:
                 position = self._read[partition] = Position.parse(stream_id)
                 for record in decode_entry(partition, stream_id, fields):
                     body = record.body
-                    if isinstance(body, GiftBody):
-                        gift = PaidGift(partition, record.seq, body.id, body.viewer, body.count, body.coins)
+                    if isinstance(body, GiftBody | HeldGiftBody | GiftUndoneBody):
+                        about = (body.id, body.viewer, body.count, body.coins, isinstance(body, GiftUndoneBody))
+                        gift = PaidGift(partition, record.seq, *about)
                         self._tail[body.place].append(gift)
 
 

@@ -5,12 +5,13 @@ Balances were seen at different seqs; the records between carry each of them to 
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from msgspec import Struct
 
 from ledger.invariants import Findings, Invariant
 from ledger.live_audit import LivePartition, Seen
-from ledger.live_holds import hold_name
+from ledger.live_holds import gift_name, hold_name
 from ledger.model import (
     AMOUNT_MAX,
     DIAMONDS_PER_COIN,
@@ -25,6 +26,9 @@ from ledger.model import (
     ReversalBody,
 )
 
+_HOLDS: Final = HoldBody | HoldEndBody
+_GIFTS: Final = HeldGiftBody | GiftSettledBody | GiftUndoneBody
+
 
 class BookPartition(Struct, frozen=True):
     """What the books hold of one partition, all at `position_seq`.
@@ -32,7 +36,7 @@ class BookPartition(Struct, frozen=True):
     Attributes:
         end_seq: the live ledger's last record, read after the books were.
         wallets, stripes: coins of each viewer, diamonds of each creator from viewers of this partition.
-        holds: coins of each hold that is open by its records, by `hold_name`.
+        holds: coins of each hold and each gift that is open by its records, by `hold_name` and `gift_name`.
         coins_in, spent, reversed, held, charged, earned, commission: what the platform's accounts say.
         records: those that the comparison needs: between the first look at the balances and the journal, and those
             that were flushed after the live totals were read.
@@ -217,26 +221,27 @@ def _check_holds(
         found, booked = holds.coins.get(hold, 0), expected.get(hold, 0)
         if found != booked:
             findings.violate(
-                Invariant.I9, f"{name}, record {holds.seq}: hold {hold} is of {found} coins, the books say {booked}"
+                Invariant.I9, f"{name}, record {holds.seq}: {hold} is of {found} coins, the books say {booked}"
             )
 
 
 def open_holds_at(
     holds: Mapping[str, int], records: Mapping[int, JournalRecord], since: int, until: int
 ) -> dict[str, int]:
-    """Open holds after record `until`, from those after record `since` and the records between, forward or back."""
+    """Open holds and gifts after record `until`, from those after `since` and the records between, forward or back."""
     coins = dict(holds)
     forward = since <= until
     between = range(since + 1, until + 1) if forward else range(since, until, -1)
     for seq in between:
         record = records.get(seq)
-        if record is None or not isinstance(record.body, HoldBody | HoldEndBody):
+        if record is None or not isinstance(record.body, _HOLDS | _GIFTS):
             continue
         body = record.body
-        if isinstance(body, HoldBody) is forward:
-            coins[hold_name(body.id, body.viewer)] = body.coins
+        name = hold_name(body.id, body.viewer) if isinstance(body, _HOLDS) else gift_name(body.id, body.viewer)
+        if isinstance(body, HoldBody | HeldGiftBody) is forward:
+            coins[name] = body.coins
         else:
-            coins.pop(hold_name(body.id, body.viewer), None)
+            coins.pop(name, None)
     return coins
 
 

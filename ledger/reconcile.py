@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ledger.config import LedgerConfig
-from ledger.copy_rows import RECORD_COLUMNS, kind_of, read_record
+from ledger.copy_rows import RECORD_COLUMNS, read_record
 from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.ids import format_id
 from ledger.journal import Position, decode_entry
@@ -22,6 +22,7 @@ from ledger.migrate import check_schema
 from ledger.model import JournalRecord, Partition
 from ledger.postgres import Connection, open_pool, snapshot
 from ledger.promotion import PROMOTED, was_promoted
+from ledger.record_kinds import kind_of
 from ledger.redis_client import connect
 from ledger.replay import lives_in
 
@@ -50,7 +51,7 @@ class StillAtWork(LedgerError):
 
 
 class NamedRecord(Struct, frozen=True):
-    """A record as people look for it. `kind` is `gift`, `hold`, `hold_ended` or what brought or took the coins."""
+    """A record as people look for it. `kind` is that of the books, such as `gift`, `hold` or `grant`."""
 
     partition: Partition
     seq: int

@@ -15,12 +15,16 @@ from ledger.errors import InvariantBroken, LedgerError
 from ledger.gift_call import bucket_life_ms
 from ledger.hold_call import OpenHold, end_number, hold_field, pack_open_hold
 from ledger.ids import digest_of, id_time_ms
-from ledger.journal import encode_body, encode_reversal
+from ledger.journal import encode_body, encode_reversal, paid_body
 from ledger.keys import Keys, PartitionKeys, Total
 from ledger.model import (
     CAME,
     CreditBody,
     GiftBody,
+    GiftSettledBody,
+    GiftUndone,
+    GiftUndoneBody,
+    HeldGiftBody,
     HoldBody,
     HoldEndBody,
     JournalRecord,
@@ -29,6 +33,7 @@ from ledger.model import (
 )
 from ledger.partition_audit import sum_of, wallet_moved
 from ledger.scripts import Ask, Script
+from ledger.undo_call import OpenGift, gift_field, pack_open_gift, pack_undone
 
 RECORDS_REPLAYED_MAX: Final = 500
 """Records of one call; each makes up to four words, and Lua's stack holds 8,000."""
@@ -97,6 +102,7 @@ def replay_words(
         *(Total.COINS_IN.value, sums.coins_in, Total.SPENT.value, sums.spent),
         *((Total.REVERSED.value, sums.reversed) if sums.reversed else ()),
         *((Total.HELD.value, sums.held) if sums.held else ()),
+        *((Total.HELD_GIFTS.value, sums.held_gifts) if sums.held_gifts else ()),
         *((Total.CHARGED.value, sums.charged) if sums.charged else ()),
         *(Total.EARNED.value, sums.earned, Total.COMMISSION.value, sums.commission),
     )
@@ -120,9 +126,11 @@ def replay_words(
         [len(words) for words in (combos, credit_ids, reversal_ids, entries, *buckets.values())],
         _holds(records, since_ms),
         max((record.seq for record in records if isinstance(record.body, CAME)), default=0),
+        _gifts(records, since_ms),
     )
     names = [keys.wallets, keys.earnings, keys.totals, keys.combos, keys.credits, keys.reversals, keys.journal]
     names += [keys.holds, keys.hold_deadlines, keys.hold_counts, keys.ended_holds]
+    names += [keys.open_gifts, keys.undo_deadlines, keys.undo_counts, keys.undone_gifts]
     names += [keys.ids(bucket) for bucket in buckets]
     ids = [word for words in buckets.values() for word in words]
     return names, [_encoder.encode(head), *combos, *credit_ids, *reversal_ids, *entries, *ids]
@@ -245,6 +253,26 @@ def _holds(records: Sequence[JournalRecord], since_ms: int) -> list[tuple[object
     return steps
 
 
+def _gifts(records: Sequence[JournalRecord], since_ms: int) -> list[tuple[object, ...]]:
+    """What the records did to gifts that may be undone, in order, as the script's header says; all counted by caps."""
+    steps: list[tuple[object, ...]] = []
+    for record in records:
+        body = record.body
+        if not isinstance(body, HeldGiftBody | GiftSettledBody | GiftUndoneBody):
+            continue
+        field = _text(gift_field(body.id, body.viewer))
+        if isinstance(body, HeldGiftBody):
+            until_ms = record.at_ms + body.undo_ms
+            gift = OpenGift(paid_body(body), record.at_ms, until_ms, by_caps=True, by_creators_cap=True)
+            steps.append((field, body.viewer, _text(pack_open_gift(gift)), until_ms))
+        elif isinstance(body, GiftUndoneBody) and record.at_ms >= since_ms:
+            undone = GiftUndone(body.coins, record.wallet_after, record.at_ms, replay=False)
+            steps.append((field, body.viewer, _text(pack_undone(undone))))
+        else:
+            steps.append((field, body.viewer))
+    return steps
+
+
 def _text(content: bytes) -> msgspec.Raw:
     """As a MessagePack string: Lua's decoder does not know its type for bytes."""
     return msgspec.Raw(b"\xda" + len(content).to_bytes(2) + content)
@@ -256,7 +284,7 @@ def _gift_ids(records: Sequence[JournalRecord], config: LedgerConfig, now_ms: in
     for record in records:
         body = record.body
         bucket = id_time_ms(body.id) // config.id_bucket_ms
-        if isinstance(body, GiftBody) and bucket * config.id_bucket_ms + bucket_life_ms(config) > now_ms:
+        if isinstance(body, GiftBody | HeldGiftBody) and bucket * config.id_bucket_ms + bucket_life_ms(config) > now_ms:
             # A record of older code has no digest. Zeros are no content's: the id is refused rather than paid again.
             value = body.digest.ljust(8, b"\0") + _AMOUNT.pack(body.coins)
             buckets.setdefault(bucket, []).extend((body.id + body.viewer.encode(), value))

@@ -14,6 +14,7 @@ from ledger.accounts import MAY_OWE
 from ledger.books_audit import DEBT_MAKERS, MOVED, STATEMENT_S_MAX, UNIQUE, VOLUMES, BookCheck
 from ledger.model import Partition
 from ledger.postgres import Connection
+from ledger.record_kinds import EARNING, OVER
 from ledger.seals import FORM, RECORD_HASH
 
 _OWING: Final = ", ".join(f"'{kind.value}'" for kind in sorted(MAY_OWE))
@@ -93,21 +94,25 @@ SELECT 'found' AS what, 'I9' AS word, format('books, partition %s: record %s fol
 FROM page WHERE seq <> seq_before + 1
 UNION ALL SELECT 'found', 'I1', format('record %s/%s: %s coins became %s and %s diamonds',
     $1, seq, coins, creator_diamonds, commission_diamonds), 0, 0, 0, 0
-FROM page WHERE kind = 'gift' AND creator_diamonds + commission_diamonds <> coins * 100
-UNION ALL SELECT 'moved', '', '', sum(CASE WHEN kind = 'hold_ended' THEN 0 ELSE greatest(moved, 0) END)::bigint,
-    sum(CASE kind WHEN 'gift' THEN coins ELSE 0 END)::bigint,
-    sum(CASE kind WHEN 'gift' THEN creator_diamonds ELSE 0 END)::bigint, sum(commission_diamonds)::bigint FROM page
+FROM page WHERE kind IN ('gift', 'gift_held', 'gift_settled', 'gift_undone')
+    AND creator_diamonds + commission_diamonds <> coins * 100
+UNION ALL SELECT 'moved', '', '',
+    (sum(greatest(moved, 0)) FILTER (WHERE kind NOT IN ('hold_ended', 'gift_undone')))::bigint,
+    (sum(coins) FILTER (WHERE kind IN {EARNING}))::bigint,
+    (sum(creator_diamonds) FILTER (WHERE kind IN {EARNING}))::bigint,
+    (sum(commission_diamonds) FILTER (WHERE kind IN {EARNING}))::bigint FROM page
 UNION ALL SELECT 'reversed', '', '', sum(CASE WHEN kind = 'hold_ended' THEN 0 ELSE taken_coins END)::bigint,
-    sum(CASE kind WHEN 'hold' THEN coins WHEN 'hold_ended' THEN -coins ELSE 0 END)::bigint,
+    sum(CASE WHEN kind IN ('hold', 'gift_held') THEN coins WHEN kind = 'hold_ended' OR kind IN {OVER} THEN -coins
+        ELSE 0 END)::bigint,
     sum(CASE kind WHEN 'hold_ended' THEN taken_coins ELSE 0 END)::bigint, 0 FROM page
 UNION ALL SELECT 'made', '', '', count(*) FILTER (WHERE moved <> 0),
-    count(*) FILTER (WHERE kind = 'gift' AND creator_diamonds <> 0), 0, 0 FROM page
+    count(*) FILTER (WHERE kind IN {EARNING} AND creator_diamonds <> 0), 0, 0 FROM page
 UNION ALL SELECT 'creator', creator, '', sum(creator_diamonds)::bigint, count(*), coalesce(sum(less), 0)::bigint, 0
 FROM page
-WHERE kind = 'gift' GROUP BY creator
+WHERE kind IN {EARNING} GROUP BY creator
 UNION ALL SELECT 'agency', 'agency/' || agency, '', sum(agency_diamonds)::bigint, count(*),
     coalesce(sum(agency_less), 0)::bigint, 0
-FROM page WHERE agency IS NOT NULL GROUP BY agency
+FROM page WHERE agency IS NOT NULL AND kind IN {EARNING} GROUP BY agency
 UNION ALL SELECT 'rows', '', '', count(*), coalesce(max(seq), 0), 0, 0 FROM page
 """  # noqa: S608 - texts of ours
 

@@ -309,7 +309,7 @@ class Round:
             )
 
     async def _holds(self, partition: Partition, names: PartitionKeys) -> None:
-        """The open holds fit each other, and are those of the books."""
+        """The open holds and gifts fit each other, and are those of the books."""
         async with self._pacer.slice():
             holds = await read_holds(self._redis, names)
         for words in holds.loose:
@@ -325,8 +325,7 @@ class Round:
             if found != expected:
                 self._violate(
                     Invariant.I9,
-                    f"partition {partition}, record {holds.seq}: hold {hold} is of {found} coins, the books say"
-                    f" {expected}",
+                    f"partition {partition}, record {holds.seq}: {hold} is of {found} coins, the books say {expected}",
                 )
 
     async def _stripes(self, partition: Partition, names: PartitionKeys, walk: _Walk, damaged: list[str]) -> None:

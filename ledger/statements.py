@@ -5,6 +5,7 @@ well, so that an answer is never behind what the sender was told. Knows nothing 
 """
 
 import datetime
+import enum
 import uuid
 from typing import Any, Final
 
@@ -14,26 +15,37 @@ from redis.exceptions import RedisError
 
 from ledger.accounts import COINS, DIAMONDS, AccountKind
 from ledger.config import LedgerConfig
-from ledger.copy_rows import GIFT, RECORD_COLUMNS, read_record
+from ledger.copy_rows import RECORD_COLUMNS, read_record
 from ledger.errors import LedgerUnavailable
 from ledger.ids import id_time_ms
 from ledger.journal import Position, decode_entry
 from ledger.keys import PartitionKeys
-from ledger.model import ComboTotals, CreatorId, GiftBody, JournalRecord, Partition, ViewerId
+from ledger.model import (
+    ComboTotals,
+    CreatorId,
+    GiftBody,
+    GiftFields,
+    GiftUndoneBody,
+    HeldGiftBody,
+    JournalRecord,
+    Partition,
+    ViewerId,
+)
 from ledger.postgres import Pool, connected
+from ledger.record_kinds import CAUSE, GIFT_KINDS
 from ledger.service import Ledger
 
-_ENTRIES: Final = """
+_ENTRIES: Final = f"""
 SELECT e.number, e.amount, e.balance_after, r.id, r.at, r.item, r.place, r.creator,
-    CASE WHEN a.kind = 'pending' AND r.kind = 'gift' AND e.amount < 0 THEN 'discount' ELSE r.kind END AS kind
+    {CAUSE} AS kind
 FROM accounts a
 JOIN entries e ON e.account_id = a.id
 JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
 WHERE a.owner = $1 AND a.kind = $2 AND a.unit = $3 AND e.number < $4
 ORDER BY e.number DESC LIMIT $5
-"""
+"""  # noqa: S608 - texts of ours
 _GIFT: Final = f"""
-SELECT {", ".join(RECORD_COLUMNS)} FROM journal_records WHERE id = $1 AND viewer = $2 AND kind = '{GIFT}'
+SELECT {", ".join(RECORD_COLUMNS)} FROM journal_records WHERE id = $1 AND viewer = $2 AND kind = ANY ($3::text[])
 """  # noqa: S608 - names of ours
 _DAYS: Final = "SELECT day, earned, gifts, discounted FROM creator_days WHERE creator = $1 ORDER BY day DESC LIMIT $2"
 _POSITION: Final = "SELECT epoch, seq FROM positions WHERE partition = $1"
@@ -90,14 +102,24 @@ class CreatorDayRow(Struct, frozen=True):
     discounted_diamonds: int
 
 
+class GiftState(enum.StrEnum):
+    """What has become of an accepted gift."""
+
+    HELD = "held"
+    """The viewer may undo it, until its time is over."""
+    SETTLED = "settled"
+    UNDONE = "undone"
+
+
 class GiftRow(Struct, frozen=True):
-    """An accepted gift, as it was when it was accepted.
+    """An accepted gift, as it was when it was accepted, and what has become of it.
 
     Attributes:
         epoch, seq: of its record in the journal of `partition`.
         balance_coins: the wallet right after it.
         combo: running totals right after it, when it belonged to one.
         details: how it was to be shown, as the gateway wrote it.
+        undo_until_ms: of one that is held: from then on it can only be settled, also where it still says held; else 0.
     """
 
     id: bytes
@@ -117,6 +139,8 @@ class GiftRow(Struct, frozen=True):
     seq: int
     combo: ComboTotals | None
     details: bytes
+    state: GiftState = GiftState.SETTLED
+    undo_until_ms: int = 0
 
 
 class Statements:
@@ -191,12 +215,13 @@ class Statements:
     async def gift(self, viewer: str, gift_id: bytes) -> GiftRow | None:
         """An accepted gift of this viewer, for ever; None when no such gift was accepted."""
         found = await self._stored(viewer, gift_id)
-        if found is None and await self._may_be_unflushed(viewer, gift_id):
-            found = await self._in_journal(viewer, gift_id)
-            if found is None:
+        # One that the books have as held may have ended since.
+        if _is_open(found) or (not found and await self._may_be_unflushed(viewer, gift_id)):
+            found += await self._in_journal(viewer, gift_id)
+            if _is_open(found) or not found:
                 # It may have been flushed, and trimmed from the journal, between the first look and the search.
-                found = await self._stored(viewer, gift_id)
-        return None if found is None else _gift_row(found)
+                found = await self._stored(viewer, gift_id) or found
+        return _gift_row(found) if found else None
 
     async def _entries(
         self, owner: str, kind: AccountKind, unit: str, after: int | None, limit: int
@@ -208,10 +233,10 @@ class Statements:
     def _bounded(self, limit: int) -> int:
         return max(0, min(limit, self._config.list_rows_max))
 
-    async def _stored(self, viewer: str, gift_id: bytes) -> JournalRecord | None:
+    async def _stored(self, viewer: str, gift_id: bytes) -> list[JournalRecord]:
         async with connected(self._pool) as connection:
-            row = await connection.fetchrow(_GIFT, uuid.UUID(bytes=gift_id), viewer)
-        return None if row is None else read_record(row)
+            rows = await connection.fetch(_GIFT, uuid.UUID(bytes=gift_id), viewer, GIFT_KINDS)
+        return [read_record(row) for row in rows]
 
     async def _may_be_unflushed(self, viewer: str, gift_id: bytes) -> bool:
         """Whether the id is remembered as paid, or is so old that it may have been and was forgotten."""
@@ -227,7 +252,7 @@ class Statements:
         now_ms = seconds * 1000 + micros // 1000
         return bool(remembered) or now_ms > bucket * bucket_ms + window_ms
 
-    async def _in_journal(self, viewer: str, gift_id: bytes) -> JournalRecord | None:
+    async def _in_journal(self, viewer: str, gift_id: bytes) -> list[JournalRecord]:
         """Search the records that the books do not have yet; bounded by `journal_records_max`."""
         partition = self._ledger.keys.partition_of(viewer)
         async with connected(self._pool) as connection:
@@ -235,6 +260,7 @@ class Statements:
         position = Position() if row is None else Position(row["epoch"], row["seq"])
         journal: Any = self._keys_of(viewer).journal
         entries: Any
+        found: list[JournalRecord] = []
         while True:
             try:
                 entries = await self._ledger.redis.xrange(journal, min=f"({position}", count=_ENTRIES_READ)
@@ -244,19 +270,29 @@ class Statements:
                 position = Position.parse(stream_id)
                 for record in decode_entry(partition, stream_id, fields):
                     body = record.body
-                    if isinstance(body, GiftBody) and body.id == gift_id and body.viewer == viewer:
-                        return record
-            if len(entries) < _ENTRIES_READ:
-                return None
+                    if isinstance(body, GiftFields) and body.id == gift_id and body.viewer == viewer:
+                        found.append(record)
+            if len(entries) < _ENTRIES_READ or (found and not _is_open(found)):
+                return found
 
     def _keys_of(self, viewer: str) -> PartitionKeys:
         return self._ledger.keys.of(self._ledger.keys.partition_of(viewer))
 
 
-def _gift_row(record: JournalRecord) -> GiftRow:
+def _is_open(records: list[JournalRecord]) -> bool:
+    """Whether a gift was held, and these records do not say how it ended."""
+    return bool(records) and all(isinstance(record.body, HeldGiftBody) for record in records)
+
+
+def _gift_row(records: list[JournalRecord]) -> GiftRow:
+    """From all records of one gift: the one that accepted it, and how it ended."""
+    accepted = [record for record in records if isinstance(record.body, GiftBody | HeldGiftBody)]
+    record = accepted[0] if accepted else records[0]
     body = record.body
-    if not isinstance(body, GiftBody):
+    if not isinstance(body, GiftFields):
         raise TypeError("a credit is not a gift")
+    held = isinstance(body, HeldGiftBody) and _is_open(records)
+    undone = any(isinstance(one.body, GiftUndoneBody) for one in records)
     return GiftRow(
         id=body.id,
         viewer=body.viewer,
@@ -275,6 +311,8 @@ def _gift_row(record: JournalRecord) -> GiftRow:
         seq=record.seq,
         combo=record.combo,
         details=body.details,
+        state=GiftState.HELD if held else GiftState.UNDONE if undone else GiftState.SETTLED,
+        undo_until_ms=record.at_ms + body.undo_ms if isinstance(body, HeldGiftBody) and held else 0,
     )
 
 

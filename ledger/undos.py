@@ -10,9 +10,9 @@ from typing import Final
 from msgspec import Struct
 
 from ledger.config import LedgerConfig
-from ledger.copy_rows import GIFT_HELD, GIFT_KINDS, GIFT_UNDONE
 from ledger.model import GiftUndone, Partition, UndoOutcome, UndoRefusal, UndoRefused, ViewerId
 from ledger.postgres import Pool, connected
+from ledger.record_kinds import GIFT_HELD, GIFT_KINDS, GIFT_UNDONE
 from ledger.rows import ms_of, uuid_of
 from ledger.service import Ledger
 

@@ -13,16 +13,17 @@ import structlog
 from msgspec import Struct
 
 from ledger.config import LedgerConfig
-from ledger.copy_rows import kind_of
 from ledger.errors import InvariantBroken
-from ledger.model import GiftBody, JournalRecord, Partition
+from ledger.model import GiftBody, HeldGiftBody, JournalRecord, Partition
 from ledger.postgres import Connection, Pool, connected
+from ledger.record_kinds import kind_of
 from ledger.rows import ms_of, uuid_of
 
 _log = structlog.get_logger()
 _LOCK: Final = 0x67_69_66_76
 """Advisory lock of whoever makes a volume."""
 _ID_TIME_BYTES: Final = 6
+_GIVEN: Final = frozenset({GiftBody, HeldGiftBody})
 _ALL_IDS: Final = b"\xff" * 17
 """Above every id."""
 # What somebody detached is not in the books, so nothing is written there.
@@ -163,7 +164,7 @@ class IdGuard:
         return [
             record
             for record in records
-            if (bound := bounds[record.partition]) and (type(record.body) is not GiftBody or record.body.id < bound)
+            if (bound := bounds[record.partition]) and (type(record.body) not in _GIVEN or record.body.id < bound)
         ]
 
     def wrote(

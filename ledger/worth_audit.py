@@ -18,12 +18,16 @@ VIEWERS_READ: Final = 500
 _VIEWERS: Final = """
 SELECT DISTINCT viewer FROM credits WHERE worth_bp IS NOT NULL AND viewer > $1 ORDER BY viewer LIMIT $2
 """
+# A gift that was held makes no entry in the wallet when it is paid, and is worth less by that record.
 _NOTED: Final = """
 SELECT r.id, l.coins, l.creator_diamonds, l.agency_diamonds
 FROM accounts a JOIN entries e ON e.account_id = a.id
 JOIN gift_discounts l ON l.partition = e.partition AND l.seq = e.seq
 JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
 WHERE a.owner = $1 AND a.kind = 'wallet' AND a.unit = 'coins'
+UNION ALL SELECT r.id, l.coins, l.creator_diamonds, l.agency_diamonds
+FROM journal_records r JOIN gift_discounts l ON l.partition = r.partition AND l.seq = r.seq
+WHERE r.viewer = $1 AND r.kind IN ('gift_settled', 'gift_undone')
 """
 _OPEN: Final = "SELECT debt_coins, discounted, lots::text AS lots FROM open_lots WHERE viewer = $1"
 _SHARED: Final = """
@@ -50,6 +54,8 @@ def worth_less(lots: Lots) -> Worths:
     found: Worths = {}
     for lot in lots.all:
         for part, _ in lot.gift_parts():
+            if part.held:
+                continue
             creator, agency = part.less
             coins, creator_before, agency_before = found.get(part.gift.id, (0, 0, 0))
             if part.worth_bp < BASIS_POINTS:

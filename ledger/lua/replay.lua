@@ -1,26 +1,29 @@
 -- Brings records that the books have back into a partition that lost them: what they did to wallets, stripes, totals, ids
 -- and combos, and the records themselves into the journal. Only the very next ones, into a partition that takes no orders.
 --
--- KEYS    wallets, earnings, totals, combos, credits, reversals, journal, holds, hold_deadlines, hold_counts, ended_holds of
---         one partition, then its id buckets
--- ARGV[1] msgpack {first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds, came_seq}
+-- KEYS    wallets, earnings, totals, combos, credits, reversals, journal, holds, hold_deadlines, hold_counts,
+--         ended_holds, open_gifts, undo_deadlines, undo_counts, undone_gifts of one partition, then its id buckets
+-- ARGV[1] msgpack {first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds, came_seq, gifts}
 --         wallets = {viewers, coins before, coins after}   stripes = {creators, diamonds}
 --         sums    = for each total that rises: its name, by how much   expiries = in ms, of each id bucket
 --         sizes   = how many words follow for: combos, credits, reversals, journal, each id bucket
 --         holds   = in order, of each that begins: id field, viewer, value, deadline; of each that ends: id field, viewer,
 --                   whether that is still to be remembered, how, coins taken, wallet after, time
 --         came_seq = the last of them that is neither a gift nor a hold, 0 for none
+--         gifts   = in order, of each that may be undone: id field, viewer, value, deadline; of each that ends: id field,
+--                   viewer, and the value of an undone one that is still to be remembered
 -- ARGV[2] and on: field and value of each combo, credit id and refund id; id, t, d, r of each journal entry; field and
 --         value of each gift id, bucket by bucket
 -- returns {status, seq of the partition, viewer, coins}: status 0 done; 1 the next record is another; 2 the partition takes
 --         orders; 3 the viewer holds these coins and not those before
 
 local DONE, OTHER_RECORD, OPEN, OTHER_WALLET = 0, 1, 2, 3
-local FIXED_KEYS, BEGINS = 11, 4
+local FIXED_KEYS, BEGINS = 15, 4
 local call = redis.call
 local wallets_key, earnings_key, totals_key, combos_key, credits_key, reversals_key, journal_key, holds_key,
-  deadlines_key, counts_key, ended_key = unpack(KEYS, 1, FIXED_KEYS)
-local first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds, came_seq =
+  deadlines_key, counts_key, ended_key, open_key, undo_deadlines_key, undo_counts_key, undone_key =
+  unpack(KEYS, 1, FIXED_KEYS)
+local first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds, came_seq, gifts =
   unpack(cmsgpack.unpack(ARGV[1]))
 local viewers, before, after = unpack(wallets)
 
@@ -69,6 +72,19 @@ for _, step in ipairs(holds) do
     call('HDEL', holds_key, field)
     call('ZREM', deadlines_key, field)
     if call('HINCRBY', counts_key, viewer, -1) < 1 then call('HDEL', counts_key, viewer) end
+  end
+end
+for _, step in ipairs(gifts) do
+  local field, viewer, value, until_ms = unpack(step)
+  if #step == BEGINS then
+    call('HSET', open_key, field, value)
+    call('ZADD', undo_deadlines_key, until_ms, field)
+    call('HINCRBY', undo_counts_key, viewer, 1)
+  else
+    if value then call('HSET', undone_key, field, value) end
+    call('HDEL', open_key, field)
+    call('ZREM', undo_deadlines_key, field)
+    if call('HINCRBY', undo_counts_key, viewer, -1) < 1 then call('HDEL', undo_counts_key, viewer) end
   end
 end
 local entries = take(sizes[4])

@@ -54,12 +54,7 @@ class MachineCore(RuleBasedStateMachine):
 
     Args:
         valkey: a running server of its own; it is killed and started again.
-
-    Attributes:
-        may_undo: whether gifts may be undone.
     """
-
-    may_undo = True
 
     def __init__(self, valkey: Valkey) -> None:
         super().__init__()
@@ -279,7 +274,7 @@ class MachineCore(RuleBasedStateMachine):
             details=b"details",
             barred=wish.barred,
             creator_day_coins_max=wish.creator_day_coins_max,
-            undo_ms=wish.undo_ms if self.may_undo and not wish.combo_key else 0,
+            undo_ms=0 if wish.combo_key else wish.undo_ms,
         )
 
     def _id(self, id_ms: int) -> bytes:

@@ -27,6 +27,9 @@ from ledger.model import (
     Cause,
     CreditBody,
     GiftBody,
+    GiftSettledBody,
+    GiftUndoneBody,
+    HeldGiftBody,
     HoldBody,
     HoldEndBody,
     JournalRecord,
@@ -96,8 +99,6 @@ class BooksMachine(GiftMachine):
         valkey: a running server of its own; it is killed, emptied and put back.
         database_url: a database with the schema, for this alone.
     """
-
-    may_undo = False
 
     def __init__(self, valkey: Valkey, database_url: str) -> None:
         self.database_url = database_url
@@ -339,6 +340,18 @@ def _balances_of(records: list[JournalRecord]) -> dict[tuple[str, str], int]:
         match record.body:
             case GiftBody() as gift:
                 held["wallet", gift.viewer] -= gift.coins
+                held["spent", ""] += gift.coins
+                held["pending", gift.creator] += gift.creator_diamonds
+                held["commission", ""] += gift.commission_diamonds
+                held["issuance", ""] -= gift.creator_diamonds + gift.commission_diamonds
+            case HeldGiftBody() as gift:
+                held["wallet", gift.viewer] -= gift.coins
+                held["coins_held", ""] += gift.coins
+            case GiftUndoneBody() as gift:
+                held["wallet", gift.viewer] += gift.coins
+                held["coins_held", ""] -= gift.coins
+            case GiftSettledBody() as gift:
+                held["coins_held", ""] -= gift.coins
                 held["spent", ""] += gift.coins
                 held["pending", gift.creator] += gift.creator_diamonds
                 held["commission", ""] += gift.commission_diamonds
