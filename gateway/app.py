@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from gateway.edge.arrival import Arrival
 from gateway.edge.edge import Edge
 from gateway.edge.session import SessionServices
 from gateway.gifts import GiftDesk
+from gateway.http.public.health import missing_of
 from gateway.http.routes import build_http
 from gateway.metrics import Metrics
 from gateway.places import Places
@@ -70,6 +71,10 @@ class App:
         services.rooms.start()
         services.edge.start()
         services.shared_metrics.start()
+
+    async def missing(self) -> Mapping[str, str]:
+        """What speaks against being ready."""
+        return await missing_of(self.services)
 
     async def drain(self) -> None:
         """Tell everybody to come back elsewhere, and wait until they have gone."""

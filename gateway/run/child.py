@@ -4,6 +4,7 @@ import asyncio
 import enum
 import os
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import Final
 from msgspec import Struct
 
 from gateway.run.launch import launcher
+from gateway.run.port import LISTEN_VARIABLE
 from gateway.run.processes import send_signal
 
 POLL_S: Final = 0.02
 KILL_S_MAX: Final = 5.0
 PRIVATE_UMASK: Final = 0o077
 TAIL_BYTES: Final = 16 * 1024
+KILLED: Final = "signal "
 READY_VARIABLE: Final = "READY_FD"
 """Names the open file to which a process of ours writes one line when it is ready."""
 
@@ -40,11 +43,13 @@ class Program(Struct, frozen=True, kw_only=True):
         folder: where it works.
         log: the file to which its output is added.
         identity: as `launch` takes it.
-        stop_signals: the mildest first; each is given `stop_ms_max`.
+        stop_signals: the mildest first.
+        stop_ms_max: how long each of them is given; None for as long as everybody.
         death_signal: what it gets when we die without stopping it.
         ready: asks whether it is ready, given its process id; None when the process says so through READY_FD.
         prepare: what must be true before every start.
         environment: all of its environment.
+        bind: makes the socket on which it shall listen; None for one that listens on none, or brings its own.
     """
 
     name: str
@@ -57,6 +62,8 @@ class Program(Struct, frozen=True, kw_only=True):
     identity: str = "self"
     ready: Callable[[int], Awaitable[Readiness]] | None = None
     prepare: Callable[[], Awaitable[None]] | None = None
+    bind: Callable[[], socket.socket] | None = None
+    stop_ms_max: int | None = None
 
 
 class ProgramFailed(Exception):
@@ -74,10 +81,21 @@ class ProgramFailed(Exception):
 
 
 class Child:
-    """A running process of a program."""
+    """A running process of a program.
 
-    def __init__(self, program: Program, process: asyncio.subprocess.Process, ready_handle: int) -> None:
+    Attributes:
+        socket: what it listens on; closed when it has ended.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        process: asyncio.subprocess.Process,
+        ready_handle: int,
+        socket: socket.socket | None = None,
+    ) -> None:
         self.program = program
+        self.socket = socket
         self.started_s = time.monotonic()
         self._process = process
         self._ready_handle = ready_handle
@@ -129,6 +147,10 @@ class Child:
         await self._end_by(signal.SIGKILL, KILL_S_MAX)
         return False
 
+    async def make_way(self, each_s: float) -> bool:
+        """End it since another process has taken its place: SIGHUP says so, then as `stop`."""
+        return await self._end_by(signal.SIGHUP, each_s) or await self.stop(each_s)
+
     async def _end_by(self, number: signal.Signals, within_s: float) -> bool:
         if self._process.returncode is None:
             send_signal(self.pid, number)
@@ -150,24 +172,43 @@ class Child:
         if self._ready_handle >= 0:
             os.close(self._ready_handle)
             self._ready_handle = -1
+        if self.socket is not None:
+            self.socket.close()
 
 
-async def start(program: Program) -> Child:
+async def start(program: Program, bound: socket.socket | None = None) -> Child:
     """Run a program; it is not ready yet.
+
+    Args:
+        bound: a socket that another process of it listens on, to be shared with that one; None for one of its own.
 
     Raises:
         OSError: it cannot be run, or its log cannot be written.
+        PortTaken, HostUnusable: the socket cannot be had.
     """
     if program.prepare is not None:
         await program.prepare()
     environment = dict(program.environment)
-    ready_handle, passed = -1, []
+    listening = bound.dup() if bound is not None else program.bind() if program.bind is not None else None
+    try:
+        return await _start(program, environment, listening)
+    except BaseException:
+        if listening is not None:
+            listening.close()
+        raise
+
+
+async def _start(program: Program, environment: dict[str, str], listening: socket.socket | None) -> Child:
+    ready_handle, ours, passed = -1, [], []
+    if listening is not None:
+        environment[LISTEN_VARIABLE] = str(listening.fileno())
+        passed.append(listening.fileno())
+    log = os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     if program.ready is None:
         ready_handle, write_handle = os.pipe()
         os.set_blocking(ready_handle, False)
         environment[READY_VARIABLE] = str(write_handle)
-        passed = [write_handle]
-    log = os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        ours = [write_handle]
     try:
         process = await asyncio.create_subprocess_exec(
             *launcher(program.death_signal, program.identity),
@@ -177,14 +218,14 @@ async def start(program: Program) -> Child:
             stderr=log,
             cwd=program.folder,
             env=environment,
-            pass_fds=passed,
+            pass_fds=[*ours, *passed],
             umask=PRIVATE_UMASK,  # logs and data name people and hold money: nobody else's to read
             start_new_session=True,  # the terminal's Ctrl-C is for serve alone, which stops the others in order
         )
     finally:
-        for handle in (log, *passed):
+        for handle in (log, *ours):
             os.close(handle)
-    return Child(program, process, ready_handle)
+    return Child(program, process, ready_handle, listening)
 
 
 def tell_ready() -> None:
@@ -208,4 +249,4 @@ def tail(log: Path, lines: int = 8) -> str:
 
 def reason_of(status: int) -> str:
     """An exit status in words."""
-    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    return f"{KILLED}{signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 COMMANDS: Final = "giftwire.commands"
-_ORDER: Final = ("serve", "gateway", "worker", "token", "audit", "reconcile", "migrate", "catalog", "config")
+_ORDER: Final = ("serve", "restart", "gateway", "worker", "token", "audit", "reconcile", "migrate", "catalog", "config")
 _PACKAGES: Final = ("catalog", "ledger", "gateway", "loadtest")
 INTERRUPTED: Final = 130
 

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import os
 import resource
+import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
@@ -21,8 +22,8 @@ from gateway.run.collector import calm_collector
 from gateway.run.config import Config
 from gateway.run.logs import set_up_logs
 from gateway.run.options import Unusable, folder_options, keyed, listen_options, placed, selling
-from gateway.run.port import HostUnusable, PortTaken, shared_socket
-from gateway.run.signals import stop_asked
+from gateway.run.port import HostUnusable, Listener, PortTaken
+from gateway.run.signals import StopAsked, stop_asked
 from ledger.errors import LedgerError, LedgerUnavailable
 from ledger.reconcile import require_agreement
 
@@ -41,13 +42,14 @@ _log = structlog.get_logger()
 @click.command()
 @folder_options
 @listen_options
-def gateway(file: Path | None, **flags: Any) -> None:
+@click.option("--when-ready", is_flag=True, help="Take connections only once `/readyz` would say 200.")
+def gateway(file: Path | None, when_ready: bool, **flags: Any) -> None:
     """Run one gateway. Start several on one port to use more processors."""
     config = keyed(selling(placed(file, flags)))
     set_up_logs(config.log_level, "gateway")
     raise_open_files()
     try:
-        uvloop.run(run_gateway(config))
+        uvloop.run(run_gateway(config, when_ready=when_ready))
     except (PortTaken, HostUnusable, LedgerError, CatalogInvalid) as exc:
         raise Unusable(str(exc)) from exc
 
@@ -72,6 +74,9 @@ class App(Protocol):
 
     async def start(self) -> None:
         """Connect to the servers, and be ready to answer."""
+
+    async def missing(self) -> Mapping[str, str]:
+        """What `/readyz` would name as missing; empty when it would say 200."""
 
     async def drain(self) -> None:
         """Send every client elsewhere, and wait until they have gone."""
@@ -118,17 +123,22 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def run_gateway(config: Config) -> None:
+async def run_gateway(config: Config, *, when_ready: bool = False) -> None:
     """Serve until SIGTERM or SIGINT, then drain: listen no more, send clients elsewhere, finish what waits.
 
-    It ends no later than `drain_ms_max` and `embedded.stop_ms_max` after it was asked to.
+    It ends no later than `drain_ms_max` and `embedded.stop_ms_max` after it was asked to. SIGHUP says besides that
+    another process listens on the same socket now.
+
+    Args:
+        when_ready: take connections only once nothing is missing.
 
     Raises:
         PortTaken, HostUnusable: the port cannot be had.
         LedgerError: what is stored does not fit the configuration or this code.
     """
-    asked = asyncio.create_task(stop_asked().wait(), name="stop-asked")
-    starting = asyncio.create_task(_started(config), name="start")
+    stop = stop_asked()
+    asked = asyncio.create_task(stop.wait(), name="stop-asked")
+    starting = asyncio.create_task(_started(config, when_ready=when_ready), name="start")
     try:
         await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
@@ -138,7 +148,7 @@ async def run_gateway(config: Config) -> None:
         app = starting.result()
         try:
             # Only now: the kernel gives a share of the port's connections to every socket that listens.
-            await _answer(app, shared_socket(config.host, config.port), config, asked)
+            await _answer(app, Listener(config.host, config.port), config, stop)
         finally:
             await app.stop()
     finally:
@@ -146,7 +156,7 @@ async def run_gateway(config: Config) -> None:
         _log.info("gateway_stopped")
 
 
-async def _started(config: Config) -> App:
+async def _started(config: Config, *, when_ready: bool) -> App:
     from gateway.app import build
 
     while True:
@@ -154,6 +164,9 @@ async def _started(config: Config) -> App:
         try:
             await require_agreement(config.ledger)
             await app.start()
+            while when_ready and (missing := await app.missing()):
+                _log.warning("gateway_waits", missing=missing)
+                await asyncio.sleep(WAIT_S)
         except LedgerUnavailable as exc:
             # Dying would only be started again; a server that loads its data takes what it takes.
             _log.warning("gateway_waits", error=str(exc))
@@ -166,7 +179,7 @@ async def _started(config: Config) -> App:
         await asyncio.sleep(WAIT_S)
 
 
-async def _answer(app: App, listening: socket.socket, config: Config, asked: asyncio.Task[bool]) -> None:
+async def _answer(app: App, listener: Listener, config: Config, stop: StopAsked) -> None:
     server = _Server(
         uvicorn.Config(
             app.asgi,
@@ -181,18 +194,21 @@ async def _answer(app: App, listening: socket.socket, config: Config, asked: asy
         ),
         config,
     )
-    serving = asyncio.create_task(server.serve(sockets=[listening]), name="uvicorn")
+    serving = asyncio.create_task(server.serve(sockets=[listener.socket]), name="uvicorn")
+    asked = asyncio.create_task(stop.wait(), name="stop-asked")
     try:
         await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
         if asked.done():
             _end_within((config.drain_ms_max + config.embedded.stop_ms_max) / 1000)
-        for listener in server.servers:
-            listener.close()
+        for listening in server.servers:
+            listening.close()
+        listener.closed(handed_on=stop.by is signal.SIGHUP)
         server.keep_no_connection()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(config.drain_ms_max / 1000):
                 await asyncio.gather(app.drain(), server.until_quiet())
     finally:
+        asked.cancel()
         server.should_exit = True
         await serving
 

@@ -3,29 +3,49 @@
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from gateway.run.child import Program, ProgramFailed
 from gateway.run.config import Config
 from gateway.run.folder import DataFolder
+from gateway.run.port import bound_socket
 from gateway.run.processes import end_processes, processes_started_as
 from gateway.run.sources import CONFIG_VARIABLE, variable_of
 
 GATEWAY: Final = "gateway"
 WORKER: Final = "worker"
+ENDS_MS: Final = 1_000
+"""A gateway ends itself when its time is over; only one that cannot even do that is killed, so much later."""
 _MODULE: Final = ("-P", "-m", "gateway.run")
 
 
-def gateway_program(config: Config, folder: DataFolder, file: Path | None, number: int) -> Program:
+def gateway_program(
+    config: Config, folder: DataFolder, file: Path | None, number: int, *, when_ready: bool = False
+) -> Program:
     """One of the gateways.
 
     Args:
         config: with both servers named.
         number: counts from 1; the name of its log.
+        when_ready: it takes connections only once it could do all its work. Not for one that is started again after
+            its death: while PostgreSQL is away, it still sells gifts.
     """
     listen = ["--host", config.host, "--port", str(config.port), "--demo" if config.demo else "--no-demo"]
-    return _part(config, folder, file, GATEWAY, f"gateway-{number}", listen)
+    listen += ["--when-ready"] if when_ready else []
+    return msgspec.structs.replace(
+        _part(config, folder, file, GATEWAY, gateway_name(number), listen),
+        bind=partial(bound_socket, config.host, config.port),
+        stop_ms_max=config.drain_ms_max + config.embedded.stop_ms_max + ENDS_MS,
+    )
+
+
+def gateway_name(number: int) -> str:
+    """The name of a gateway's process and log; numbers count from 1."""
+    return f"{GATEWAY}-{number}"
 
 
 def worker_program(config: Config, folder: DataFolder, file: Path | None) -> Program:

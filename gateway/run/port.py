@@ -3,13 +3,23 @@
 Each gateway listens with a socket of its own, so that the kernel spreads connections evenly. The same option would let
 a second `serve`, or a gateway left over, share the port unnoticed: so `serve` first binds the port for itself alone,
 and only then opens it to its own processes. It never listens, so it gets no connections.
+
+A gateway that is replaced hands its socket on: were it closed, whoever had connected and was not accepted yet would be
+cut off. So `serve` binds the socket of each gateway, and gives the same one to the process that takes its place.
 """
 
+import contextlib
 import errno
+import os
 import socket
 from typing import Final
 
 LISTEN_BACKLOG: Final = 2048
+LISTEN_VARIABLE: Final = "LISTEN_FD"
+"""Names the open file of the socket on which whoever started this process lets it listen."""
+SYSTEMD_VARIABLES: Final = ("LISTEN_PID", "LISTEN_FDS")
+"""What systemd says beside a socket of its own, which is file SYSTEMD_FD then (sd_listen_fds(3))."""
+SYSTEMD_FD: Final = 3
 
 
 class PortTaken(Exception):
@@ -54,17 +64,55 @@ class Reservation:
         self._bound.close()
 
 
-def shared_socket(host: str, port: int) -> socket.socket:
-    """A listening socket on a port that other gateways may listen on too.
+class Listener:
+    """The socket on which this process takes connections: one of its own, or one that it was given.
+
+    Attributes:
+        socket: listens, and does not block.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        """Listen.
+
+        Raises:
+            PortTaken: somebody who does not share has it.
+            HostUnusable: it cannot be had.
+        """
+        given = os.environ.pop(LISTEN_VARIABLE, None)
+        handle = _systemd_handle() if given is None else int(given)
+        self.socket = bound_socket(host, port) if handle is None else socket.socket(fileno=handle)
+        self.socket.listen(LISTEN_BACKLOG)
+        self.socket.setblocking(False)
+        # The event loop closes the socket when it listens no more; whoever gave it to us has it open still.
+        self._shared = self.socket.dup() if given is not None else None
+
+    def closed(self, *, handed_on: bool) -> None:
+        """What must follow once the event loop has closed the socket.
+
+        Args:
+            handed_on: another process listens on it now. If none does, connections must not wait in it for nobody.
+        """
+        if self._shared is None:
+            return
+        if not handed_on:
+            with contextlib.suppress(OSError):
+                self._shared.shutdown(socket.SHUT_RDWR)
+        self._shared.close()
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket on a port that other gateways may listen on too; it does not listen yet.
 
     Raises:
         PortTaken: somebody who does not share has it.
         HostUnusable: it cannot be had.
     """
-    shared = _bind(host, port, shared=True)
-    shared.listen(LISTEN_BACKLOG)
-    shared.setblocking(False)
-    return shared
+    return _bind(host, port, shared=True)
+
+
+def _systemd_handle() -> int | None:
+    pid, count = (os.environ.pop(name, "") for name in SYSTEMD_VARIABLES)
+    return SYSTEMD_FD if pid == str(os.getpid()) and count.isdecimal() and int(count) >= 1 else None
 
 
 def _bind(host: str, port: int, *, shared: bool) -> socket.socket:

@@ -2,11 +2,13 @@
 
 Valkey and PostgreSQL first (where the operator brought none), then the migrations, the worker and the gateways. Stopped
 the other way round: gateways send their clients away, the worker finishes its batch, the servers write what they hold.
+SIGHUP replaces gateways and worker one after another (`rolling`).
 """
 
 import asyncio
 import contextlib
 import os
+import signal
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +29,10 @@ from gateway.run.options import Unusable, folder_options, keyed, listen_options,
 from gateway.run.page import ready_page, show
 from gateway.run.parts import end_leftover_parts, gateway_program, worker_program
 from gateway.run.port import HostUnusable, PortTaken, Reservation
-from gateway.run.signals import stop_asked
+from gateway.run.rolling.roll import Rolling
+from gateway.run.rolling.source import ConfigSource
+from gateway.run.rolling.state import forget_restarts
+from gateway.run.signals import Terminal, stop_asked
 from gateway.run.status import write_status
 from gateway.run.supervisor import ProcessState, Supervisor
 from gateway.run.valkey import ServerMissing
@@ -46,45 +51,60 @@ _log = structlog.get_logger()
 @click.option("--workers", type=int, help="Gateway processes.  [default: one for two processors]")
 def serve(file: Path | None, **flags: Any) -> None:
     """Run everything on this machine, with its own Valkey and PostgreSQL unless you bring yours."""
-    config = selling(loaded(file, flags).config)
-    set_up_logs(config.log_level, "serve")
+    given = selling(loaded(file, flags).config)
+    set_up_logs(given.log_level, "serve")
     try:
-        folder = DataFolder(config.data_dir)
-        config = keyed(msgspec.structs.replace(config, data_dir=folder.path))
+        folder = DataFolder(given.data_dir)
         with ServeLock(folder):
-            asyncio.run(serve_from(config, folder, file))
+            source = ConfigSource(folder, file, flags)
+            source.accept()
+            asyncio.run(serve_from(given, folder, source))
     except (FolderUnusable, PortTaken, HostUnusable, ServerMissing, ProgramFailed, LedgerError) as exc:
         raise Unusable(str(exc)) from exc
 
 
-async def serve_from(config: Config, folder: DataFolder, file: Path | None) -> None:
+async def serve_from(given: Config, folder: DataFolder, source: ConfigSource) -> None:
     """One run of `serve` on a folder whose lock is held.
 
     Args:
-        config: with an absolute data folder and the signing key.
-        file: the configuration's file, handed on to the parts.
+        given: the configuration as it was read.
+        source: where it comes from, to be read again; its accepted file is handed on to the parts.
 
     Raises:
         PortTaken, HostUnusable, FolderUnusable, ServerMissing, ProgramFailed, LedgerError: why it could not start or
             go on; everything that had been started has been stopped in order.
+        Unusable: the folder's key cannot be used.
     """
+    config = keyed(msgspec.structs.replace(given, data_dir=folder.path))
     await end_leftover_parts(folder, config.embedded.stop_ms_max / 1000)
     forget_duties(folder.run)
+    forget_restarts(folder.run)
     with contextlib.closing(Reservation(config.host, config.port)) as reservation:
-        await _Serving(msgspec.structs.replace(config, port=reservation.port), folder, file).run()
+        await _Serving(msgspec.structs.replace(config, port=reservation.port), folder, source, given).run()
 
 
 class _Serving:
-    def __init__(self, config: Config, folder: DataFolder, file: Path | None) -> None:
+    def __init__(self, config: Config, folder: DataFolder, source: ConfigSource, given: Config) -> None:
         self._config = config
         self._folder = folder
-        self._file = file
+        self._source = source
+        self._given = given
+        self._restart_asked = asyncio.Event()
         self._servers: Servers | None = None
         self._http_url = ""
         self._supervisor = Supervisor(config.embedded, self._changed)
 
     async def run(self) -> None:
-        stopping = stop_asked(twice_is_now=True)
+        stopping = stop_asked(twice_is_now=True, hangup=False)
+        terminal = Terminal()
+
+        def hung_up() -> None:
+            if terminal.has_gone:
+                stopping.set()
+            else:
+                self._restart_asked.set()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up)
         starting = asyncio.create_task(self._start(), name="start")
         asked = asyncio.create_task(stopping.wait(), name="stop-asked")
         try:
@@ -100,12 +120,25 @@ class _Serving:
 
     async def _until_over(self, asked: asyncio.Task[bool]) -> None:
         failing = asyncio.create_task(self._supervisor.until_failed(), name="until-failed")
+        restarting = asyncio.create_task(self._restart_when_asked(), name="restart-when-asked")
         try:
-            await asyncio.wait({asked, failing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({asked, failing, restarting}, return_when=asyncio.FIRST_COMPLETED)
+            if restarting.done():
+                restarting.result()
             if failing.done():
                 raise failing.result()
         finally:
             failing.cancel()
+            restarting.cancel()
+            # Before anything is stopped: a process that has just been started must be in our care.
+            await asyncio.gather(failing, restarting, return_exceptions=True)
+
+    async def _restart_when_asked(self) -> None:
+        rolling = Rolling(self._supervisor, self._folder, self._source, self._given, self._config)
+        while True:
+            await self._restart_asked.wait()
+            self._restart_asked.clear()
+            await rolling.restart()
 
     async def _start(self) -> Text:
         self._servers = servers = await start_servers(self._config, self._folder, self._supervisor)
@@ -115,9 +148,10 @@ class _Serving:
         await require_agreement(config.ledger)
         if config.demo:
             await seed_demo(config)
-        await self._supervisor.begin(worker_program(config, self._folder, self._file))
+        file = self._source.accepted
+        await self._supervisor.begin(worker_program(config, self._folder, file))
         await self._supervisor.begin(
-            *(gateway_program(config, self._folder, self._file, number + 1) for number in range(config.gateways))
+            *(gateway_program(config, self._folder, file, number + 1) for number in range(config.gateways))
         )
         await self._until_ready()
         self._http_url = config.http_url

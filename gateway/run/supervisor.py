@@ -5,6 +5,7 @@ whoever owns the supervisor stops everything in order and says why.
 """
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from typing import Final
@@ -12,9 +13,10 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
-from gateway.run.child import Child, Program, ProgramFailed, reason_of, start, tail
+from gateway.run.child import KILLED, Child, Program, ProgramFailed, reason_of, start, tail
 from gateway.run.config import EmbeddedConfig
 from gateway.run.folder import free_bytes
+from gateway.run.port import HostUnusable, PortTaken
 
 RESTART_PAUSE_S: Final = 0.1
 LOG_CHECK_S: Final = 30.0
@@ -63,7 +65,29 @@ class Keeper:
             ProgramFailed: its first start failed.
         """
         await self._start()
-        self._task = asyncio.create_task(self._keep_or_fail(), name=f"keep-{self.program.name}")
+        self._keep_from_now()
+
+    async def replace(self, first: Program, kept: Program) -> None:
+        """Start a new process beside the one that runs, on the same socket; once it is ready, end the old one.
+
+        Args:
+            first: how the new process is run; `kept`: how it is started again when it dies.
+
+        Raises:
+            ProgramFailed: the new one did not become ready. It has been ended, and nothing else has changed.
+        """
+        fresh = await self._started(first, None if self._child is None else self._child.socket)
+        await self._keep_no_more()
+        old, self._child, self.program = self._child, fresh, kept
+        self._keep_from_now()
+        self._changed()
+        if old is not None:
+            try:
+                await old.make_way(self._stop_s)
+            except asyncio.CancelledError:
+                # Everything is being stopped: the old process too, before those that it needs.
+                await old.stop(self._stop_s)
+                raise
 
     async def stop(self) -> bool:
         """Stop it for good.
@@ -71,10 +95,8 @@ class Keeper:
         Returns:
             Whether it ended by itself when asked, rather than by SIGKILL.
         """
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        ended = await self._child.stop(self._config.stop_ms_max / 1000) if self._child else True
+        await self._keep_no_more()
+        ended = await self._child.stop(self._stop_s) if self._child else True
         self._child = None
         return ended
 
@@ -89,19 +111,36 @@ class Keeper:
         except OSError as exc:
             _log.warning("log_not_limited", name=self.program.name, error=str(exc))
 
+    @property
+    def _stop_s(self) -> float:
+        own_ms = self.program.stop_ms_max
+        return (self._config.stop_ms_max if own_ms is None else own_ms) / 1000
+
     async def _start(self) -> None:
+        self._child = await self._started(self.program)
+        self._changed()
+
+    async def _started(self, program: Program, bound: socket.socket | None = None) -> Child:
+        """A process of the program that is ready."""
         try:
-            child = await start(self.program)
-        except OSError as exc:
-            raise ProgramFailed(self.program.name, f"cannot be started: {exc}") from exc
-        self._child = child
+            child = await start(program, bound)
+        except (OSError, PortTaken, HostUnusable) as exc:
+            raise ProgramFailed(program.name, f"cannot be started: {exc}") from exc
         try:
             await child.until_ready(self._config.start_ms_max / 1000)
         except BaseException:
-            await child.stop(self._config.stop_ms_max / 1000)
-            self._child = None
+            await child.stop(self._stop_s)
             raise
-        self._changed()
+        return child
+
+    def _keep_from_now(self) -> None:
+        self._task = asyncio.create_task(self._keep_or_fail(), name=f"keep-{self.program.name}")
+
+    async def _keep_no_more(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
 
     async def _keep_or_fail(self) -> None:
         try:
@@ -122,7 +161,10 @@ class Keeper:
                 message = f"died {quick_deaths} times in a row ({reason}){self._disk_hint()}"
                 self.failed.set_result(ProgramFailed(self.program.name, message, tail(self.program.log)))
                 return
-            _log.warning("process_died", name=self.program.name, reason=reason, lived_ms=lived_ms)
+            said = "" if reason.startswith(KILLED) else tail(self.program.log, 1)
+            _log.warning(
+                "process_died", name=self.program.name, reason=reason, said=said, lived_ms=lived_ms, pause_s=pause_s
+            )
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, self._config.restart_pause_ms_max / 1000)
             self.restarts += 1
@@ -157,6 +199,7 @@ class Supervisor:
         self._config = config
         self._told = told
         self._stages: list[list[Keeper]] = []
+        self._failed: asyncio.Future[ProgramFailed] | None = None
         self._logs: asyncio.Task[None] | None = None
 
     @property
@@ -174,16 +217,43 @@ class Supervisor:
             self._logs = asyncio.create_task(self._limit_logs(), name="limit-logs")
         stage = [Keeper(program, self._config, self._changed) for program in programs]
         self._stages.append(stage)
+        for keeper in stage:
+            keeper.failed.add_done_callback(self._given_up)
         results = await asyncio.gather(*(keeper.begin() for keeper in stage), return_exceptions=True)
         for failure in results:
             if failure is not None:
                 raise failure
 
     async def until_failed(self) -> ProgramFailed:
-        """Wait until one of them is given up."""
-        failures = [keeper.failed for keeper in self._keepers()]
-        done, _ = await asyncio.wait(failures, return_when=asyncio.FIRST_COMPLETED)
-        return done.pop().result()
+        """Wait until one of them, also of those that are begun later, is given up."""
+        if self._failed is None:
+            self._failed = asyncio.get_running_loop().create_future()
+            for keeper in self._keepers():
+                if keeper.failed.done():
+                    self._given_up(keeper.failed)
+        return await asyncio.shield(self._failed)
+
+    async def replace(self, first: Program, kept: Program) -> None:
+        """Put a new process in the place of the one of the same name, as `Keeper.replace`.
+
+        Raises:
+            ProgramFailed: the new one did not become ready; the old one runs on.
+            LookupError: none of that name is kept.
+        """
+        await self._keeper(kept.name).replace(first, kept)
+
+    async def end(self, name: str) -> None:
+        """Stop one for good.
+
+        Raises:
+            LookupError: none of that name is kept.
+        """
+        keeper = self._keeper(name)
+        await keeper.stop()
+        for stage in self._stages:
+            if keeper in stage:
+                stage.remove(keeper)
+        self._changed()
 
     async def stop(self) -> list[str]:
         """Stop all, the last stage first.
@@ -200,6 +270,16 @@ class Supervisor:
             self._logs.cancel()
             await asyncio.gather(self._logs, return_exceptions=True)
         return killed
+
+    def _given_up(self, failed: asyncio.Future[ProgramFailed]) -> None:
+        if self._failed is not None and not self._failed.done() and not failed.cancelled():
+            self._failed.set_result(failed.result())
+
+    def _keeper(self, name: str) -> Keeper:
+        for keeper in self._keepers():
+            if keeper.program.name == name:
+                return keeper
+        raise LookupError(f"no process {name} is kept")
 
     def _keepers(self) -> list[Keeper]:
         return [keeper for stage in self._stages for keeper in stage]

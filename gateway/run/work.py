@@ -37,6 +37,18 @@ class Work(Struct, frozen=True):
     expected: tuple[type[Exception], ...]
 
 
+async def check_work(config: Config) -> None:
+    """See that the work could be begun with this configuration, without taking any: another worker does it still.
+
+    Raises:
+        What `open_work` raises, but for servers that do not answer now.
+    """
+    load_catalog(config.catalog_file)
+    await build_rails(config).close()
+    with contextlib.suppress(LedgerUnavailable):
+        await require_agreement(config.ledger)
+
+
 @contextlib.asynccontextmanager
 async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[Work]:
     """The duties, with connections that end with the block.

@@ -19,10 +19,12 @@ from gateway.run.folder import DataFolder, FolderUnusable, WorkerLock, worker_id
 from gateway.run.logs import set_up_logs
 from gateway.run.options import Unusable, folder_options, keyed, placed, selling
 from gateway.run.signals import stop_asked
-from gateway.run.work import open_work
+from gateway.run.work import check_work, open_work
 from ledger.errors import LedgerError, LedgerUnavailable
 
 WAIT_S: Final = 0.5
+LOCK_POLL_S: Final = 0.05
+"""How often a second worker looks whether the first has ended: rooms hear of no gifts in between."""
 _log = structlog.get_logger()
 
 
@@ -61,18 +63,18 @@ async def run_worker(config: Config) -> None:
 async def _work(config: Config, stop: asyncio.Event, begun: asyncio.Event) -> None:
     folder = DataFolder(config.data_dir)
     with WorkerLock(folder) as lock:
-        await _until_ours(lock)
+        if not lock.take():
+            await check_work(config)
+            await _until_ours(lock)
         await _do_work(config, folder, stop, begun)
 
 
 async def _until_ours(lock: WorkerLock) -> None:
     """Two workers on one folder would do all work twice, and each overwrite what the other says of its duties."""
-    if lock.take():
-        return
     _log.warning("worker_waits", error="another worker works on this data folder; this one goes on when that one ends")
     tell_ready()
     while not lock.take():  # noqa: ASYNC110 - the kernel is asked, not an event
-        await asyncio.sleep(WAIT_S)
+        await asyncio.sleep(LOCK_POLL_S)
 
 
 async def _do_work(config: Config, folder: DataFolder, stop: asyncio.Event, begun: asyncio.Event) -> None:

@@ -12,7 +12,8 @@ from tests.repo.sources import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 COMMANDS = PROJECT["entry-points"]["giftwire.commands"]
 PROMISED = {
-    *("serve", "gateway", "worker", "token", "audit", "reconcile", "migrate", "catalog", "config", "loadtest", "bench"),
+    *("serve", "restart", "gateway", "worker", "token", "audit", "reconcile", "migrate", "catalog", "config"),
+    *("loadtest", "bench"),
 }
 
 

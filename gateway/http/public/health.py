@@ -25,6 +25,14 @@ async def health() -> Health:
 
 async def readiness(services: Services) -> Readiness:
     """Tell whether the process can do its work: 200, or 503 with what is missing."""
+    missing = await missing_of(services)
+    if missing:
+        raise Problem(Code.UNAVAILABLE, f"Not ready: {', '.join(missing)}.", missing=missing)
+    return Readiness("ready")
+
+
+async def missing_of(services: Services) -> dict[str, str]:
+    """What a process cannot do its work without, with why; empty when it can."""
     missing = {}
     timeout_s = services.config.http.ready_timeout_ms / 1000
     valkey, postgres = await asyncio.gather(
@@ -35,9 +43,7 @@ async def readiness(services: Services) -> Readiness:
     if postgres:
         missing["postgres"] = postgres
     missing.update(_duties_missing(services))
-    if missing:
-        raise Problem(Code.UNAVAILABLE, f"Not ready: {', '.join(missing)}.", missing=missing)
-    return Readiness("ready")
+    return missing
 
 
 async def metrics(services: Services) -> Response:

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from gateway.run.port import HostUnusable, PortTaken, Reservation, shared_socket
+from gateway.run.port import HostUnusable, Listener, PortTaken, Reservation
 
 HOST = "127.0.0.1"
 
@@ -15,8 +15,8 @@ def test_gateways_share_a_reserved_port() -> None:
     """Several listen on it, and a connection is accepted by one of them."""
     with (
         contextlib.closing(Reservation(HOST, 0)) as reservation,
-        contextlib.closing(shared_socket(HOST, reservation.port)) as first,
-        contextlib.closing(shared_socket(HOST, reservation.port)) as second,
+        contextlib.closing(Listener(HOST, reservation.port).socket) as first,
+        contextlib.closing(Listener(HOST, reservation.port).socket) as second,
         socket.create_connection((HOST, reservation.port)),
     ):
         assert select.select([first, second], [], [], 10)[0]
@@ -48,7 +48,7 @@ def test_port_shared_with_another_program() -> None:
         other.bind((HOST, 0))
         other.listen()
         with pytest.raises(PortTaken):
-            shared_socket(HOST, other.getsockname()[1])
+            Listener(HOST, other.getsockname()[1])
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "203.0.113.1"])
