@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from catalog.countries import CountriesFile, Minors
+from catalog.countries import CountriesFile, Minors, PayoutLimits
 from catalog.currencies import EXPONENTS
 from catalog.faults import Fault
 from catalog.files import (
@@ -163,9 +163,11 @@ def _countries(file: CountriesFile) -> Iterator[Fault]:
     yield from _size(COUNTRIES, "country", len(file.country), COUNTRIES_MAX, least=0)
     yield from _repeats(COUNTRIES, "country", "code", [country.code for country in file.country])
     yield from _ages("default", file.default.guardian_ages, file.default.minors)
+    yield from _payouts("default", file.default.payouts, file)
     for place, country in enumerate(file.country):
         minors = file.rules_of(country).minors if any(country.minors.caps) else Minors()
         yield from _ages(f"country[{place}]", country.guardian_ages or (), minors)
+        yield from _payouts(f"country[{place}]", country.payouts, file)
 
 
 def _ages(key: str, guardian_ages: tuple[int, ...], minors: Minors) -> Iterator[Fault]:
@@ -175,6 +177,21 @@ def _ages(key: str, guardian_ages: tuple[int, ...], minors: Minors) -> Iterator[
         yield Fault(COUNTRIES, f"{key}.guardian_ages", "the youngest age comes first")
     if any(minors.caps) and minors.under_age is None:
         yield Fault(COUNTRIES, f"{key}.minors.under_age", "is missing: caps are for whom?")
+
+
+def _payouts(key: str, payouts: tuple[PayoutLimits, ...], file: CountriesFile) -> Iterator[Fault]:
+    yield from _repeats(COUNTRIES, f"{key}.payouts", "currency", [limits.currency for limits in payouts])
+    defaults = {limits.currency: limits for limits in file.default.payouts}
+    for place, limits in enumerate(payouts):
+        at = f"{key}.payouts[{place}]"
+        if limits.currency not in EXPONENTS:
+            yield Fault(COUNTRIES, f"{at}.currency", f"`{limits.currency}` is no currency in use")
+        if limits.min_minor is None and limits.day_max_minor is None:
+            yield Fault(COUNTRIES, at, "says neither `min_minor` nor `day_max_minor`")
+        default = defaults.get(limits.currency, limits)
+        least, most = limits.min_minor or default.min_minor, limits.day_max_minor or default.day_max_minor
+        if least is not None and most is not None and least > most:
+            yield Fault(COUNTRIES, at, f"the least of a withdrawal ({least}) is above the most of a day ({most})")
 
 
 def _size(file: str, key: str, size: int, most: int, least: int = 1) -> Iterator[Fault]:

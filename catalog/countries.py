@@ -1,4 +1,5 @@
-"""From what age people may give, buy and withdraw, by country; which minors need a guardian, and what they may spend.
+"""From what age people may give, buy and withdraw, by country; which minors need a guardian, and what they may spend;
+how little and how much is paid out.
 
 Ages are full years. What a country does not say is as the default has it.
 """
@@ -7,13 +8,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from catalog.currencies import CountryCode
+from catalog.currencies import CountryCode, CurrencyCode
 
 AGE_MAX = 120
 SPEND_COINS_MAX = 2**53 - 1
+MINOR_MAX = 2**53 - 1
 
 Age = Annotated[int, Meta(ge=0, le=AGE_MAX)]
 SpendCoins = Annotated[int, Meta(ge=1, le=SPEND_COINS_MAX)]
+Minor = Annotated[int, Meta(ge=1, le=MINOR_MAX)]
 CapName = Literal["gift", "day", "week", "month"]
 
 
@@ -54,14 +57,33 @@ class AgeRules(Struct, frozen=True):
     own_caps_needed: tuple[CapName, ...] = ()
 
 
+class PayoutLimits(Struct, frozen=True):
+    """How little and how much is paid out in a currency, in its minor units.
+
+    Attributes:
+        currency: they hold where the deployment pays out in this one.
+        min_minor: the least of one withdrawal; None for what the default or the configuration says.
+        day_max_minor: the most that one payee withdraws in a day (UTC); None likewise.
+    """
+
+    currency: CurrencyCode
+    min_minor: Minor | None = None
+    day_max_minor: Minor | None = None
+
+
 class DefaultRules(Struct, frozen=True):
-    """For countries that the file does not name, and for people whose country is not known; see `AgeRules`."""
+    """For countries that the file does not name, and for people whose country is not known; see `AgeRules`.
+
+    Attributes:
+        payouts: at most one for each currency.
+    """
 
     give_age_min: Age = 0
     buy_age_min: Age = 0
     withdraw_age_min: Age = 0
     guardian_ages: tuple[Age, ...] = ()
     minors: Minors = Minors()
+    payouts: tuple[PayoutLimits, ...] = ()
 
 
 class Country(Struct, frozen=True):
@@ -69,6 +91,7 @@ class Country(Struct, frozen=True):
 
     Attributes:
         code: ISO 3166-1 alpha-2.
+        payouts: at most one for each currency; what one does not say is as the default's of that currency has it.
     """
 
     code: CountryCode
@@ -78,6 +101,7 @@ class Country(Struct, frozen=True):
     guardian_ages: tuple[Age, ...] | None = None
     minors: Minors = Minors()
     own_caps_needed: tuple[CapName, ...] = ()
+    payouts: tuple[PayoutLimits, ...] = ()
 
 
 class CountriesFile(Struct, frozen=True):

@@ -1,9 +1,10 @@
-"""The catalogue's rules of age and country in the words of the ledger, which knows no catalogue."""
+"""The catalogue's rules by country, of ages and payouts, in the words of the ledger, which knows no catalogue."""
 
 from catalog import countries
 from catalog.load import Catalog
 from ledger.ages import AgeLimits, AgeRules
 from ledger.model import Limit
+from ledger.payout_limits import PayoutLimits, PayoutRules
 
 
 def age_rules(catalog: Catalog) -> AgeRules:
@@ -13,6 +14,16 @@ def age_rules(catalog: Catalog) -> AgeRules:
         _limits(file.default_rules()),
         {country.code: _limits(file.rules_of(country)) for country in file.country},
     )
+
+
+def payout_rules(catalog: Catalog) -> PayoutRules:
+    """By what withdrawals are judged."""
+    file = catalog.countries
+    return PayoutRules(_payouts(file.default), {country.code: _payouts(country) for country in file.country})
+
+
+def _payouts(rules: countries.DefaultRules | countries.Country) -> dict[str, PayoutLimits]:
+    return {limits.currency: PayoutLimits(limits.min_minor, limits.day_max_minor) for limits in rules.payouts}
 
 
 def _limits(rules: countries.AgeRules) -> AgeLimits:

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from catalog.load import Catalog, load_catalog
-from gateway.ages import age_rules
+from gateway.ages import age_rules, payout_rules
 from gateway.auth import Tokens
 from gateway.broker import Broker, open_broker
 from gateway.edge.arrival import Arrival
@@ -107,7 +107,9 @@ async def build(config: Config) -> App:
     ledger = open_ledger(config.ledger)
     rails = build_rails(config)
     catalog = load_catalog(config.catalog_file)
-    office = await open_office(config.ledger, ledger, rails=rails.every, ages=age_rules(catalog))
+    office = await open_office(
+        config.ledger, ledger, rails=rails.every, ages=age_rules(catalog), payouts=payout_rules(catalog)
+    )
     return _put_together(
         config,
         catalog,

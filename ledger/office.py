@@ -15,6 +15,7 @@ from ledger.guards import Guards
 from ledger.holds import Holds
 from ledger.lot_statements import LotStatements
 from ledger.maturing import Maturing
+from ledger.payout_limits import PayoutRules
 from ledger.payouts import Payouts
 from ledger.persons import AgeCheck
 from ledger.plans import Plans
@@ -39,7 +40,13 @@ class Office:
     """
 
     def __init__(
-        self, pool: Pool, ledger: Ledger, rails: Iterable[PaymentRail], config: LedgerConfig, ages: AgeRules
+        self,
+        pool: Pool,
+        ledger: Ledger,
+        rails: Iterable[PaymentRail],
+        config: LedgerConfig,
+        ages: AgeRules,
+        payouts: PayoutRules,
     ) -> None:
         check = AgeCheck(ages, config.ages_known)
         self._pool = pool
@@ -53,7 +60,7 @@ class Office:
         self.undos = Undos(pool, ledger, config)
         self.refunds = Refunds(pool, ledger, config)
         self.purchases = Purchases(pool, self._crediting, self.refunds, rails, config, check)
-        self.payouts = Payouts(pool, ManualRail(), config, check)
+        self.payouts = Payouts(pool, ManualRail(), config, check, payouts)
         self.maturing = Maturing(pool, config)
         self.seals = Seals(pool, config)
         self.volumes = Volumes(pool, config)
@@ -81,7 +88,12 @@ class Office:
 
 
 async def open_office(
-    config: LedgerConfig, ledger: Ledger, *, rails: Iterable[PaymentRail] = (), ages: AgeRules = NO_RULES
+    config: LedgerConfig,
+    ledger: Ledger,
+    *,
+    rails: Iterable[PaymentRail] = (),
+    ages: AgeRules = NO_RULES,
+    payouts: PayoutRules | None = None,
 ) -> Office:
     """An office on `config.database_url`. It connects on first use, so PostgreSQL may be down meanwhile.
 
@@ -89,5 +101,6 @@ async def open_office(
         ledger: started before coins are to come in, and stopped by its owner.
         rails: the payment providers that coins can be bought from, such as `SandboxRail.from_key(key)`; each once.
         ages: what age allows by country; without them every age may do everything.
+        payouts: limits of withdrawals by country; without them the configuration's hold everywhere.
     """
-    return Office(await open_pool(config), ledger, rails, config, ages)
+    return Office(await open_pool(config), ledger, rails, config, ages, payouts or PayoutRules())

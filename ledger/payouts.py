@@ -21,6 +21,7 @@ from ledger.ids import format_id
 from ledger.maturing import ripens_on
 from ledger.model import Refusal
 from ledger.payees import agency_of, given_to
+from ledger.payout_limits import PayoutRules
 from ledger.payout_states import CAME_BACK, HoldEffect, PayoutState, effect_of, next_states
 from ledger.persons import AgeCheck
 from ledger.postgres import Connection, Pool, connected, snapshot, transaction
@@ -44,6 +45,10 @@ SELECT balance FROM accounts JOIN balances ON account_id = id WHERE owner = $1 A
 """
 _DISCOUNTED: Final = "SELECT coalesce(sum(discounted), 0)::bigint FROM creator_days WHERE creator = $1"
 _FIRST_UNRIPE: Final = "SELECT min(day) FROM creator_days WHERE creator = $1 AND matured + taken_back < earned"
+# A person's own country comes first. An agency has neither; its name is of a form that no creator has.
+_COUNTRY: Final = """
+SELECT coalesce((SELECT country FROM guards WHERE viewer = $1), (SELECT country FROM creators WHERE creator = $1))
+"""
 _ADD_METHOD: Final = """
 INSERT INTO payout_methods (id, payee, kind, label, details) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING RETURNING id
@@ -201,10 +206,11 @@ class PayoutRefused(Struct, frozen=True):
 class Payouts:
     """Earnings, methods and withdrawals. Every method may raise `LedgerUnavailable`: the same call again is safe."""
 
-    def __init__(self, pool: Pool, rail: PayoutRail, config: LedgerConfig, ages: AgeCheck) -> None:
+    def __init__(self, pool: Pool, rail: PayoutRail, config: LedgerConfig, ages: AgeCheck, rules: PayoutRules) -> None:
         self._pool = pool
         self._rail = rail
         self._ages = ages
+        self._rules = rules
         self._config = config
 
     async def earnings(self, payee: str) -> Earnings:
@@ -377,16 +383,18 @@ class Payouts:
         )
         today = await connection.fetchrow(_USED_TODAY, order.payee, sorted(CAME_BACK))
         used_minor, day_start_s = (0, 0) if today is None else (today["used_minor"], today["day_start_s"])
+        country = await connection.fetchval(_COUNTRY, order.payee)
+        min_minor, day_max_minor = self._rules.of(country, config)
         age = await self._age_refuses(connection, order.payee)
         if age is not None:
             refusal = PayoutRefusal.AGE_UNKNOWN if age.refusal is Refusal.AGE_UNKNOWN else PayoutRefusal.UNDER_AGE
         elif not has_method:
             refusal = PayoutRefusal.UNKNOWN_METHOD
-        elif amount_minor < max(1, config.payout_min_minor):
+        elif amount_minor < min_minor:
             refusal = PayoutRefusal.BELOW_THRESHOLD
         elif diamonds > available:
             refusal = PayoutRefusal.INSUFFICIENT_EARNINGS
-        elif used_minor + amount_minor > config.payout_day_max_minor:
+        elif used_minor + amount_minor > day_max_minor:
             refusal = PayoutRefusal.DAY_LIMIT
         else:
             return None
@@ -395,8 +403,8 @@ class Payouts:
             available_diamonds=available,
             amount_minor=amount_minor,
             currency=config.payout_currency,
-            min_minor=max(1, config.payout_min_minor),
-            day_max_minor=config.payout_day_max_minor,
+            min_minor=min_minor,
+            day_max_minor=day_max_minor,
             day_used_minor=used_minor,
             resets_at_ms=day_start_s * 1000 + _DAY_MS,
             age_min=age.age if refusal is PayoutRefusal.UNDER_AGE and age is not None else None,

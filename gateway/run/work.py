@@ -7,7 +7,7 @@ from msgspec import Struct
 from redis.exceptions import RedisError
 
 from catalog.load import load_catalog
-from gateway.ages import age_rules
+from gateway.ages import age_rules, payout_rules
 from gateway.broker import open_broker
 from gateway.rails import build_rails
 from gateway.relay import Relay
@@ -75,8 +75,9 @@ async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[
         stack.push_async_callback(broker.stop)
         rails = build_rails(config)
         stack.push_async_callback(rails.close)
-        ages = age_rules(load_catalog(config.catalog_file))
-        office = await open_office(config.ledger, ledger, rails=rails.every, ages=ages)
+        catalog = load_catalog(config.catalog_file)
+        ages, payouts = age_rules(catalog), payout_rules(catalog)
+        office = await open_office(config.ledger, ledger, rails=rails.every, ages=ages, payouts=payouts)
         stack.push_async_callback(office.close)
         rolling = await stack.enter_async_context(open_rolling_audit(config.ledger))
         gifts = await stack.enter_async_context(open_gifts_in_order(config.ledger))

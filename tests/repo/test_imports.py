@@ -21,6 +21,7 @@ OURS = {
             for name in (
                 *("service", "model", "errors", "config", "ids", "commission", "redis_client"),
                 *("office", "directory", "agencies", "grants", "guards", "holds", "undos", "plans", "terms", "ages"),
+                "payout_limits",
                 *("purchases", "purchase_states", "refunds", "lot_statements", "payouts", "payout_states", "payees"),
                 *("statements", "account_history", "accounts", "rails", "audit", "invariants", "migrate"),
                 *("reconcile", "repair", "former"),

@@ -12,6 +12,7 @@ from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken
 from ledger.maturing import Maturing
 from ledger.office import Office
+from ledger.payout_limits import PayoutRules
 from ledger.payouts import Earnings, Payouts
 from ledger.persons import AgeCheck
 from ledger.postgres import Pool
@@ -56,9 +57,8 @@ async def test_next_matures_is_when_it_matures(money: Money, pool: Pool, config:
     """The time that a creator is told is the start of the day on which the duty moves the earnings."""
     await money.earn("cora", 10)
     await pool.execute("UPDATE creator_days SET day = '2026-03-01'")
-    payouts = Payouts(
-        pool, ManualRail(), msgspec.structs.replace(config, maturing_days=7), AgeCheck(NO_RULES, known=False)
-    )
+    slow = msgspec.structs.replace(config, maturing_days=7)
+    payouts = Payouts(pool, ManualRail(), slow, AgeCheck(NO_RULES, known=False), PayoutRules())
     told = (await payouts.earnings("cora")).next_matures_ms
     assert told == datetime.datetime(2026, 3, 9, tzinfo=datetime.UTC).timestamp() * 1000
 

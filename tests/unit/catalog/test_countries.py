@@ -5,6 +5,8 @@ from pathlib import Path
 
 from catalog.countries import AgeRules, Minors
 from catalog.load import load_catalog
+from gateway.ages import payout_rules
+from ledger.payout_limits import PayoutLimits
 
 Write = Callable[..., Path]
 
@@ -39,3 +41,20 @@ def test_country_without_the_defaults_guardians(catalog_folder: Write) -> None:
     )
     countries = load_catalog(folder).countries
     assert [countries.rules_of(country).guardian_ages for country in countries.country] == [(10, 12), ()]
+
+
+def test_payouts_by_country(catalog_folder: Write) -> None:
+    """The ledger is told of each currency's limits, the default's and the countries' own."""
+    folder = catalog_folder(
+        ("countries.toml", "[default]", '[default]\npayouts = [{ currency = "USD", day_max_minor = 70_000 }]'),
+        (
+            "countries.toml",
+            "withdraw_age_min = 19",
+            "withdraw_age_min = 19\n"
+            'payouts = [{ currency = "KRW", min_minor = 5_000 }, { currency = "USD", min_minor = 3 }]',
+        ),
+    )
+    rules = payout_rules(load_catalog(folder))
+    assert rules.default == {"USD": PayoutLimits(None, 70_000)}
+    assert rules.countries["KR"] == {"KRW": PayoutLimits(5_000, None), "USD": PayoutLimits(3, None)}
+    assert rules.countries["CN"] == {}
