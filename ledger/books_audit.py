@@ -11,7 +11,7 @@ from ledger.invariants import VIOLATIONS_MAX, Findings, Invariant
 from ledger.model import RefundKind
 from ledger.payout_states import HOLDING, PayoutState
 from ledger.postgres import Connection
-from ledger.record_kinds import EARNING
+from ledger.record_kinds import EARNING, SPLIT
 from ledger.refund_audit import (
     DAYS_TAKEN,
     RECORDS_OF_REFUNDS,
@@ -45,7 +45,7 @@ class BookCheck(NamedTuple):
 
 
 _ACCOUNT: Final = "a.kind || ' of ' || coalesce(nullif(a.owner, ''), 'the platform') || ' (' || a.unit || ')'"
-_OWING: Final = ", ".join(f"'{kind.value}'" for kind in sorted(MAY_OWE))
+OWING: Final = ", ".join(f"'{kind.value}'" for kind in sorted(MAY_OWE))
 _HOLDING: Final = ", ".join(f"'{state.value}'" for state in sorted(HOLDING))
 _REVERSALS: Final = ", ".join(f"'{kind.value}'" for kind in RefundKind)
 DEBT_MAKERS: Final = f"{_REVERSALS}, '{CLAWED_BACK}'"
@@ -131,7 +131,7 @@ _BELOW_ZERO: Final = f"""
 SELECT format('%s: entry %s (record %s/%s) leaves %s', {_ACCOUNT}, e.number, e.partition, e.seq, e.balance_after)
 FROM entries e JOIN accounts a ON a.id = e.account_id
 LEFT JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
-WHERE e.balance_after < 0 AND a.kind NOT IN ({_OWING})
+WHERE e.balance_after < 0 AND a.kind NOT IN ({OWING})
     AND NOT (a.kind IN ('wallet', 'available') AND (e.amount > 0 OR coalesce(r.kind, '') IN ({DEBT_MAKERS})))
 ORDER BY a.id, e.number
 """  # noqa: S608
@@ -201,7 +201,7 @@ LEFT JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq WHERE
 _SPLITS: Final = f"""
 SELECT format('record %s: %s coins became %s and %s diamonds', {_RECORD}, coins, creator_diamonds, commission_diamonds)
 FROM journal_records r
-WHERE kind IN ('gift', 'gift_held', 'gift_settled', 'gift_undone')
+WHERE kind IN {SPLIT}
     AND creator_diamonds + commission_diamonds <> coins * 100
 """  # noqa: S608
 _AGENCIES: Final = f"""

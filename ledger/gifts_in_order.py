@@ -11,11 +11,12 @@ from typing import Final, NamedTuple
 from ledger.config import LedgerConfig
 from ledger.model import Partition
 from ledger.postgres import Pool, connected, open_pool
+from ledger.record_kinds import GIFT_UNDONE, TOLD
 
 _BY_INDEX: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _POSITIONS: Final = "SELECT partition, seq FROM positions WHERE partition >= 0"
-_GIFT: Final = "r.partition, r.seq, r.place, uuid_send(r.id), r.viewer, r.count, r.coins, r.kind = 'gift_undone'"
-_TOLD: Final = "r.kind IN ('gift', 'gift_held', 'gift_undone')"
+_GIFT: Final = f"r.partition, r.seq, r.place, uuid_send(r.id), r.viewer, r.count, r.coins, r.kind = '{GIFT_UNDONE}'"
+_TOLD: Final = f"r.kind IN {TOLD}"
 _BETWEEN: Final = f"""
 SELECT {_GIFT} FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS span (partition, after, until)
 JOIN journal_records r ON r.partition = span.partition AND r.seq > span.after AND r.seq <= span.until

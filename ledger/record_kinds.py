@@ -31,6 +31,10 @@ ACCEPTED: Final = f"('{GIFT}', '{GIFT_HELD}')"
 """Kinds by which a gift leaves the wallet, as SQL."""
 OVER: Final = f"('{GIFT_SETTLED}', '{GIFT_UNDONE}')"
 """Kinds by which a gift that may be undone ends, as SQL."""
+SPLIT: Final = f"('{GIFT}', '{GIFT_HELD}', '{GIFT_SETTLED}', '{GIFT_UNDONE}')"
+"""Kinds that say what becomes of a gift's coins, as SQL."""
+TOLD: Final = f"('{GIFT}', '{GIFT_HELD}', '{GIFT_UNDONE}')"
+"""Kinds that the room is told of, as SQL."""
 CAUSE: Final = f"""
 CASE WHEN a.kind = 'pending' AND r.kind IN {EARNING} AND e.amount < 0 THEN 'discount'
     WHEN r.kind IN ('{GIFT_HELD}', '{GIFT_SETTLED}') THEN '{GIFT}' WHEN r.kind = '{GIFT_UNDONE}' THEN 'undo'

@@ -6,6 +6,7 @@ whole round has found nothing. It repairs nothing and stops nobody.
 
 import asyncio
 import contextlib
+import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -21,7 +22,8 @@ from ledger.keys import Keys
 from ledger.pacing import Pacer
 from ledger.postgres import Pool, open_pool
 from ledger.redis_client import connect
-from ledger.rolling_round import Round
+from ledger.rolling_books import Place
+from ledger.rolling_round import SEALS_TURNS, Round
 
 CHECKED: Final = (Invariant.I1, Invariant.I2, Invariant.I3, Invariant.I4, Invariant.I9, Invariant.I10)
 NAMED_MAX: Final = 20
@@ -70,6 +72,8 @@ class RollingAudit:
         self._config = config
         self._keys = Keys(config.partitions)
         self._pacer = Pacer(max(1, config.audit_share_permille) / 1000)
+        self._place = Place()
+        self._turn = random.randrange(SEALS_TURNS)  # noqa: S311 - any turn will do
         self._last: Counter[Invariant] = Counter()
         self._present: Counter[Invariant] = Counter()
 
@@ -92,7 +96,10 @@ class RollingAudit:
         """
         self._present = Counter()
         parts = (self._pool, self._redis, self._keys, self._config, self._pacer)
-        await Round(*parts, self._violate, self._count).run()
+        one = Round(*parts, self._violate, self._count, self._place, self._turn)
+        self._turn += 1
+        await one.run()
+        self._place = one.place
         self._last = self._present
         self.stats.rounds += 1
         self.stats.since_ms = _now_ms()

@@ -5,23 +5,20 @@ sees one moment of what does change. What a page cannot know alone (sums that mu
 is added up over the pages for what lies at or before a position.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from ledger.accounts import MAY_OWE
-from ledger.books_audit import DEBT_MAKERS, MOVED, STATEMENT_S_MAX, UNIQUE, VOLUMES, BookCheck
+from ledger.books_audit import DEBT_MAKERS, MOVED, OWING, STATEMENT_S_MAX, UNIQUE, VOLUMES, BookCheck
 from ledger.model import Partition
 from ledger.postgres import Connection
-from ledger.record_kinds import EARNING, OVER
+from ledger.record_kinds import SPLIT
 from ledger.seals import FORM, RECORD_HASH
 
-_OWING: Final = ", ".join(f"'{kind.value}'" for kind in sorted(MAY_OWE))
 _NAME: Final = "coalesce(kind || ' of ' || coalesce(nullif(owner, ''), 'the platform'), 'account ' || account_id)"
 
-# Parameters: 1 account and 2 number of the entry before the page, 3 balance and 4 seq after it, 5 rows,
-# 6 and 7 partitions with the last record that counts.
+# Parameters: 1 account and 2 number of the entry before the page, 3 balance and 4 seq after it, 5 rows.
 _ENTRIES: Final = f"""
 WITH page AS MATERIALIZED (
     SELECT e.*, a.kind, a.owner, a.unit, r.seq AS record, r.kind AS cause, r.viewer, r.creator, r.creator_diamonds,
@@ -48,7 +45,7 @@ WITH page AS MATERIALIZED (
     FROM entry WHERE number <> after_number + 1 OR balance_after <> after_balance + amount
     UNION ALL SELECT 'I1', name || ': it has no account' FROM entry WHERE kind IS NULL
     UNION ALL SELECT 'I2', format('%s: it leaves %s', name, balance_after)
-    FROM entry WHERE balance_after < 0 AND kind NOT IN ({_OWING})
+    FROM entry WHERE balance_after < 0 AND kind NOT IN ({OWING})
         AND NOT (kind IN ('wallet', 'available') AND (amount > 0 OR coalesce(cause, '') IN ({DEBT_MAKERS})))
     UNION ALL SELECT 'I9', name || ': the record is not there' FROM entry WHERE record IS NULL
     UNION ALL SELECT 'I9', name || ': the entry before is of the same or a later record'
@@ -61,61 +58,31 @@ WITH page AS MATERIALIZED (
         name, CASE WHEN amount > 0 THEN creator_diamonds ELSE -coalesce(less, 0) END, creator, amount)
     FROM entry WHERE kind = 'pending' AND partition >= 0 AND record IS NOT NULL
         AND (creator, CASE WHEN amount > 0 THEN creator_diamonds ELSE -less END) IS DISTINCT FROM (owner, amount)
-), counted AS (
-    SELECT e.* FROM entry e
-    JOIN unnest($6::smallint[], $7::bigint[]) AS until (partition, seq)
-        ON until.partition = e.partition AND e.seq <= until.seq
 )
-SELECT 'found' AS what, invariant AS word, words, 0::bigint AS a, 0::bigint AS b, 0::bigint AS c, 0::bigint AS d
+SELECT invariant, words, 0::bigint AS account, 0::bigint AS number, 0::bigint AS balance, 0::bigint AS seq, 0 AS rows
 FROM found
-UNION ALL SELECT 'sum', unit, '', partition, sum(amount)::bigint, 0, 0 FROM counted
-WHERE unit IS NOT NULL GROUP BY unit, partition
-UNION ALL SELECT 'entries', kind, '', partition, count(*), 0, 0 FROM counted
-WHERE (kind = 'wallet' OR kind = 'pending' AND amount > 0) AND partition >= 0 GROUP BY kind, partition
 UNION ALL (
-    SELECT 'last', '', '', account_id, number, balance_after, seq FROM page
+    SELECT NULL, NULL, account_id, number, balance_after, seq, (SELECT count(*) FROM page) FROM page
     ORDER BY account_id DESC, number DESC LIMIT 1
 )
-UNION ALL SELECT 'rows', '', '', count(*), 0, 0, 0 FROM page
 """  # noqa: S608 - texts of ours
 
-_RECORDS: Final = f"""
+# Parameters: 1 partition, 2 the record before those that are looked at, 3 the last of them.
+_FAULTS: Final = f"""
 WITH page AS MATERIALIZED (
-    SELECT r.*, lag(r.seq, 1, $2::bigint) OVER (ORDER BY r.seq) AS seq_before, l.creator_diamonds AS less,
-        l.agency_diamonds AS agency_less
-    FROM (
-        SELECT seq, kind, coins, taken_coins, creator, creator_diamonds, commission_diamonds, agency, agency_diamonds,
-            {MOVED} AS moved
-        FROM journal_records WHERE partition = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4
-    ) r LEFT JOIN gift_discounts l ON l.partition = $1 AND l.seq = r.seq
+    SELECT seq, kind, coins, creator_diamonds, commission_diamonds,
+        lag(seq, 1, $2::bigint) OVER (ORDER BY seq) AS seq_before
+    FROM journal_records WHERE partition = $1 AND seq > $2 AND seq <= $3
 )
-SELECT 'found' AS what, 'I9' AS word, format('books, partition %s: record %s follows %s', $1, seq, seq_before) AS words,
-    0::bigint AS a, 0::bigint AS b, 0::bigint AS c, 0::bigint AS d
+SELECT 'I9' AS invariant, format('books, partition %s: record %s follows %s', $1, seq, seq_before) AS words
 FROM page WHERE seq <> seq_before + 1
-UNION ALL SELECT 'found', 'I1', format('record %s/%s: %s coins became %s and %s diamonds',
-    $1, seq, coins, creator_diamonds, commission_diamonds), 0, 0, 0, 0
-FROM page WHERE kind IN ('gift', 'gift_held', 'gift_settled', 'gift_undone')
-    AND creator_diamonds + commission_diamonds <> coins * 100
-UNION ALL SELECT 'moved', '', '',
-    (sum(greatest(moved, 0)) FILTER (WHERE kind NOT IN ('hold_ended', 'gift_undone')))::bigint,
-    (sum(coins) FILTER (WHERE kind IN {EARNING}))::bigint,
-    (sum(creator_diamonds) FILTER (WHERE kind IN {EARNING}))::bigint,
-    (sum(commission_diamonds) FILTER (WHERE kind IN {EARNING}))::bigint FROM page
-UNION ALL SELECT 'reversed', '', '', sum(CASE WHEN kind = 'hold_ended' THEN 0 ELSE taken_coins END)::bigint,
-    sum(CASE WHEN kind IN ('hold', 'gift_held') THEN coins WHEN kind = 'hold_ended' OR kind IN {OVER} THEN -coins
-        ELSE 0 END)::bigint,
-    sum(CASE kind WHEN 'hold_ended' THEN taken_coins ELSE 0 END)::bigint, 0 FROM page
-UNION ALL SELECT 'made', '', '', count(*) FILTER (WHERE moved <> 0),
-    count(*) FILTER (WHERE kind IN {EARNING} AND creator_diamonds <> 0), 0, 0 FROM page
-UNION ALL SELECT 'creator', creator, '', sum(creator_diamonds)::bigint, count(*), coalesce(sum(less), 0)::bigint, 0
-FROM page
-WHERE kind IN {EARNING} GROUP BY creator
-UNION ALL SELECT 'agency', 'agency/' || agency, '', sum(agency_diamonds)::bigint, count(*),
-    coalesce(sum(agency_less), 0)::bigint, 0
-FROM page WHERE agency IS NOT NULL AND kind IN {EARNING} GROUP BY agency
-UNION ALL SELECT 'rows', '', '', count(*), coalesce(max(seq), 0), 0, 0 FROM page
+UNION ALL SELECT 'I9', format('books, partition %s: records %s to %s are not there', $1, coalesce(max(seq), $2) + 1, $3)
+FROM page HAVING coalesce(max(seq), $2) < $3
+UNION ALL SELECT 'I1', format('record %s/%s: %s coins became %s and %s diamonds',
+    $1, seq, coins, creator_diamonds, commission_diamonds)
+FROM page WHERE kind IN {SPLIT} AND creator_diamonds + commission_diamonds <> coins * 100
 """  # noqa: S608 - texts of ours
-
+_NEXT: Final = "SELECT min(seq) FROM journal_records WHERE partition = $1 AND seq > $2 AND seq <= $3"
 _BALANCES: Final = f"""
 SELECT account_id, format('%s: the balance is %s after %s entries, the last entry leaves %s and is number %s',
     {_NAME}, b.balance, b.number, coalesce(e.balance_after, 0), coalesce(e.number, 0)) AS words,
@@ -192,22 +159,6 @@ class Found(Struct, frozen=True):
     words: str
 
 
-class EntriesPage(Struct):
-    """What a page of entries holds.
-
-    Attributes:
-        last: where the next page begins; None behind the last.
-        sums: what the entries of a partition's records add up to, by partition and unit.
-        made: entries of wallets and of pending earnings that records made, by partition and kind.
-    """
-
-    found: list[Found]
-    last: Place | None
-    rows: int
-    sums: dict[tuple[int, str], int]
-    made: dict[tuple[int, str], int]
-
-
 class Sealed(Struct, frozen=True):
     """The last seal that was looked at: up to which record, and its hash."""
 
@@ -215,81 +166,36 @@ class Sealed(Struct, frozen=True):
     hash: bytes = b""
 
 
-class RecordsPage(Struct):
-    """What a page of a partition's records holds.
-
-    Attributes:
-        last_seq: of its last record; 0 when there is none.
-        coins_in, spent, reversed, held, charged, earned, commission: what they moved.
-        moving, earning: how many moved a wallet, and how many earned a creator something.
-        creators: by creator what gifts are worth of paid coins, how many there were, and what they were worth less.
-        agencies: the same of what agencies were given, by agency as a payee.
-    """
-
-    found: list[Found]
-    rows: int = 0
-    last_seq: int = 0
-    coins_in: int = 0
-    spent: int = 0
-    reversed: int = 0
-    held: int = 0
-    charged: int = 0
-    earned: int = 0
-    commission: int = 0
-    moving: int = 0
-    earning: int = 0
-    creators: dict[str, tuple[int, int, int]] = {}
-    agencies: dict[str, tuple[int, int, int]] = {}
-
-
 async def read_positions(connection: Connection) -> dict[Partition, int]:
     """The last record of each partition that the books have, their own included."""
     return {Partition(row["partition"]): row["seq"] for row in await connection.fetch(_POSITIONS)}
 
 
-async def read_entries(connection: Connection, after: Place, until: Mapping[Partition, int], rows: int) -> EntriesPage:
-    """Check the next entries in the order of account and number.
+async def read_entries(connection: Connection, after: Place, rows: int) -> tuple[list[Found], int, Place | None]:
+    """Check the next entries in the order of account and number, each with its record.
 
-    Args:
-        until: records after these are checked and not added up.
+    Returns:
+        What was found, how many were looked at, and the last of them; None behind the last.
     """
-    page = EntriesPage([], None, 0, {}, {})
-    words = (after.account, after.number, after.balance, after.seq, rows, list(until), list(until.values()))
-    for what, word, sentence, a, b, c, d in await connection.fetch(_ENTRIES, *words):
-        match what:
-            case "found":
-                page.found.append(Found(word, sentence))
-            case "sum":
-                page.sums[a, word] = b
-            case "entries":
-                page.made[a, word] = b
-            case "last":
-                page.last = Place(a, b, c, d)
-            case "rows":
-                page.rows = a
-    return page
+    place = (after.account, after.number, after.balance, after.seq)
+    page = await connection.fetch(_ENTRIES, *place, rows)
+    found = [Found(row["invariant"], row["words"]) for row in page if row["words"] is not None]
+    for row in page:
+        if row["words"] is None:
+            return found, row["rows"], Place(row["account"], row["number"], row["balance"], row["seq"])
+    return found, 0, None
 
 
-async def read_records(connection: Connection, partition: Partition, after: int, until: int, rows: int) -> RecordsPage:
-    """Check the next records of a partition, up to record `until`."""
-    page = RecordsPage([])
-    for what, word, sentence, a, b, c, d in await connection.fetch(_RECORDS, partition, after, until, rows):
-        match what:
-            case "found":
-                page.found.append(Found(word, sentence))
-            case "moved":
-                page.coins_in, page.spent, page.earned, page.commission = a or 0, b or 0, c or 0, d or 0
-            case "reversed":
-                page.reversed, page.held, page.charged = a or 0, b or 0, c or 0
-            case "made":
-                page.moving, page.earning = a, b
-            case "creator":
-                page.creators[word] = (a, b, c)
-            case "agency":
-                page.agencies[word] = (a, b, c)
-            case "rows":
-                page.rows, page.last_seq = a, b
-    return page
+async def name_faults(connection: Connection, partition: Partition, after: int, until: int) -> list[Found]:
+    """What is wrong with the records after one and up to another: gaps, an end that is missing, coins that became
+    something else."""
+    return [Found(*row) for row in await connection.fetch(_FAULTS, partition, after, until)]
+
+
+async def next_record(connection: Connection, partition: Partition, after: int, until: int) -> int | None:
+    """The first record after one and up to another; None when there is none."""
+    found: int | None = await connection.fetchval(_NEXT, partition, after, until)
+    return found
 
 
 async def read_seals(

@@ -35,8 +35,13 @@ from ledger.live_holds import read_holds
 from ledger.model import AMOUNT_MAX, DIAMONDS_PER_COIN, JournalRecord, Partition
 from ledger.pacing import Pacer
 from ledger.postgres import Pool, connected, snapshot
+from ledger.rolling_entries import PAGE, EntryWalk
+from ledger.rolling_sums import EntrySums, RecordSums, add_records
 from ledger.stored_records import stored_records
 
+SEALS_TURNS = 8
+"""The seals of a partition are worked out again in one of so many rounds. They say what happens to old records, and to
+hash a record costs more than all else that is done with it."""
 ENTRIES_READ = 8
 """Journal entries of a slice; under load one holds some hundred records."""
 
@@ -48,6 +53,7 @@ class _Walk(Struct):
     """How far the records of a partition were added up, and to what.
 
     Attributes:
+        wallets, earnings: hashes of the entries that they must have.
         creators: diamonds by creator; only of the partition that is being compared, None otherwise.
     """
 
@@ -61,6 +67,8 @@ class _Walk(Struct):
     commission: int = 0
     moving: int = 0
     earning: int = 0
+    wallets: int = 0
+    earnings: int = 0
     creators: dict[str, int] | None = None
 
 
@@ -70,6 +78,11 @@ class Round:
     Args:
         violate: hears each contradiction.
         count: hears how many things were looked at.
+        place: behind which entry the walk through the entries of single accounts goes on.
+        turn: one more than in the round before.
+
+    Attributes:
+        place: where it stands at the end.
     """
 
     def __init__(
@@ -81,7 +94,11 @@ class Round:
         pacer: Pacer,
         violate: Violate,
         count: Count,
+        place: books.Place,
+        turn: int,
     ) -> None:
+        self.place = place
+        self._turn = turn
         self._pool = pool
         self._redis = redis
         self._keys = keys
@@ -92,6 +109,8 @@ class Round:
         self._walks: dict[Partition, _Walk] = {}
         self._creators: dict[str, tuple[int, int]] = {}
         self._booked: dict[Partition, int] = {}
+        self._named = False
+        self._entries = EntryWalk(pool, config, pacer, self._hear, count)
 
     async def run(self) -> None:
         """Look at everything.
@@ -104,16 +123,18 @@ class Round:
             until |= await books.read_positions(connection)
             self._booked = until
             self._hear(await books.read_shape(connection))
-        sums, made = await self._entries(until)
+        entries = await self._entries.add_up(until)
         await self._balances()
         for partition, seq in sorted(until.items()):
             walk = self._walks[partition] = _Walk(creators={} if partition != BOOKS_PARTITION else None)
             await self._walk_to(partition, seq)
-            self._check_made(partition, walk, sums, made)
-            await self._seals(partition, seq)
+            self._check_made(partition, walk, entries)
+            if (partition + self._turn) % SEALS_TURNS == 0:
+                await self._seals(partition, seq)
             if partition != BOOKS_PARTITION:
                 await self._partition(partition, self._keys.of(partition), walk)
                 walk.creators = None
+        await self._name_entries()
         await self._wallets()
         await self._days()
         await self._seldom()
@@ -126,7 +147,7 @@ class Round:
         while last is not None:
             async with self._pacer.slice(), connected(self._pool) as connection:
                 before = last
-                found, last = await books.read_seals(connection, partition, last, until, self._config.audit_rows)
+                found, last = await books.read_seals(connection, partition, last, until, PAGE * self._config.audit_rows)
                 self._hear(found)
                 self._count(last.seq - before.seq if last else 0)
 
@@ -139,22 +160,14 @@ class Round:
                 self._hear(found)
                 self._count(looked_at)
 
-    async def _entries(
-        self, until: Mapping[Partition, int]
-    ) -> tuple[dict[tuple[int, str], int], dict[tuple[int, str], int]]:
-        sums: dict[tuple[int, str], int] = {}
-        made: dict[tuple[int, str], int] = {}
-        place: books.Place | None = books.Place()
-        while place is not None:
-            async with self._pacer.slice(), connected(self._pool) as connection:
-                page = await books.read_entries(connection, place, until, self._config.audit_rows)
-                self._hear(page.found)
-                self._count(page.rows)
-                for total, part in ((sums, page.sums), (made, page.made)):
-                    for key, amount in part.items():
-                        total[key] = total.get(key, 0) + amount
-                place = page.last
-        return sums, made
+    async def _name_entries(self) -> None:
+        """Say which entries are wrong, if any is; else walk through a few of them."""
+        suspect = self._entries.suspect
+        found, place = await self._entries.name(books.Place() if suspect else self.place, whole=suspect)
+        if not suspect:
+            self.place = place
+        elif not found and not self._named:
+            self._violate(Invariant.I9, "books: entries and records do not fit; `giftwire audit` looks at all of them")
 
     async def _balances(self) -> None:
         after, rows = 0, 1
@@ -164,50 +177,49 @@ class Round:
                 self._hear(found)
                 self._count(rows)
 
-    def _check_made(
-        self,
-        partition: Partition,
-        walk: _Walk,
-        sums: Mapping[tuple[int, str], int],
-        made: Mapping[tuple[int, str], int],
-    ) -> None:
-        """What the entries add up to, and whether there are as many as the records make."""
-        for (of, unit), amount in sums.items():
-            if of == partition and amount != 0:
-                self._violate(
+    def _check_made(self, partition: Partition, walk: _Walk, entries: EntrySums) -> None:
+        """What the entries add up to, and whether they are those that the records make."""
+        for (of, unit), amount in entries.amounts.items():
+            if of == partition and unit and amount != 0:
+                self._name(
                     Invariant.I1, f"books, partition {of}, records 1 to {walk.seq}: entries sum to {amount} {unit}"
                 )
         if partition == BOOKS_PARTITION:
             return
-        for kind, wanted in (("wallet", walk.moving), ("pending", walk.earning)):
-            there = made.get((partition, kind), 0)
+        for kind, wanted, hash_ in (("wallet", walk.moving, walk.wallets), ("pending", walk.earning, walk.earnings)):
+            there = entries.counts.get((partition, kind), 0)
             if there != wanted:
-                self._violate(
+                self._name(
                     Invariant.I9,
-                    f"books, partition {partition}, records 1 to {walk.seq}: {wanted} of them move a {kind} account,"
-                    f" and {there} entries do; `giftwire audit` names the records",
+                    f"books, partition {partition}, records 1 to {walk.seq}: they make {wanted} entries of {kind}"
+                    f" accounts, and {there} are there; `giftwire audit` names the records",
                 )
+            elif entries.hashes.get((partition, kind), 0) != hash_:
+                self._entries.suspect = True
+
+    def _name(self, invariant: Invariant, words: str) -> None:
+        """Say what sums show; the single entries are to be named as well."""
+        self._named = self._entries.suspect = True
+        self._violate(invariant, words)
 
     async def _walk_to(self, partition: Partition, seq: int) -> None:
         """Add up the records of a partition up to this one, once the books have it."""
         walk = self._walks[partition]
         await self._reached({partition: seq})
         while walk.seq < seq:
+            until = min(seq, walk.seq + PAGE * self._config.audit_rows)
             async with self._pacer.slice(), connected(self._pool) as connection:
-                page = await books.read_records(connection, partition, walk.seq, seq, self._config.audit_rows)
-                self._hear(page.found)
+                page = await add_records(connection, partition, walk.seq, until)
                 self._count(page.rows)
                 self._add(walk, page)
-                if page.rows < self._config.audit_rows and page.last_seq < seq:
-                    last = max(walk.seq, page.last_seq)
-                    self._violate(
-                        Invariant.I9, f"books, partition {partition}: records {last + 1} to {seq} are not there"
-                    )
-                    walk.seq = seq
-                else:
-                    walk.seq = page.last_seq
+                if page.rows < until - walk.seq or page.unsplit:
+                    if not page.rows:
+                        until = (await books.next_record(connection, partition, walk.seq, seq) or seq + 1) - 1
+                    self._hear(await books.name_faults(connection, partition, walk.seq, until))
+                    self._named = self._entries.suspect = True
+                walk.seq = until
 
-    def _add(self, walk: _Walk, page: books.RecordsPage) -> None:
+    def _add(self, walk: _Walk, page: RecordSums) -> None:
         walk.coins_in += page.coins_in
         walk.spent += page.spent
         walk.reversed += page.reversed
@@ -217,6 +229,8 @@ class Round:
         walk.commission += page.commission
         walk.moving += page.moving
         walk.earning += page.earning
+        walk.wallets ^= page.wallets
+        walk.earnings ^= page.earnings
         for creator, (diamonds, gifts, less) in page.creators.items():
             earned, given = self._creators.get(creator, (0, 0))
             self._creators[creator] = (earned + diamonds - less, given + gifts)

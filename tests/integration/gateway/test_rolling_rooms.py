@@ -14,10 +14,12 @@ from gateway.relay import Relay
 from gateway.room.config import RoomConfig
 from gateway.room.facts import GiftFact, text_of_id
 from gateway.room_keys import LOOKED_AT
+from ledger.model import UNDO_MS_MAX
 from tests.integration.gateway.rolling_world import COMBOS, HISTORY, META, ROOMS, World, opened_world
 from tests.integration.gateway.rooms import history, order, running, until_true
 from tests.integration.ledger.orders import grant
 from tests.integration.ledger_postgres.flushing import flushing
+from tests.integration.ledger_postgres.undoing import later, settle_all, undo
 from tests.unit.gateway.room.room_facts import gift, undone
 
 
@@ -278,4 +280,23 @@ async def test_gift_that_was_taken_back(world: World) -> None:
     assert said == [f"I5: room demo, seq 1: {name_of(held)[5:]} was undone and never told"]
     await world.redis.delete(HISTORY, META)
     await world.plant(held, undone(held, 2))
+    assert (await world.walk())[1] == []
+
+
+async def test_gift_that_is_taken_back_is_looked_for_twice(world: World) -> None:
+    """As a gift, and as its undoing; its settlement is told to nobody. An undoing that nobody was told is named."""
+    dear = [msgspec.structs.replace(order("ann"), undo_ms=UNDO_MS_MAX) for _ in range(3)]
+    for one in dear:
+        await world.ledger.give(one)
+    await undo(world.ledger, "ann", dear[0].id)
+    await world.relay()
+    await undo(world.ledger, "ann", dear[1].id)
+    await later(world.ledger)
+    assert await settle_all(world.ledger) == 1
+    await world.flush()
+    await world.note_relayed()
+    told, said = await world.follow()
+    assert told.stats.gifts == 5
+    assert len(said) == 1
+    assert said[0].startswith(f"I5: room demo: the undoing of {text_of_id(dear[1].id)} of ann (")
     assert (await world.walk())[1] == []

@@ -1,4 +1,5 @@
-"""The audit that never ends sees the office's tables and the seals too: each fault is found in its next round."""
+"""The audit that never ends sees the office's tables and the seals too: each fault is found in its next round, that of
+a seal when it is its partition's turn."""
 
 import datetime
 
@@ -14,6 +15,7 @@ from ledger.payouts import Withdrawal, WithdrawalOrder
 from ledger.postgres import Pool
 from ledger.rails.sandbox import SandboxRail
 from ledger.rolling_audit import RollingAudit
+from ledger.rolling_round import SEALS_TURNS
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger_money.refund_world import RefundWorld
@@ -77,6 +79,8 @@ async def test_fault_in_the_office_is_found(
     assert await rolling.round() == {}
     await pool.execute(statement)
     found = await rolling.round()
+    for _ in range(SEALS_TURNS - 1 if "seal" in fault else 0):
+        found = found if found.get(invariant) else await rolling.round()
     assert found.get(invariant), found
     assert getattr(rolling.stats, f"violations_{invariant}") == found[invariant]
     report = await audit(world.money.config)
@@ -98,7 +102,9 @@ async def test_seals_in_pages_of_any_size(
     rolling = RollingAudit(
         pool, ledger.redis, msgspec.structs.replace(config, audit_rows=rows, audit_share_permille=1_000)
     )
-    assert await rolling.round() == {}
+    assert all([await rolling.round() == {} for _ in range(SEALS_TURNS)])
     await pool.execute(_CHANGE_LAST)
-    assert await rolling.round() == {Invariant.I9: 2}  # the seal, and the journal that has the record still
+    found = [(await rolling.round())[Invariant.I9] for _ in range(SEALS_TURNS)]
+    # The journal has the record still and contradicts in every round; the seal in its turn.
+    assert sorted(found) == [1] * (SEALS_TURNS - 1) + [2]
     await world.office.close()

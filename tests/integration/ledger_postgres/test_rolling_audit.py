@@ -8,11 +8,16 @@ import msgspec
 import pytest
 import structlog
 
+from ledger import rolling_sums
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
 from ledger.invariants import Invariant
+from ledger.pacing import Pacer
 from ledger.postgres import Pool
 from ledger.rolling_audit import NAMED_MAX, RollingAudit, open_rolling_audit
+from ledger.rolling_books import Found, read_positions
+from ledger.rolling_entries import EntryWalk
+from ledger.rolling_sums import add_records
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all, flushing, until
@@ -191,3 +196,80 @@ async def test_share_of_nothing_audits_nothing(pool: Pool, redis: Any, config: L
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(rolling.run(), 0.05)
     assert rolling.stats.slices == 0
+
+
+async def test_healthy_books_cancel(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
+    """Entries leave nothing but the ends of their accounts and the records that made them, also while more are added;
+    so only a small part of them is walked through."""
+    await busy(ledger)
+    await flush_all(pool, redis, config)
+    async with pool.acquire() as connection:
+        until = await read_positions(connection)
+    await busy(ledger)
+    await flush_all(pool, redis, config)
+    found: list[Found] = []
+    walk = EntryWalk(pool, config, Pacer(1), found.extend, lambda _: None)
+    entries = await walk.add_up(until)
+    assert (walk.suspect, found) == (False, [])
+    for partition, seq in until.items():
+        async with pool.acquire() as connection:
+            records = await add_records(connection, partition, 0, seq)
+        assert records.rows == seq
+        assert entries.hashes.get((partition, "wallet"), 0) == records.wallets
+        assert entries.hashes.get((partition, "pending"), 0) == records.earnings or partition < 0
+        assert entries.counts.get((partition, "wallet"), 0) == records.moving
+        assert entries.counts.get((partition, "pending"), 0) == records.earning or partition < 0
+    assert {unit for (_, unit), amount in entries.amounts.items() if amount} == set()
+    await pool.execute("UPDATE entries SET balance_after = balance_after + 1 WHERE seq = 3")
+    await walk.add_up(until)
+    assert walk.suspect
+
+
+async def test_order_of_entries_is_seen_after_some_rounds(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """Two records that changed places, with all that they say, contradict no sum: the walk from account to account,
+    that goes on with each round, comes to them."""
+    config = msgspec.structs.replace(config, audit_rows=1)
+    await ledger.credit(grant("ann", 100))
+    for coins in (5, 5):
+        await ledger.give(gift_order("ann", coins))
+    await flush_all(pool, redis, config)
+    first, second = await pool.fetch("SELECT partition, seq FROM journal_records WHERE kind = 'gift' ORDER BY seq")
+    places = (first["partition"], first["seq"], second["seq"])
+    of_both = "WHERE partition = $1 AND seq IN ($2, $3)"
+    await pool.execute(
+        f"UPDATE entries SET seq = $2 + $3 - seq {of_both} AND balance_after IN (95, 90)",  # noqa: S608 - texts of ours
+        *places,
+    )
+    await pool.execute(
+        f"UPDATE journal_records SET wallet_after = 185 - wallet_after {of_both}",  # noqa: S608 - texts of ours
+        *places,
+    )
+    said: list[str] = []
+    async with open_rolling_audit(config) as rolling:
+        for _ in range(12):
+            with structlog.testing.capture_logs() as logs:
+                await rolling.round()
+            said += [log["error"] for log in logs if "of the same or a later record" in log.get("error", "")]
+    assert said and all(words.startswith("wallet of ann, entry 3") for words in said)
+
+
+async def test_table_written_anew_under_the_audit(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who rewrites a table while it is read moves its entries about: they are added up again, and nothing is said."""
+    await busy(ledger)
+    await flush_all(pool, redis, config)
+    whole, rewrites = rolling_sums.add_entries, 0
+
+    async def rewritten(connection: Any, *args: Any) -> int:
+        nonlocal rewrites
+        if args[1].name == "entries_v1" and args[2][0] == 0 and not rewrites:
+            rewrites += 1
+            await pool.execute("VACUUM FULL entries_v1")
+            return 0
+        return await whole(connection, *args)
+
+    monkeypatch.setattr(rolling_sums, "add_entries", rewritten)
+    assert (await found_in_a_round(config), rewrites) == ([], 1)
