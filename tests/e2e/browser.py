@@ -101,6 +101,13 @@ class Window:
         """What is found there on the page."""
         return self.page.locator(selector)
 
+    def stop_clock(self) -> None:
+        """Let the page's time stand still, so that an alert stays as long as a test needs, however slow the machine is.
+
+        `page.clock.resume()` ends it, and must be called before the page is loaded again.
+        """
+        self.page.clock.pause_at(self.page.evaluate("Date.now()") + 100)
+
     def stored(self, key: str) -> dict[str, Any]:
         """What the page keeps for this window under a key."""
         found: dict[str, Any] = json.loads(self.page.evaluate("key => sessionStorage.getItem(key)", key))
@@ -204,13 +211,20 @@ class Windows:
         is_open(window)
         return Guest(window, self.serve)
 
-    def overlay(self, size: tuple[int, int] = (1280, 720), path: str | None = None) -> Window:
-        """The demo room's overlay, as OBS would open it: with a token of its own, or by a link that was made."""
+    def overlay(self, size: tuple[int, int] = (1280, 720), path: str | None = None, *, clock: bool = False) -> Window:
+        """The demo room's overlay, as OBS would open it: with a token of its own, or by a link that was made.
+
+        Args:
+            clock: its time can be stopped.
+        """
         token = self.serve.signer.token("demo-creator", "overlay", room="demo")
         window = self.open(path or f"/overlay/demo#token={token}", size)
         # Once it is in the room it has noted the place from which it goes on.
         noted = "localStorage.getItem('giftwire.overlay.demo') !== null"
         wait_until(lambda: bool(window.page.evaluate(noted)), SHOWN_S_MAX, lambda: "the overlay is not in the room")
+        if clock:
+            window.page.clock.install()
+            window.page.reload()
         return window
 
     def studio(self, size: tuple[int, int] = WIDE) -> Window:

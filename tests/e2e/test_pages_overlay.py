@@ -73,12 +73,16 @@ def test_overlay_whose_page_forgot_everything(windows: Windows) -> None:
 
 def test_overlay_reloaded_with_gifts_that_wait(windows: Windows) -> None:
     """A reload while alerts wait for their turn loses none of them and shows none twice."""
-    overlay, guest = windows.overlay(), windows.room()
+    overlay, guest = windows.overlay(clock=True), windows.room()
     for tier, gift, message in (("Tokens", "Star", "a"), ("Delights", "Bouquet", "b"), ("Tokens", "Perfume", "c")):
         guest.choose(gift, tier)
         guest.send(f"wait {message}")
         expect(guest.lines(f"wait {message}")).to_have_count(1, timeout=SHOWN_MS_MAX)
+        if message == "a":
+            expect(overlay.see(".alert.on")).to_be_visible(timeout=SHOWN_MS_MAX)
+            overlay.stop_clock()
     has_alerts(overlay, "wait a")
+    overlay.page.clock.resume()
     overlay.page.reload()
     has_alerts(overlay, "wait a", "wait b", "wait c")
 

@@ -89,7 +89,7 @@ def test_docs(windows: Windows, demo: Serve) -> None:
         expect(window.see(f"#problem-{code}")).to_have_count(1)
     window.see(
         "details summary",
-    ).filter(has_text=re.compile(r"POST\s+/v1/gifts")).click()
+    ).filter(has_text=re.compile(r"POST\s+/v1/gifts\s+Send")).click()
     expect(window.see("details[open] pre").first).to_be_visible()
     assert "sans-serif" in window.page.evaluate("getComputedStyle(document.body).fontFamily")
 

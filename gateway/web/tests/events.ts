@@ -1,6 +1,7 @@
 // Events as the server tells them, for the tests.
 
-import type { Events, GiftEvent } from "../src/wire.ts";
+import type { Placed } from "../src/core/seen.ts";
+import type { Events, GiftEvent, UndoneEvent } from "../src/wire.ts";
 
 export function gift(seq: number, more: Partial<GiftEvent> = {}): GiftEvent {
   return {
@@ -15,6 +16,15 @@ export function step(seq: number, count: number, state: "start" | "update" | "en
   return gift(seq, { count: fresh, coins: fresh, combo: { id: "c1", count, coins: count, state } });
 }
 
-export function told(epoch: number, ...events: GiftEvent[]): Events {
+/** A dear gift that can be taken back. */
+export function dear(seq: number, id: string, more: Partial<GiftEvent> = {}): GiftEvent {
+  return gift(seq, { gift: "lion", price_coins: 29_999, coins: 29_999, id, undo_until_ms: 11_000, ...more });
+}
+
+export function undone(seq: number, id: string): UndoneEvent {
+  return { kind: "undone", seq, id, sender: null, to: "creator", gift: "lion", price_coins: 29_999, count: 1, coins: 29_999, at_ms: 5_000 };
+}
+
+export function told(epoch: number, ...events: Placed[]): Events {
   return { type: "events", room: "demo", epoch, seq: events.at(-1)!.seq, events };
 }

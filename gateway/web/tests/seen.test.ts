@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { advance, afterJoined, freshGifts, type Shown } from "../src/core/seen.ts";
+import { advance, afterJoined, fresh, type Shown } from "../src/core/seen.ts";
 import type { Joined } from "../src/wire.ts";
-import { gift, told } from "./events.ts";
+import { dear, gift, told, undone } from "./events.ts";
 
 const at = (epoch: number, seq: number, ...apart: number[]): Shown => ({ epoch, seq, apart });
 const joined = (epoch: number, seq: number, recovered: boolean): Joined => ({
@@ -13,14 +13,20 @@ const joined = (epoch: number, seq: number, recovered: boolean): Joined => ({
   state: { room: "demo", title: "", creator: "c", creator_name: "C", viewers: 0, leaderboard: [], combo_window_ms: 5_000 },
 });
 const seqs = (shown: Shown, ...numbers: number[]): number[] =>
-  freshGifts(shown, told(shown.epoch, ...numbers.map((seq) => gift(seq)))).map((event) => event.seq);
+  fresh(shown, told(shown.epoch, ...numbers.map((seq) => gift(seq)))).map((event) => event.seq);
 
 test("gifts up to the position and those shown apart are not fresh", () => {
   assert.deepEqual(seqs(at(1, 5, 7), 4, 5, 6, 7, 8), [6, 8]);
 });
 
 test("every gift of another epoch is fresh", () => {
-  assert.equal(freshGifts(at(1, 50), told(2, gift(1), gift(2))).length, 2);
+  assert.equal(fresh(at(1, 50), told(2, gift(1), gift(2))).length, 2);
+});
+
+test("a taking back has a place of its own and is seen once like a gift", () => {
+  const message = told(1, dear(6, "a"), undone(7, "a"), undone(8, "b"));
+  assert.deepEqual(fresh(at(1, 5, 8), message).map((event) => [event.kind, event.seq]), [["gift", 6], ["undone", 7]]);
+  assert.deepEqual(fresh(at(1, 8), message), []);
 });
 
 test("the position stops before the first that waits and keeps what was shown beyond it", () => {

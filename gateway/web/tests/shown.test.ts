@@ -12,7 +12,7 @@ import { LINES_MAX, merge, type Line } from "../src/core/feed.ts";
 import { refusal } from "../src/core/refusals.ts";
 import { moment, price } from "../src/core/words.ts";
 import type { Event } from "../src/wire.ts";
-import { gift, step } from "./events.ts";
+import { dear, gift, step, undone } from "./events.ts";
 
 const CATALOG = readFileSync("../../catalog/data/gifts.toml", "utf8");
 const named = (field: string): string[] => [...CATALOG.matchAll(new RegExp(`^${field} = "(.*)"$`, "gm"))].map((match) => match[1]!);
@@ -35,6 +35,12 @@ test("the end of a combo that was never seen is no line", () => {
 
 test("a summary is a line without a sender", () => {
   assert.deepEqual(feed({ kind: "summary", gifts: 3, count: 40, coins: 90 }).map((line) => [line.gift, line.count]), [[null, 40]]);
+});
+
+test("a gift that is taken back is struck out where it stands, and no other", () => {
+  const lines = feed(dear(1, "a"), dear(2, "b"), gift(3), undone(4, "a"));
+  assert.deepEqual(lines.map((line) => line.undone), [true, false, false]);
+  assert.deepEqual(feed(gift(3), undone(4, "a")).length, 1);
 });
 
 test("the feed keeps its last lines", () => {

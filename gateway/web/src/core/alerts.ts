@@ -24,6 +24,10 @@ export interface Alert {
   others: number;
   /** Places in the history of all that it stands for. */
   seqs: readonly number[];
+  /** Id of the gift whose sender and message are shown, where it may still be taken back. */
+  firstId: string | null;
+  /** Of all that it stands for, what may still be taken back. */
+  undoable: readonly { id: string; count: number; coins: number }[];
 }
 
 export interface Queue {
@@ -52,6 +56,17 @@ export function add(queue: Queue, event: GiftEvent, nowMs: number): Queue {
     if (like >= 0) return { ...queue, waiting: replaced(queue.waiting, like, (old) => joined(old, alert)) };
   }
   return { ...queue, waiting: [...queue.waiting, alert] };
+}
+
+/** A gift was taken back: it is shown no more, and not at all where it waits. */
+export function takeBack(queue: Queue, id: string, nowMs: number): Queue {
+  const { showing, waiting } = queue;
+  if (showing !== null && isOf(showing, id)) {
+    const rest = lessened(showing, id);
+    return rest === null ? { ...queue, showing: null, gapMs: nowMs + GAP_MS } : { ...queue, showing: rest };
+  }
+  if (!waiting.some((alert) => isOf(alert, id))) return queue;
+  return { ...queue, waiting: waiting.flatMap((alert) => (isOf(alert, id) ? (lessened(alert, id) ?? []) : alert)) };
 }
 
 /** What is due at `nowMs`: the end of the one that is shown, or the begin of the next. */
@@ -84,6 +99,7 @@ function endMs(queue: Queue): number {
 }
 
 function alertOf(event: GiftEvent): Alert {
+  const id = event.undo_until_ms === undefined ? null : (event.id ?? null);
   return {
     key: event.combo ? `combo:${event.combo.id}` : `seq:${event.seq}`,
     gift: event.gift,
@@ -95,6 +111,8 @@ function alertOf(event: GiftEvent): Alert {
     test: event.test ?? false,
     others: 0,
     seqs: [event.seq],
+    firstId: id,
+    undoable: id === null ? [] : [{ id, count: event.count, coins: event.coins }],
   };
 }
 
@@ -120,5 +138,24 @@ function joined(alert: Alert, other: Alert): Alert {
     coins: alert.coins + other.coins,
     others: alert.others + 1,
     seqs: [...alert.seqs, ...other.seqs],
+    undoable: [...alert.undoable, ...other.undoable],
+  };
+}
+
+const isOf = (alert: Alert, id: string): boolean => alert.undoable.some((gift) => gift.id === id);
+
+/** Without one of the gifts that it stands for; null when nothing is left. */
+function lessened(alert: Alert, id: string): Alert | null {
+  const gone = alert.undoable.find((gift) => gift.id === id);
+  if (gone === undefined) return alert;
+  if (alert.others === 0) return null;
+  return {
+    ...alert,
+    count: alert.count - gone.count,
+    coins: alert.coins - gone.coins,
+    others: alert.others - 1,
+    undoable: alert.undoable.filter((gift) => gift !== gone),
+    // The one that is named may be the one that is gone.
+    ...(alert.firstId === id ? { name: null, level: 0, message: null, firstId: null } : {}),
   };
 }

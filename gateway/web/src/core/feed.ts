@@ -16,6 +16,10 @@ export interface Line {
   /** A combo that still counts. */
   open: boolean;
   test: boolean;
+  /** Of a gift that can be taken back. */
+  id: string | null;
+  /** It was taken back. */
+  undone: boolean;
 }
 
 /** The lines after an event, the newest last; a combo's line stays where it is. */
@@ -23,6 +27,7 @@ export function merge(lines: readonly Line[], event: Event, number: number): rea
   if (event.kind === "summary") {
     return bounded([...lines, { ...NOBODY, key: `summary:${number}`, count: event.count, coins: event.coins }]);
   }
+  if (event.kind === "undone") return lines.map((line) => (line.id === event.id ? { ...line, undone: true } : line));
   if (event.kind !== "gift") return lines;
   const { combo } = event;
   const at = combo ? lines.findIndex((line) => line.key === combo.id) : -1;
@@ -47,9 +52,11 @@ export function merge(lines: readonly Line[], event: Event, number: number): rea
       message: event.message ?? null,
       open: combo !== undefined && combo.state !== "end",
       test: event.test ?? false,
+      id: event.undo_until_ms === undefined ? null : (event.id ?? null),
+      undone: false,
     },
   ]);
 }
 
-const NOBODY = { name: null, user: null, level: 0, gift: null, message: null, open: false, test: false };
+const NOBODY = { name: null, user: null, level: 0, gift: null, message: null, open: false, test: false, id: null, undone: false };
 const bounded = (lines: readonly Line[]): readonly Line[] => lines.slice(-LINES_MAX);

@@ -1,6 +1,6 @@
 // Which events were seen: positions in a room's history, so that nothing is shown twice and nothing is skipped.
 
-import type { Events, Event, GiftEvent, Joined, Position } from "../wire.ts";
+import type { Events, Event, GiftEvent, Joined, Position, UndoneEvent } from "../wire.ts";
 
 const APART_MAX = 2_000;
 
@@ -17,13 +17,17 @@ export function afterJoined(shown: Shown | null, joined: Joined): Shown {
   return { epoch: joined.epoch, seq: joined.seq, apart: [] };
 }
 
-/** Gifts of a message that were not shown yet, in order. Events without a place in the history are passed over. */
-export function freshGifts(shown: Shown, message: Events): GiftEvent[] {
-  const isGift = (event: Event): event is GiftEvent => event.kind === "gift";
-  const gifts = message.events.filter(isGift);
-  if (message.epoch !== shown.epoch) return gifts;
+/** What has a place in the history: a gift, or that one was taken back. */
+export type Placed = GiftEvent | UndoneEvent;
+
+export const isPlaced = (event: Event): event is Placed => event.kind === "gift" || event.kind === "undone";
+
+/** Events of a message that were not shown yet, in order. Those without a place in the history are passed over. */
+export function fresh(shown: Shown, message: Events): Placed[] {
+  const placed = message.events.filter(isPlaced);
+  if (message.epoch !== shown.epoch) return placed;
   const apart = new Set(shown.apart);
-  return gifts.filter((gift) => gift.seq > shown.seq && !apart.has(gift.seq));
+  return placed.filter((event) => event.seq > shown.seq && !apart.has(event.seq));
 }
 
 /**

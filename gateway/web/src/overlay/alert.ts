@@ -6,17 +6,22 @@ import { h, icon } from "../page/dom.ts";
 import { play } from "../stage/player.ts";
 import type { CatalogGift } from "../wire_http.ts";
 
+/** Less than the gap before the next one, so that it is gone by then. */
+const FADE_MS = 200;
+
 export interface AlertBox {
   element: HTMLElement;
   show(alert: Alert, gift: CatalogGift, forMs: number): void;
   /** The combo on the screen counted up. */
   update(alert: Alert): void;
+  /** It fades away. */
   hide(): void;
 }
 
 export function alertBox(): AlertBox {
   const element = h("div", { class: "alert", role: "log", "aria-live": "polite" });
   let stop = (): void => {};
+  let fading: ReturnType<typeof setTimeout> | undefined;
   let now: { gift: CatalogGift; card: HTMLElement; art: HTMLElement; until: number } | null = null;
 
   function words(alert: Alert, gift: CatalogGift, counted: boolean): HTMLElement[] {
@@ -40,6 +45,15 @@ export function alertBox(): AlertBox {
     ];
   }
 
+  function clear(): void {
+    clearTimeout(fading);
+    stop();
+    stop = () => {};
+    now = null;
+    element.className = "alert";
+    element.replaceChildren();
+  }
+
   /** A combo that goes on plays its animation again, so that it never stands still. */
   function replay(): void {
     if (now === null || Date.now() < now.until) return;
@@ -51,7 +65,7 @@ export function alertBox(): AlertBox {
   return {
     element,
     show(alert, gift, forMs) {
-      stop();
+      clear();
       const art = h("div", { class: "art" });
       const card = h("div", { class: "card" }, ...words(alert, gift, false));
       element.className = `alert on ${gift.effect}`;
@@ -66,11 +80,9 @@ export function alertBox(): AlertBox {
       replay();
     },
     hide() {
-      stop();
-      stop = () => {};
       now = null;
-      element.className = "alert";
-      element.replaceChildren();
+      element.classList.add("leaving");
+      fading = setTimeout(clear, FADE_MS);
     },
   };
 }

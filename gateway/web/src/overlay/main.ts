@@ -1,7 +1,7 @@
 // The overlay for OBS: every gift of a room, one at a time, each exactly once, however often the page or the network dies.
 
-import { EMPTY, add, forgetPlaces, nextMs, tick, waitingSeqs, type Alert, type Queue } from "../core/alerts.ts";
-import { advance, afterJoined, freshGifts, type Shown } from "../core/seen.ts";
+import { EMPTY, add, forgetPlaces, nextMs, takeBack, tick, waitingSeqs, type Alert, type Queue } from "../core/alerts.ts";
+import { advance, afterJoined, fresh, type Shown } from "../core/seen.ts";
 import { refusal } from "../core/refusals.ts";
 import { Api } from "../net/api.ts";
 import { Connection, type Status } from "../net/connection.ts";
@@ -76,8 +76,10 @@ async function begin(token: string): Promise<void> {
     shown ??= { epoch: message.epoch, seq: message.seq, apart: [] };
     if (message.epoch !== shown.epoch) queue = forgetPlaces(queue);
     const known = heard?.epoch === message.epoch ? heard.seq : -1;
-    const fresh = freshGifts(shown, message).filter((gift) => gift.seq > known);
-    for (const gift of fresh) queue = add(queue, gift, Date.now());
+    for (const event of fresh(shown, message)) {
+      if (event.seq <= known) continue;
+      queue = event.kind === "gift" ? add(queue, event, Date.now()) : takeBack(queue, event.id, Date.now());
+    }
     heard = { epoch: message.epoch, seq: Math.max(known, message.seq) };
     step();
   }

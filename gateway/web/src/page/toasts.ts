@@ -9,14 +9,16 @@ const TOASTS_MAX = 3;
 
 const region = h("div", { class: "toasts", role: "status", "aria-live": "polite" });
 
+/** Those that stay until whoever pinned them takes them away. */
+const pinned = new WeakSet<Element>();
+
 export interface ToastAction {
   label: string;
   run: () => void;
 }
 
 export function toast(text: string, kind: "plain" | "good" | "bad" = "plain", action?: ToastAction): void {
-  // In an open dialog the rest of the page is inert, so the messages go there.
-  (document.querySelector("dialog[open]") ?? document.body).append(region);
+  placeToasts();
   const same = [...region.children].find((old) => old.firstChild?.textContent === text);
   same?.remove();
   const box = h("div", { class: `toast ${kind}` }, h("span", {}, text));
@@ -28,6 +30,22 @@ export function toast(text: string, kind: "plain" | "good" | "bad" = "plain", ac
     box.append(h("button", { type: "button", on: { click: run } }, action.label));
   }
   region.append(box);
-  while (region.children.length > TOASTS_MAX) region.firstChild?.remove();
+  const passing = [...region.children].filter((old) => !pinned.has(old));
+  for (const old of passing.slice(0, -TOASTS_MAX)) old.remove();
   setTimeout(() => box.remove(), action ? ACTION_SHOWN_MS : SHOWN_MS);
 }
+
+/** Show something among the messages until it is removed. */
+export function pin(box: HTMLElement): void {
+  pinned.add(box);
+  placeToasts();
+  region.append(box);
+}
+
+/** In an open dialog the rest of the page is inert, so the messages go there, and come back when it closes. */
+export function placeToasts(): void {
+  const place = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  if (region.parentNode !== place) place.append(region);
+}
+
+document.addEventListener("close", placeToasts, true);

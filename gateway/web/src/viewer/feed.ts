@@ -23,16 +23,19 @@ export function giftFeed(giftOf: (id: string) => CatalogGift | undefined, self: 
     const mine = line.user !== null && line.user === self();
     return h(
       "li",
-      { class: `line${mine ? " mine" : ""}${line.open ? " open" : ""}`, vars: { "--tint": gift?.colour ?? "#7c5cff" } },
+      { class: `line${mine ? " mine" : ""}${line.open ? " open" : ""}${line.undone ? " undone" : ""}`, vars: { "--tint": gift?.colour ?? "#7c5cff" } },
       icon(gift?.icon ?? "gift", 30),
       h(
         "span",
         { class: "what" },
         h("b", {}, who),
         line.level > 0 && h("span", { class: "level" }, String(line.level)),
-        h("span", { class: "muted" }, ` ${gift?.name ?? line.gift ?? ""}`),
+        " ",
+        h(line.undone ? "s" : "span", { class: "muted" }, gift?.name ?? line.gift ?? ""),
+        line.undone && " ",
+        line.undone && h("span", { class: "level" }, "taken back"),
         line.test && h("span", { class: "level" }, "TEST"),
-        line.message !== null && h("q", {}, line.message),
+        line.message !== null && !line.undone && h("q", {}, line.message),
       ),
       line.count > 1 && h("span", { class: "times number" }, `×${coins(line.count)}`),
     );

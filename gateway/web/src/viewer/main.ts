@@ -1,14 +1,15 @@
 // The viewer's page of one room: puts the parts together and gives each the messages that concern it.
 
+import { type Ahead, heardTime } from "../core/clock.ts";
 import { refusal } from "../core/refusals.ts";
 import { coins, short } from "../core/words.ts";
-import { afterJoined, advance, freshGifts, type Shown } from "../core/seen.ts";
+import { afterJoined, advance, fresh, isPlaced, type Shown } from "../core/seen.ts";
 import { Api, wordsFor } from "../net/api.ts";
 import { Connection, type Status } from "../net/connection.ts";
 import { h, icon } from "../page/dom.ts";
 import { demoIdentity, tokenFromFragment } from "../page/identity.ts";
 import { toast } from "../page/toasts.ts";
-import { CLOSE, type Event, type Events, type Joined, type ServerMessage } from "../wire.ts";
+import { CLOSE, type Event, type Events, type Joined, type ServerMessage, type Welcome } from "../wire.ts";
 import type { Catalog, Guest, Wallet } from "../wire_http.ts";
 import { shop } from "./buy.ts";
 import { giftFeed } from "./feed.ts";
@@ -17,6 +18,7 @@ import { giftPanel } from "./panel.ts";
 import { sendBar } from "./sender.ts";
 import { giftStage } from "./stage.ts";
 import { topList } from "./top.ts";
+import { undoOffers } from "./undo.ts";
 
 const GUEST_KEY = "giftwire.guest";
 const room = decodeURIComponent(location.pathname.split("/")[2] ?? "");
@@ -50,6 +52,7 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
   let level = 0;
   let balanceCoins = 0;
   let shown: Shown | null = null;
+  let ahead: Ahead = null;
 
   const store = shop(api, (purchase) => {
     toast(`${coins(purchase.coins + purchase.bonus_coins)} coins are in your wallet.`, "good");
@@ -67,6 +70,14 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
     short: (missing) => toast(refusal("insufficient_coins"), "bad", { label: "Get coins", run: () => store.open(missing) }),
     limited: (why) => toast(why, "bad", { label: "Your limits", run: () => limits.open() }),
   });
+  const undos = undoOffers({
+    ask: (id) => {
+      const ref = link.ref();
+      return link.send({ type: "undo", ref, id }) ? ref : null;
+    },
+    serverMs: () => (ahead === null ? null : performance.now() + ahead),
+    home: () => sender.focus(),
+  });
   const connection = { online: false };
   const balance = h("span", { class: "number" }, "–");
   const wallet = h("button", { class: "wallet", type: "button", "aria-label": "Get coins", on: { click: () => store.open() } }, icon("coin", 20), balance, h("span", { class: "plus" }, "+"));
@@ -82,7 +93,7 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
     client: "giftwire-viewer",
     token,
     since: () => shown,
-    listener: { status, welcome: (message) => ((user = message.user), setBalance(message.balance_coins)), joined, events, other, turnedAway: ({ code, message }) => leave(refusal(code, message)) },
+    listener: { status, welcome, joined, events, other, turnedAway: ({ code, message }) => leave(refusal(code, message)) },
   });
 
   function status(now: Status, code?: number): void {
@@ -94,6 +105,12 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
       sessionStorage.removeItem(GUEST_KEY);
       toast(refusal("token_expired"), "bad", { label: "Reload", run: () => location.reload() });
     } else toast("The server closed the connection.", "bad", { label: "Reload", run: () => location.reload() });
+  }
+
+  function welcome(message: Welcome): void {
+    user = message.user;
+    ahead = heardTime(null, message.server_time_ms, performance.now());
+    setBalance(message.balance_coins);
   }
 
   function leave(why: string): void {
@@ -112,29 +129,37 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
     viewers.textContent = short(now.viewers);
     top.show(now.leaderboard);
     sender.joined(now.combo_window_ms);
+    undos.joined();
     void readWallet();
   }
 
   function events(message: Events): void {
     shown ??= { epoch: message.epoch, seq: message.seq - 1, apart: [] };
-    const fresh = new Set<Event>(freshGifts(shown, message));
-    const told = message.events.filter((event) => event.kind !== "gift" || fresh.has(event));
+    const unseen = new Set<Event>(fresh(shown, message));
+    const told = message.events.filter((event) => !isPlaced(event) || unseen.has(event));
     shown = advance(shown, message, []);
     feed.take(told);
     stage.take(told);
     for (const event of told) {
       if (event.kind === "leaderboard") top.show(event.entries);
+      if (event.kind === "undone") undos.told(event.id);
       if (event.kind === "room") viewers.textContent = short(event.viewers);
     }
   }
 
   function other(message: ServerMessage): void {
     if (message.type === "accepted") {
-      sender.accepted(message);
+      const gift = sender.accepted(message);
       setBalance(message.balance_coins);
+      if (gift) undos.accepted(message, gift);
+    } else if (message.type === "undone") {
+      setBalance(message.balance_coins);
+      undos.undone(message);
+    } else if (message.type === "pong") {
+      ahead = heardTime(ahead, message.server_time_ms, performance.now());
     } else if (message.type === "refused") {
       setBalance(message.balance_coins);
-      sender.refused(message);
+      if (!undos.refused(message)) sender.refused(message);
     } else if (message.type === "balance") setBalance(message.balance_coins);
   }
 

@@ -30,7 +30,10 @@ export interface Sender {
   /** Draw anew: another gift was chosen, or the connection came or went. */
   refresh(online: boolean): void;
   joined(windowMs: number): void;
-  accepted(message: Accepted): void;
+  /** Take the focus. */
+  focus(): void;
+  /** The gift that was accepted, where it was sent by this page. */
+  accepted(message: Accepted): CatalogGift | undefined;
   refused(message: Refused): void;
 }
 
@@ -124,6 +127,9 @@ export function sendBar(wiring: Wiring): Sender {
       online = isOnline;
       draw();
     },
+    focus() {
+      (combo.classList.contains("hidden") ? send : combo).focus();
+    },
     joined(comboWindowMs) {
       windowMs = comboWindowMs;
       online = true;
@@ -132,7 +138,7 @@ export function sendBar(wiring: Wiring): Sender {
     },
     accepted(reply) {
       const gift = forget(reply.id);
-      if (!gift) return;
+      if (!gift) return undefined;
       const order = reply.combo ? { gift: gift.id, combo: reply.combo } : { gift: gift.id };
       const focused = document.activeElement === send;
       run = counted(run, order, Date.now(), windowMs);
@@ -142,6 +148,7 @@ export function sendBar(wiring: Wiring): Sender {
       combo.classList.remove("beat");
       void combo.offsetWidth;
       combo.classList.add("beat");
+      return gift;
     },
     refused(reply) {
       if (reply.id === undefined || !sentGifts.has(reply.id)) return toast(refusal(reply.code, reply.message), "bad");

@@ -1,6 +1,6 @@
 // What happens over the picture: small gifts float up beside it, dear ones come one at a time as a banner or over it all.
 
-import { EMPTY, add, nextMs, tick, type Alert, type Queue } from "../core/alerts.ts";
+import { EMPTY, add, nextMs, takeBack, tick, type Alert, type Queue } from "../core/alerts.ts";
 import { coins } from "../core/words.ts";
 import { h } from "../page/dom.ts";
 import { play } from "../stage/player.ts";
@@ -25,9 +25,9 @@ export function giftStage(giftOf: (id: string) => CatalogGift | undefined): Stag
   let shown: Alert | null = null;
   let floated = 0;
 
-  function float(gift: CatalogGift): void {
+  function float(gift: CatalogGift, id: string | undefined): void {
     if (floats.children.length >= FLOATS_MAX) return;
-    const box = h("div", { class: "float", vars: { "--at": `${(floated++ * 37) % 60}%` } });
+    const box = h("div", { class: "float", "data-id": id, vars: { "--at": `${(floated++ * 37) % 60}%` } });
     floats.append(box);
     const stop = play(box, gift);
     setTimeout(() => (stop(), box.remove()), gift.duration_ms);
@@ -73,9 +73,13 @@ export function giftStage(giftOf: (id: string) => CatalogGift | undefined): Stag
     element: h("div", { class: "effects" }, show, floats),
     take(events) {
       for (const event of events) {
+        if (event.kind === "undone") {
+          queue = takeBack(queue, event.id, Date.now());
+          for (const box of floats.querySelectorAll(`[data-id="${event.id}"]`)) box.remove();
+        }
         const gift = event.kind === "gift" && event.count > 0 ? giftOf(event.gift) : undefined;
         if (event.kind !== "gift" || !gift) continue;
-        if (gift.effect === "float") float(gift);
+        if (gift.effect === "float") float(gift, event.id);
         else queue = add(queue, event, Date.now());
       }
       const dear = (alert: Alert): number => giftOf(alert.gift)?.price_coins ?? 0;
