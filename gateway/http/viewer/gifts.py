@@ -17,6 +17,7 @@ from gateway.wire.http.viewer import GiftBody, GiftOutcome, GiftReceipt, UndoRec
 from gateway.wire.messages import ComboCount, Id, Refused, SendGift, Undo
 from ledger.ids import format_id, parse_id
 from ledger.model import GiftAccepted
+from ledger.statements import GiftState
 
 _NO_REF: Final = "http"
 """HTTP needs no `ref`; the command that both ways share has one."""
@@ -47,9 +48,11 @@ async def read_gift(services: Services, caller: Identity, id: Id) -> GiftOutcome
     row = await services.office.statements.gift(caller.user, parse_id(id))
     if row is None:
         raise Problem(Code.NOT_FOUND, "No gift of yours with this id was paid.")
+    # What is held when its time is over can only be paid, if it is not already.
+    held = row.state is GiftState.HELD and time.time_ns() // 1_000_000 < row.undo_until_ms
     return GiftOutcome(
         id=format_id(row.id),
-        state="accepted",
+        state="held" if held else "undone" if row.state is GiftState.UNDONE else "accepted",
         coins=row.coins,
         balance_coins=row.balance_coins,
         place=row.place,
@@ -59,6 +62,7 @@ async def read_gift(services: Services, caller: Identity, id: Id) -> GiftOutcome
         creator=row.creator,
         at_ms=row.at_ms,
         combo=None if row.combo is None else ComboCount(format_id(row.combo.id), row.combo.count),
+        undo_until_ms=row.undo_until_ms if held else UNSET,
     )
 
 

@@ -10,8 +10,10 @@ from gateway.app import build
 from gateway.room.config import RoomConfig
 from gateway.run.config import Config
 from tests.integration.http.api import CREATOR, ROOM, Api, Refusal, fresh_id, refusal
+from tests.waiting import until_true
 
 GRANTED, COINS = 100, 15
+SETTLE_S_MAX = 10.0
 PLACES = pytest.mark.parametrize("place", [{"room": ROOM}, {"video": "song"}], ids=["room", "video"])
 
 
@@ -52,6 +54,58 @@ async def test_gift_is_taken_back(api: Api, place: dict[str, str]) -> None:
     assert again == {"id": given["id"], "coins": COINS, "balance_coins": GRANTED, "replay": True}
     assert (await api.get("/v1/wallet", "vera"))["balance_coins"] == GRANTED
     assert await earned(api) == 0
+
+
+@pytest.mark.parametrize("flushed", [False, True], ids=["journal", "books"])
+async def test_what_became_of_a_gift(api: Api, *, flushed: bool) -> None:
+    """It is held while it can be undone, then undone; a cheap one is accepted from the beginning."""
+    given, kept = await give(api, {"room": ROOM}), await give(api, {"room": ROOM}, count=1)
+    path = f"/v1/gifts/{given['id']}"
+    if flushed:
+        await api.flush()
+    held = await api.get(path, "vera")
+    assert (held["state"], held["coins"], held["undo_until_ms"]) == ("held", COINS, given["undo_until_ms"])
+    assert (await api.get(f"/v1/gifts/{kept['id']}", "vera"))["state"] == "accepted"
+    await api.post(f"{path}/undo", None, "vera")
+    for _ in range(2):
+        undone = await api.get(path, "vera")
+        assert (undone["state"], undone["coins"], undone["at_ms"]) == ("undone", COINS, held["at_ms"])
+        assert (undone["balance_coins"], "undo_until_ms" in undone) == (GRANTED - COINS, False)
+        await api.flush()
+    entries = (await api.get("/v1/wallet/entries", "vera"))["entries"]
+    assert [(entry["cause"], entry["id"], entry["coins"]) for entry in entries] == [
+        ("undo", given["id"], COINS),
+        ("gift", kept["id"], -5),
+        ("gift", given["id"], -COINS),
+    ]
+
+
+async def test_what_became_of_a_gift_whose_time_is_over(config: Config) -> None:
+    """It is accepted from that moment on, also before anybody settled it, and earned when somebody has."""
+    rooms = RoomConfig(undo_coins_min=COINS, undo_window_ms=100)
+    app = await build(msgspec.structs.replace(config, rooms=rooms))
+    await app.start()
+    api = Api(app)
+    try:
+        await api.make_room()
+        await api.grant("vera", GRANTED)
+        path = f"/v1/gifts/{(await give(api, {'room': ROOM}))['id']}"
+
+        async def accepted() -> bool:
+            return bool((await api.get(path, "vera"))["state"] == "accepted")
+
+        await until_true(accepted, SETTLE_S_MAX)
+        assert await earned(api) == 0
+        partitions = [partition for partition, _ in api.services.ledger.keys.all()]
+        assert await api.services.office.undos.settle_due(partitions) == 1
+        await api.flush()
+        settled = await api.get(path, "vera")
+        assert (settled["state"], settled["coins"], "undo_until_ms" in settled) == ("accepted", COINS, False)
+        assert await earned(api) == COINS * 50
+        assert refusal(await api.call("POST", f"{path}/undo", "vera")) == Refusal(410, "undo_expired")
+    finally:
+        await api.client.aclose()
+        await app.stop()
 
 
 @PLACES
