@@ -84,7 +84,7 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     relay_idle_ms: Annotated[int, Meta(ge=1, le=4_000)] = 500
     relay_save_ms: _Millis = 100
     combo_window_ms: Annotated[int, Meta(ge=500, le=60_000)] = 5_000
-    undo_coins_min: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
+    undo_coins_min: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 5_000
     undo_window_ms: Annotated[int, Meta(ge=100, le=60_000)] = 10_000
     combo_late_ms_max: _Millis = 10_000
     audit_share_permille: Annotated[int, Meta(ge=0, le=1_000)] = 10
