@@ -51,6 +51,7 @@ bench: setup
 	$(BIN)/giftwire bench fanout
 	$(BIN)/giftwire bench hotroom
 	$(BIN)/giftwire bench memory
+	$(BIN)/giftwire bench reconnect
 	$(BIN)/giftwire bench latency
 
 clean:

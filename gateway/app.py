@@ -2,11 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
-
-import structlog
 
 from catalog.load import Catalog, load_catalog
 from gateway.ages import age_rules, payout_rules
@@ -19,7 +17,7 @@ from gateway.gifts import GiftDesk
 from gateway.http.public.health import missing_of
 from gateway.http.routes import build_http
 from gateway.metrics import Metrics
-from gateway.places import Places
+from gateway.places import Places, room_place
 from gateway.rails import Rails, build_rails
 from gateway.revocations import Revocations, open_revocations
 from gateway.rooms import Rooms, RoomsConfig
@@ -30,10 +28,9 @@ from gateway.shared_metrics import Family, SharedMetrics
 from gateway.tasks import Tasks
 from gateway.undos import UndoDesk
 from gateway.wallets import Wallets
+from ledger.directory import Place
 from ledger.office import Office, open_office
 from ledger.service import Ledger, open_ledger
-
-_log = structlog.get_logger()
 
 
 def now_ms() -> int:
@@ -67,10 +64,16 @@ class App:
         """
         services = self.services
         await services.ledger.start()
+        await services.places.look_ahead(self._page_of_rooms)
         await services.broker.start(services.rooms.heard, self._wallets.changed, services.rooms.lost)
         services.rooms.start()
         services.edge.start()
         services.shared_metrics.start()
+        self._tasks.spawn(services.places.keep_ahead(self._page_of_rooms))
+
+    async def _page_of_rooms(self, after: str) -> Sequence[Place]:
+        rows_max = self.services.config.ledger.list_rows_max
+        return await self.services.office.directory.places(prefix=room_place(""), after=after, limit=rows_max)
 
     async def missing(self) -> Mapping[str, str]:
         """What speaks against being ready."""

@@ -3,11 +3,14 @@
 An entry that is in use is asked for again in the background from `RENEW_S` on, so that no gift waits for it. One that
 is older than `FRESH_S` is waited for, but while PostgreSQL does not answer, or takes long, the old one goes on. What
 another process changed is seen after that time; `forget` makes a change of our own visible at once.
+
+Who enters a room takes no money, so a place may be older for that. It is read ahead, a page of many places at a time: a
+crowd that lost another gateway and comes here, to rooms that nobody here was in, asks PostgreSQL nothing.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
@@ -17,9 +20,18 @@ from ledger.errors import LedgerUnavailable
 
 FRESH_S: Final = 5.0
 RENEW_S: Final = 2.5
+ENTER_S: Final = 60.0
+"""How old a place may be for whoever enters it."""
+AHEAD_S: Final = 20.0
+"""How often places are read ahead."""
+AHEAD_WAIT_S: Final = 2.0
+"""How long that may take: a gateway starts without PostgreSQL too."""
+AHEAD_MAX: Final = 20_000
+"""Places that are read ahead; rooms beyond are asked for when somebody enters."""
 PLACES_MAX: Final = 100_000
 KNOWN_WAIT_S: Final = 0.25
 """How long a place that is known waits for a new answer: a PostgreSQL that hangs would hold up every gift."""
+Page = Callable[[str], Awaitable[Sequence[Place]]]
 _log = structlog.get_logger()
 
 
@@ -46,6 +58,7 @@ class Places:
         self._clock_s = clock_s
         self._known: OrderedDict[str, tuple[Place | None, float]] = OrderedDict()
         self._asking: dict[str, tuple[asyncio.Task[Place | None], float]] = {}
+        self._forgotten: set[str] = set()
 
     def peek(self, place: str) -> Place | None:
         """A place if it is known and may be sold in without waiting; None otherwise: then `find` it.
@@ -82,10 +95,54 @@ class Places:
                 return entry[0]
         return await asyncio.shield(asking)
 
+    async def enter(self, place: str) -> Place | None:
+        """A place for somebody who enters it, which may be older than one that is sold in; None when there is none.
+
+        Raises:
+            LedgerUnavailable: PostgreSQL is away and the place was never seen.
+        """
+        entry = self._known.get(place)
+        if entry is not None and entry[0] is not None and self._clock_s() - entry[1] <= ENTER_S:
+            return entry[0]
+        return await self.find(place)
+
+    async def keep_ahead(self, page: Page) -> None:
+        """Look ahead again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(AHEAD_S)
+            await self.look_ahead(page)
+
+    async def look_ahead(self, page: Page) -> None:
+        """Get to know up to `AHEAD_MAX` places before anybody asks for them, as far as PostgreSQL answers in time.
+
+        Args:
+            page: the places behind a name, in the order of their names; empty after the last.
+        """
+        try:
+            async with asyncio.timeout(AHEAD_WAIT_S):
+                await self._read_ahead(page)
+        except (LedgerUnavailable, TimeoutError) as exc:
+            _log.warning("places_not_read_ahead", error=f"{type(exc).__name__}: {exc}")
+
     def forget(self, place: str) -> None:
         """Ask again the next time; the answer to a question that was put before is not kept."""
+        self._forgotten.add(place)
         self._known.pop(place, None)
         self._asking.pop(place, None)
+
+    async def _read_ahead(self, page: Page) -> None:
+        after, read = "", 0
+        while read < AHEAD_MAX:
+            self._forgotten.clear()
+            asked_s = self._clock_s()
+            found = await page(after)
+            for place in found:
+                known = self._known.get(place.place)
+                if place.place not in self._forgotten and (known is None or known[1] <= asked_s):
+                    self._put(place.place, place, asked_s)
+            if not found:
+                return
+            after, read = found[-1].place, read + len(found)
 
     def _ask_once(self, place: str) -> asyncio.Task[Place | None]:
         asking = self._asking.get(place)
@@ -108,10 +165,13 @@ class Places:
             # Whoever waits hears it too; in the background nobody does.
             _log.warning("place_not_refreshed", place=place, error=f"{type(failure).__name__}: {failure}")
         elif is_kept:
-            self._known[place] = (task.result(), self._clock_s())
-            self._known.move_to_end(place)
-            while len(self._known) > PLACES_MAX:
-                self._known.popitem(last=False)
+            self._put(place, task.result(), self._clock_s())
+
+    def _put(self, place: str, known: Place | None, asked_s: float) -> None:
+        self._known[place] = (known, asked_s)
+        self._known.move_to_end(place)
+        while len(self._known) > PLACES_MAX:
+            self._known.popitem(last=False)
 
     async def _refresh(self, place: str) -> Place | None:
         try:

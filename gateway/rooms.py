@@ -210,7 +210,7 @@ class Rooms:
         return await asyncio.shield(opening)
 
     async def _open(self, room: str) -> LocalRoom | None:
-        place = await self._places.find(room_place(room))
+        place = await self._places.enter(room_place(room))
         if place is None:
             return None
         await self._broker.subscribe(room)

@@ -22,7 +22,9 @@ from loadtest.bench.fanout import FanoutResult, measure_fanout
 from loadtest.bench.hotroom import HotroomResult, measure_hotroom
 from loadtest.bench.latency import LatencyResult, measure_latency
 from loadtest.bench.memory import MemoryResult, measure_memory
+from loadtest.bench.reconnect import ReconnectResult, measure_reconnect
 from loadtest.bench.server import ServerFailed, bench_server
+from loadtest.bench.spread import Spread
 from loadtest.clients.connection import ClientRefused
 from loadtest.crew import CrewFailed
 from loadtest.latency import Summary
@@ -144,6 +146,19 @@ def latency(
     sys.exit(0 if result.ok else 1)
 
 
+@bench.command()
+@click.option("--sockets", type=click.IntRange(10, 100_000), default=5_000, show_default=True)
+@click.option("--rooms", type=click.IntRange(1, 1_000), default=50, show_default=True)
+@click.option("--rounds", type=click.IntRange(1, 50), default=3, show_default=True)
+@json_option
+def reconnect(sockets: int, rooms: int, rounds: int, as_json: bool) -> None:
+    """All viewers lose their sockets at once and come back: seconds, and CPU for each, over that of a bare server."""
+    raise_files_limit(sockets * 2)
+    with bench_server() as server:
+        result = measure_reconnect(server, sockets=sockets, rooms=rooms, rounds=rounds)
+    _print(result, _reconnect_rows(result), as_json=as_json)
+
+
 def _print(result: Struct, rows: list[tuple[str, str]], *, as_json: bool) -> None:
     place = environment()
     if as_json:
@@ -194,6 +209,23 @@ def _memory_rows(result: MemoryResult) -> list[tuple[str, str]]:
         ("KB a socket, by step", str(result.kb_by_step)),
         ("gateway before and after, KB", f"{result.gateway_kb_before:,} → {result.gateway_kb_after:,}"),
     ]
+
+
+def _reconnect_rows(result: ReconnectResult) -> list[tuple[str, str]]:
+    return [
+        ("viewers", f"{result.sockets:,} in {result.rooms:,} rooms"),
+        ("seconds until all are back", str(result.seconds)),
+        ("on the bare server", str(result.reference_seconds)),
+        ("gateway, µs of CPU a viewer", _whole(result.gateway_us)),
+        ("bare server, µs a viewer", _whole(result.reference_us)),
+        ("ratio", str(result.ratio)),
+        ("Valkey, µs a viewer", _whole(result.valkey_us)),
+        ("PostgreSQL, whose duties go on", _whole(result.postgres_us)),
+    ]
+
+
+def _whole(found: Spread) -> str:
+    return f"{found.median:,.0f} ({found.low:,.0f} to {found.high:,.0f}, {found.runs} runs)"
 
 
 def _latency_rows(result: LatencyResult) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 import msgspec
+import uvloop
 from msgspec import Struct
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
@@ -29,6 +30,9 @@ from gateway.wire.messages import (
 )
 from loadtest.agent import raise_files_limit
 
+BACKLOG: Final = 2_048
+ENDLESS: Final = 2**62
+FILES_MAX: Final = 100_000
 _decode: Final = msgspec.json.Decoder(ClientMessage).decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -90,6 +94,22 @@ def serve_reference(port: int, lead: Connection) -> None:
         asyncio.run(_serve(port, order, lead))
     except (EOFError, BrokenPipeError):
         return
+
+
+def serve_answers(port: int, lead: Connection) -> None:
+    """The body of a process that answers `hello` and `join`, as often as anybody comes, until the pipe is closed."""
+
+    async def serve() -> None:
+        hall = _Hall(ENDLESS)
+        server = await ws_create_server(lambda _: _Listener(hall), "127.0.0.1", port, backlog=BACKLOG)
+        lead.send("listening")
+        loop, closed = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(lead.fileno(), closed.set)
+        await closed.wait()
+        server.close()
+
+    raise_files_limit(FILES_MAX)
+    uvloop.run(serve())
 
 
 async def _serve(port: int, order: WriteOrder, lead: Connection) -> None:

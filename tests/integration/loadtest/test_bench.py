@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ledger.bench.books import BooksResult
+from loadtest.bench.reconnect import ReconnectResult
 from tests.waiting import wait_until
 
 BENCH = [sys.executable, "-m", "gateway.run", "bench"]
@@ -25,6 +26,21 @@ def test_bench_of_the_books_answers_in_json() -> None:
     assert result.gifts > 0
     assert min(result.flushed_per_s, result.copied_per_s, result.rebuilt_per_s, result.given_per_s) > 0
     assert min(result.wal_bytes, result.aof_bytes, result.table_bytes) > 100
+
+
+def test_bench_of_a_reconnect_storm_answers_in_json() -> None:
+    """Everybody comes back to both servers, each time."""
+    done = subprocess.run(
+        [*BENCH, "reconnect", "--sockets", "40", "--rooms", "3", "--rounds", "2", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = msgspec.convert(msgspec.json.decode(done.stdout)["result"], ReconnectResult)
+    assert (result.sockets, result.rooms, len(result.rounds)) == (40, 3, 2)
+    assert min(result.seconds.low, result.reference_seconds.low) > 0
 
 
 def test_bench_that_is_told_to_end_takes_its_server_along(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.places import FRESH_S, KNOWN_WAIT_S, RENEW_S, Places
+from gateway.places import ENTER_S, FRESH_S, KNOWN_WAIT_S, RENEW_S, Page, Places
 from ledger.directory import Place
 from ledger.errors import LedgerUnavailable
 from ledger.model import CreatorId
@@ -143,3 +143,70 @@ async def _until_told(places: Places, title: str) -> None:
     async with asyncio.timeout(5):
         while (place := places.peek("room:demo")) is None or place.title != title:  # noqa: ASYNC110 - nothing else tells
             await asyncio.sleep(0)
+
+
+def _pages(directory: Directory, size: int = 2) -> Page:
+    async def page(after: str) -> list[Place]:
+        await directory.answers.wait()
+        if directory.away:
+            raise LedgerUnavailable("away")
+        return [directory.places[name] for name in sorted(directory.places) if name > after][:size]
+
+    return page
+
+
+async def test_places_read_ahead_are_entered_without_a_question() -> None:
+    """However many pages they are, until they are too old even for that; what is not there is asked for each time."""
+    directory, clock = Directory(), Clock()
+    directory.places = {name: _place(name, name) for name in (f"room:{number}" for number in range(5))}
+    places = Places(directory.place, clock)
+    await places.look_ahead(_pages(directory))
+    clock.now_s = ENTER_S
+    for name in directory.places:
+        assert await places.enter(name) == directory.places[name]
+    assert directory.asked == 0
+    clock.now_s = ENTER_S + 0.1
+    assert await places.enter("room:0") == directory.places["room:0"]
+    assert directory.asked == 1
+    assert await places.enter("room:new") is None
+    directory.places["room:new"] = _place("room:new", "New")
+    clock.now_s += FRESH_S + 0.1
+    assert await places.enter("room:new") == directory.places["room:new"]
+
+
+async def test_gift_needs_a_fresher_place_than_an_entrance() -> None:
+    """Money goes to whom the place belongs now: what was read ahead is asked for again before it is sold in."""
+    directory, clock = Directory(), Clock()
+    places = Places(directory.place, clock)
+    await places.look_ahead(_pages(directory))
+    clock.now_s = FRESH_S + 0.1
+    assert places.peek("room:demo") is None
+    await places.find("room:demo")
+    assert directory.asked == 1
+
+
+async def test_change_while_places_are_read_ahead() -> None:
+    """An answer from before our own change does not bring the old place back."""
+    directory, clock = Directory(), Clock()
+    places = Places(directory.place, clock)
+    old = dict(directory.places)
+
+    async def page(after: str) -> list[Place]:
+        if after:
+            return []
+        places.forget("room:demo")
+        directory.places["room:demo"] = _place("room:demo", "Two")
+        return list(old.values())
+
+    await places.look_ahead(page)
+    found = await places.enter("room:demo")
+    assert found is not None
+    assert found.title == "Two"
+
+
+async def test_places_cannot_be_read_ahead() -> None:
+    """A gateway does without while PostgreSQL is away."""
+    directory = Directory()
+    directory.away = True
+    await Places(directory.place, Clock()).look_ahead(_pages(directory))
+    assert directory.asked == 0
