@@ -49,11 +49,13 @@ class SettleStats(Struct):
     Attributes:
         credited: rows whose coins were owed and came in, or had come in unnoted.
         owed: rows that are still owed after the last round.
+        unusable: events of rails that no purchase could use and nobody has put aside, after the last round.
     """
 
     rounds: int = 0
     credited: int = 0
     owed: int = 0
+    unusable: int = 0
 
 
 class Crediting:

@@ -38,7 +38,8 @@ WHERE owner = $1 AND unit = 'diamonds' AND partition = -1
 """
 _PAID_OUT: Final = "SELECT coalesce(sum(diamonds), 0)::bigint FROM withdrawals WHERE payee = $1 AND state = 'paid'"
 _TAKEN_BACK: Final = """
-SELECT coalesce(sum(from_pending + from_available), 0)::bigint FROM refund_shares WHERE creator = $1
+SELECT coalesce(sum(from_pending + from_available), 0)::bigint FROM refund_shares s WHERE creator = $1
+    AND NOT EXISTS (SELECT FROM reinstatements t WHERE t.refund = s.refund AND t.done_at IS NOT NULL)
 """
 _MATURED: Final = """
 SELECT balance FROM accounts JOIN balances ON account_id = id WHERE owner = $1 AND kind = 'agency_matured'
@@ -88,7 +89,7 @@ class Earnings(Struct, frozen=True):
         on_hold_diamonds: in withdrawals on their way.
         paid_out_diamonds: of withdrawals that were paid.
         next_matures_ms: when the oldest pending earnings become available; None when nothing is pending.
-        taken_back_diamonds: taken back for refunds and charge-backs, ever.
+        taken_back_diamonds: taken back for refunds and charge-backs, without what came back since.
         discounted_diamonds: what gifts brought less, ever, since their coins were not all paid for.
     """
 

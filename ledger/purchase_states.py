@@ -37,6 +37,8 @@ class RailOutcome(enum.StrEnum):
     """Some or all of the money went back to the buyer."""
     CHARGED_BACK = "charged_back"
     """The buyer's bank took some or all of the money back."""
+    REINSTATED = "reinstated"
+    """Money of which one of these two was told did not go, or came back to us."""
 
 
 class PurchaseOrder(Struct, frozen=True):

@@ -45,6 +45,7 @@ from ledger.rails.interface import PaymentRail, RailEvent
 from ledger.refund_rows import refund_id_of, store_refund, void_if_wholly_refunded
 from ledger.refund_states import RefundOrder, RefundRefused
 from ledger.refunds import Refunds
+from ledger.reinstating import order_reinstatement
 from ledger.rows import bounded, ms_of, refused_values, uuid_of
 
 __all__ = [
@@ -85,8 +86,17 @@ FROM purchases WHERE id = $1 AND rail = $2 FOR UPDATE
 """
 _COUNT_MONEY: Final = "UPDATE purchases SET refunded_minor = refunded_minor + $2 WHERE id = $1"
 _OWE: Final = "UPDATE credits SET due_at = now() WHERE id = $1 AND due_at IS NULL"
+_TOLD: Final = "SELECT amount_minor, currency FROM rail_events WHERE rail = $1 AND event = $2 AND purchase = $3"
 _UNUSABLE: Final = """
-SELECT * FROM rail_events WHERE effect IN ('wrong_amount', 'unknown_purchase') ORDER BY heard_at DESC LIMIT $1
+SELECT * FROM rail_events WHERE effect IN ('wrong_amount', 'unknown_purchase') AND looked_by IS NULL
+ORDER BY heard_at DESC LIMIT $1
+"""
+_COUNT_UNUSABLE: Final = """
+SELECT count(*) FROM rail_events WHERE effect IN ('wrong_amount', 'unknown_purchase') AND looked_by IS NULL
+"""
+_LOOKED: Final = """
+UPDATE rail_events SET looked_by = coalesce(looked_by, $3), looked_note = coalesce(looked_note, $4)
+WHERE rail = $1 AND event = $2 AND effect IN ('wrong_amount', 'unknown_purchase') RETURNING *
 """
 _STALE: Final = f"""
 {_SELECT} WHERE state = 'pending' AND purchases.made_at < now() - make_interval(secs => $1)
@@ -247,10 +257,24 @@ class Purchases:
         return Heard(EventEffect.NOT_OURS) if event is None else await self._apply(rail, event)
 
     async def unusable_events(self, *, limit: int = 100) -> list[UnusableEvent]:
-        """Events that an operator has to look into with the provider, newest first."""
+        """Events that an operator has to look into with the provider and that nobody has put aside, newest first."""
         async with connected(self._pool) as connection:
             rows = await connection.fetch(_UNUSABLE, bounded(limit, self._config.list_rows_max))
         return [_unusable(row) for row in rows]
+
+    async def put_aside(self, rail: str, event: str, *, by: str, note: str) -> UnusableEvent:
+        """An operator has looked into it: it is listed and counted no more. The first note stays.
+
+        Raises:
+            NotFound: there is no such event that could not be used.
+            ValueRefused: a value is outside of its bounds.
+        """
+        with refused_values():
+            async with connected(self._pool) as connection:
+                row = await connection.fetchrow(_LOOKED, rail, event, by, note)
+        if row is None:
+            raise NotFound(f"no event {event} of {rail} that could not be used")
+        return _unusable(row)
 
     async def settle(self) -> int:
         """Credit every grant and every paid purchase whose coins are owed; how many came in."""
@@ -293,6 +317,8 @@ class Purchases:
         while True:
             await self.settle()
             await self.give_up_stale()
+            async with connected(self._pool) as connection:
+                self._crediting.stats.unusable = int(await connection.fetchval(_COUNT_UNUSABLE))
             await asyncio.sleep(self._config.credit_retry_ms / 1000)
 
     def _rail(self, name: str) -> PaymentRail:
@@ -399,6 +425,8 @@ async def _move(connection: Connection, rail: str, event: RailEvent) -> EventEff
     if row is None:
         # Also when another rail has it: a provider has no say over what was not bought there.
         return EventEffect.UNKNOWN_PURCHASE
+    if event.outcome is RailOutcome.REINSTATED:
+        return await _reinstate(connection, rail, event)
     if event.outcome in REFUND_KINDS:
         effect = await _refund(connection, rail, event, row)
         if effect is EventEffect.WRONG_AMOUNT:
@@ -440,6 +468,19 @@ async def _refund(connection: Connection, rail: str, event: RailEvent, purchase:
     )
     stored = await store_refund(connection, order)
     return EventEffect.NO_CHANGE if isinstance(stored, RefundRefused) else EventEffect.APPLIED
+
+
+async def _reinstate(connection: Connection, rail: str, event: RailEvent) -> EventEffect:
+    """Let what was taken for an earlier event come back; nothing changes where nothing was taken for it."""
+    told = await connection.fetchrow(_TOLD, rail, event.about, uuid_of(event.purchase))
+    refund = uuid_of(refund_id_of(rail, event.about))
+    if told is None or not await connection.fetchval("SELECT 1 FROM refunds WHERE id = $1", refund):
+        return EventEffect.NO_CHANGE
+    if (event.amount_minor, event.currency) != (told["amount_minor"], told["currency"]):
+        return EventEffect.WRONG_AMOUNT
+    reason = f"{rail} says {event.outcome}: {event.id}"
+    first = await order_reinstatement(connection, refund, by=rail, reason=reason)
+    return EventEffect.APPLIED if first else EventEffect.NO_CHANGE
 
 
 def _our_word(what: str, purchase: Purchase, outcome: RailOutcome) -> RailEvent:

@@ -59,6 +59,25 @@ WHERE f.state = 'settled' AND (f.returned_coins, f.creator_diamonds, f.commissio
     IS DISTINCT FROM (s.coins, s.taken, s.commission, s.borne)
     OR (coalesce(b.creators, 0), coalesce(b.commission, 0)) <> (s.taken, s.commission) ORDER BY f.id
 """  # noqa: S608 - words of ours
+REINSTATED: Final = """
+SELECT format('refund %s of %s took %s coins and %s diamonds of creators, %s of commission; it is reinstated with %s,'
+    ' %s and %s, by a grant of %s coins of %s and records of %s and %s', coalesce(f.id::text, b.reference), f.viewer,
+    coalesce(f.taken_coins, f.coins), f.creator_diamonds, f.commission_diamonds, t.coins, t.creator_diamonds,
+    t.commission_diamonds, c.coins, c.viewer, b.creators, b.commission)
+FROM (SELECT * FROM reinstatements WHERE done_at IS NOT NULL) t
+JOIN refunds f ON f.id = t.refund LEFT JOIN credits c ON c.id = t.grant_id
+FULL JOIN (
+    SELECT r.reference, sum(e.amount) FILTER (WHERE a.kind = 'available') AS creators,
+        sum(e.amount) FILTER (WHERE a.kind = 'commission_returned') AS commission
+    FROM journal_records r JOIN entries e ON e.partition = r.partition AND e.seq = r.seq
+    JOIN accounts a ON a.id = e.account_id WHERE r.partition = -1 AND r.kind = 'reinstated' GROUP BY r.reference
+) b ON b.reference = f.id::text
+WHERE (t.coins, t.creator_diamonds, t.commission_diamonds) IS DISTINCT FROM
+        (coalesce(f.taken_coins, f.coins), coalesce(f.creator_diamonds, 0), coalesce(f.commission_diamonds, 0))
+    OR coalesce(c.coins, 0) <> t.coins OR c.viewer <> f.viewer
+    OR (coalesce(b.creators, 0), coalesce(b.commission, 0)) <> (t.creator_diamonds, t.commission_diamonds)
+ORDER BY 1
+"""
 DAYS_TAKEN: Final = """
 SELECT format('creator %s, %s: %s diamonds are counted as taken back, refunds took %s', creator, day,
     coalesce(d.taken_back, 0), coalesce(s.taken, 0))

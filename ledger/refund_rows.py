@@ -13,7 +13,7 @@ from ledger.ids import format_id
 from ledger.model import RefundKind, ViewerId
 from ledger.postgres import Connection
 from ledger.purchase_states import PurchaseState
-from ledger.refund_states import Refund, RefundOrder, RefundRefused, RefundState
+from ledger.refund_states import Refund, RefundOrder, RefundRefused, RefundState, Reinstated
 from ledger.rows import ms_of, uuid_of
 
 _PURCHASE: Final = """
@@ -75,12 +75,25 @@ async def void_if_wholly_refunded(connection: Connection, purchase_id: bytes) ->
 
 def refund_id_of(rail: str, event: str) -> bytes:
     """The id of the refund that an event of a rail makes: always the same, in the form of a UUIDv7 of no true time."""
-    tail = hashlib.blake2b(f"{rail}\0{event}".encode(), digest_size=16, person=b"giftwire refund").digest()
+    return id_of_no_time(f"{rail}\0{event}".encode(), b"giftwire refund")
+
+
+def id_of_no_time(content: bytes, person: bytes) -> bytes:
+    """Always the same id for a content, in the form of a UUIDv7; `person` keeps one use apart from another."""
+    tail = hashlib.blake2b(content, digest_size=16, person=person).digest()
     return tail[:6] + bytes((0x70 | tail[6] & 0x0F, tail[7], 0x80 | tail[8] & 0x3F)) + tail[9:]
 
 
+SELECT_REFUNDS: Final = """
+SELECT r.*, t.asked_by AS reinstated_by, t.reason AS reinstated_reason, t.done_at AS reinstated_at,
+    t.coins AS reinstated_coins, t.creator_diamonds AS reinstated_diamonds
+FROM refunds r LEFT JOIN reinstatements t ON t.refund = r.id
+"""
+"""Rows of `refunds` with what came back for them."""
+
+
 def read_refund(row: asyncpg.Record) -> Refund:
-    """A refund from a row of `refunds`."""
+    """A refund from a row of SELECT_REFUNDS."""
     return Refund(
         id=row["id"].bytes,
         purchase=row["purchase"].bytes,
@@ -99,4 +112,18 @@ def read_refund(row: asyncpg.Record) -> Refund:
         borne_diamonds=row["borne_diamonds"],
         set_apart=row["set_apart_why"],
         settled_by=row["settled_by"],
+        reinstated=_reinstated(row),
+    )
+
+
+def _reinstated(row: asyncpg.Record) -> Reinstated | None:
+    if row["reinstated_by"] is None:
+        return None
+    done_at = row["reinstated_at"]
+    return Reinstated(
+        row["reinstated_by"],
+        row["reinstated_reason"],
+        None if done_at is None else ms_of(done_at),
+        row["reinstated_coins"],
+        row["reinstated_diamonds"],
     )

@@ -70,6 +70,23 @@ class RefundOrder(Struct, frozen=True):
     by: str
 
 
+class Reinstated(Struct, frozen=True):
+    """What was taken for a refund comes back: its money never went, or came back to us.
+
+    Attributes:
+        by: the rail that told of it, or the operator.
+        done_ms: None while the refund is not through, and with it what follows.
+        coins: granted to the viewer.
+        creator_diamonds: given back to creators.
+    """
+
+    by: str
+    reason: str
+    done_ms: int | None
+    coins: int | None
+    creator_diamonds: int | None
+
+
 class Refund(Struct, frozen=True):
     """A refund as it stands.
 
@@ -81,6 +98,7 @@ class Refund(Struct, frozen=True):
         borne_diamonds: the creators' part that they keep, at the platform's cost.
         set_apart: why it is set apart and waits for an operator; None while it is not.
         settled_by: the operator who settled it by hand.
+        reinstated: None while nothing comes back.
     """
 
     id: bytes
@@ -100,6 +118,7 @@ class Refund(Struct, frozen=True):
     borne_diamonds: int | None
     set_apart: str | None = None
     settled_by: str | None = None
+    reinstated: Reinstated | None = None
 
 
 class RefundRefused(Struct, frozen=True):

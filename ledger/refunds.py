@@ -20,8 +20,9 @@ from ledger.ids import format_id
 from ledger.model import RefundKind
 from ledger.postgres import Pool, connected, transaction
 from ledger.refund_apart import count_set_apart, set_apart, settle_by_hand, take_up
-from ledger.refund_rows import read_refund, store_refund
+from ledger.refund_rows import SELECT_REFUNDS, read_refund, store_refund
 from ledger.refund_states import Refund, RefundOrder, RefundRefused, RefundState
+from ledger.reinstating import Reinstating
 from ledger.reversing import Reversing
 from ledger.rows import bounded, refused_values, uuid_of
 from ledger.service import Ledger
@@ -39,10 +40,10 @@ SELECT r.* FROM refunds r JOIN credits c ON c.id = r.purchase
 WHERE r.purchase = $1 AND r.state = 'owed' AND r.set_apart_at IS NULL AND c.credited_at IS NOT NULL
 ORDER BY r.made_at, r.id
 """
-_LIST: Final = """
-SELECT * FROM refunds WHERE ($1::uuid IS NULL OR purchase = $1) AND id < $2 ORDER BY id DESC LIMIT $3
+_LIST: Final = f"""
+{SELECT_REFUNDS} WHERE ($1::uuid IS NULL OR r.purchase = $1) AND r.id < $2 ORDER BY r.id DESC LIMIT $3
 """
-_ONE: Final = "SELECT * FROM refunds WHERE id = $1"
+_ONE: Final = f"{SELECT_REFUNDS} WHERE r.id = $1"
 _BEFORE_ALL: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -52,6 +53,8 @@ class RefundStats(Struct):
     Attributes:
         waiting: refunds of credited purchases that are not settled after the last round.
         set_apart: refunds that contradict the books and wait for an operator, after the last round.
+        reinstated: refunds for which everything came back.
+        reinstating: those for which it is to come back and has not, after the last round.
     """
 
     rounds: int = 0
@@ -59,6 +62,8 @@ class RefundStats(Struct):
     settled: int = 0
     waiting: int = 0
     set_apart: int = 0
+    reinstated: int = 0
+    reinstating: int = 0
 
 
 class Refunds:
@@ -70,6 +75,7 @@ class Refunds:
         self._config = config
         self._reversing = Reversing(pool, ledger, config)
         self._claw_back = ClawBack(pool, config)
+        self._reinstating = Reinstating(pool, config)
 
     async def refund(self, order: RefundOrder) -> Refund | RefundRefused:
         """Order a refund and take its coins if they can be taken now; the same id again answers as it stands.
@@ -140,6 +146,17 @@ class Refunds:
         await settle_by_hand(self._pool, uuid_of(refund_id), by, note)
         return read_refund(await self._row(refund_id))
 
+    async def reinstate(self, refund_id: bytes, *, by: str, reason: str) -> Refund:
+        """Let what was taken for a refund come back, once it is through; again answers as it stands.
+
+        Raises:
+            NotFound: there is no such refund.
+            ValueRefused: a value is outside of its bounds.
+        """
+        await self._reinstating.order(refund_id, by=by, reason=reason)
+        await self._reinstate()
+        return read_refund(await self._row(refund_id))
+
     async def settle(self) -> int:
         """Carry every refund of a credited purchase as far as it goes, oldest first. One that the books contradict is
         set apart.
@@ -155,6 +172,8 @@ class Refunds:
             after = (rows[-1]["made_at"], rows[-1]["id"])
         stats.rounds += 1
         stats.waiting, stats.set_apart = waiting, await count_set_apart(self._pool)
+        await self._reinstate()
+        stats.reinstating = await self._reinstating.waiting()
         return stats.settled - settled
 
     async def run(self) -> None:
@@ -184,6 +203,10 @@ class Refunds:
                 return False
         self.stats.settled += 1
         return True
+
+    async def _reinstate(self) -> None:
+        done = await self._reinstating.settle()
+        self.stats.reinstated += done
 
     async def _row(self, refund_id: bytes) -> asyncpg.Record:
         async with connected(self._pool) as connection:

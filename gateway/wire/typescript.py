@@ -16,12 +16,12 @@ from msgspec import Struct
 
 from gateway.wire import messages
 from gateway.wire.codes import FACTS, CloseCode, Code, NoticeCode
-from gateway.wire.http import admin, agency, creator, demo, public, users, viewer
+from gateway.wire.http import admin, agency, creator, demo, public, rails, users, viewer
 
 FOLDER: Final = Path(__file__).parent.parent / "web" / "src"
 HEADER: Final = "// {subject}, version 1. Written by `python -m gateway.wire.typescript`: do not edit.\n"
 
-HTTP: Final = (public, viewer, creator, agency, admin, users, demo)
+HTTP: Final = (public, viewer, creator, agency, admin, rails, users, demo)
 UNIONS: Final = {
     "ClientMessage": messages.ClientMessage,
     "Event": messages.Event,

@@ -28,6 +28,7 @@ class RailEvent(Struct, frozen=True):
         id: the provider's name of this event, unique at that rail; 1 to 200 characters.
         purchase: the id that we gave it, 16 bytes.
         amount_minor, currency: the money it speaks of; of a refund or charge-back, what went back this time.
+        about: of a reinstatement, the id of the event that told of the refund or charge-back.
     """
 
     id: str
@@ -35,6 +36,7 @@ class RailEvent(Struct, frozen=True):
     outcome: RailOutcome
     amount_minor: int
     currency: str
+    about: str = ""
 
 
 class Checkout(Struct, frozen=True):

@@ -32,6 +32,7 @@ class _Payment(Struct, frozen=True):
     outcome: RailOutcome
     amount_minor: int
     currency: str
+    about: str = ""
 
 
 class _Notice(Struct, frozen=True):
@@ -85,7 +86,8 @@ class SandboxRail:
             purchase = parse_id(payment.purchase)
         except (msgspec.DecodeError, ValueError) as exc:
             raise BadEvent(f"the sandbox sent what cannot be read: {exc}") from exc
-        return RailEvent(given["webhook-id"], purchase, payment.outcome, payment.amount_minor, payment.currency)
+        content = (payment.outcome, payment.amount_minor, payment.currency, payment.about)
+        return RailEvent(given["webhook-id"], purchase, *content)
 
     async def status(self, purchase: Purchase) -> RailEvent | None:
         """What was done with it in this process."""
@@ -107,11 +109,13 @@ class SandboxRail:
         event_id: str | None = None,
         amount_minor: int | None = None,
         at: datetime.datetime | None = None,
+        about: str = "",
     ) -> tuple[dict[str, str], bytes]:
         """The provider's side: let a payment end so, or give back of its money what `amount_minor` says.
 
         Args:
             event_id, amount_minor, at: what to say in the place of a fresh id, the right amount and the time now.
+            about: of a reinstatement, which event it takes back.
 
         Returns:
             Headers and body of the webhook that tells it.
@@ -119,11 +123,9 @@ class SandboxRail:
         at = at or datetime.datetime.now(datetime.UTC)
         event_id = event_id or f"evt_{format_id(new_id(round(at.timestamp() * 1000)))}"
         amount_minor = purchase.price_minor if amount_minor is None else amount_minor
-        event = RailEvent(event_id, purchase.id, outcome, amount_minor, purchase.currency)
-        self._remember(event)
-        body = msgspec.json.encode(
-            _Notice(f"payment.{outcome}", _Payment(format_id(purchase.id), outcome, amount_minor, purchase.currency))
-        )
+        content = (outcome, amount_minor, purchase.currency, about)
+        self._remember(RailEvent(event_id, purchase.id, *content))
+        body = msgspec.json.encode(_Notice(f"payment.{outcome}", _Payment(format_id(purchase.id), *content)))
         headers = {
             "content-type": "application/json",
             "webhook-id": event_id,

@@ -103,8 +103,8 @@ class StripeRail:
             return read
         back = await self._look_up(read)
         event = gone_back(read.kind, back)
-        if event is None and is_ours(back):
-            # Failed refunds, inquiries and disputes that were won: nothing is taken, and an operator may have to act.
+        if is_ours(back) and (event is None or (event.about and read.kind is BackKind.REFUND)):
+            # Refunds that are not through or failed, and inquiries: the buyer may have to be paid in another way.
             _log.warning("stripe_needs_a_look", kind=read.kind.value, id=back.id, status=back.status)
         return event
 

@@ -113,6 +113,9 @@ _MONEY_IS_GONE: Final = frozenset(
 )
 """States of a dispute in which the bank has the money. Not in those that begin with `warning_`, which are inquiries,
 nor once it was won or prevented."""
+_WON: Final = "won"
+_NEVER_WENT: Final = frozenset({"failed", "canceled"})
+"""States of a refund whose money is with us, also after it had succeeded."""
 _NO_MORE: Final = frozenset({"requires_payment_method", "canceled"})
 """States of a payment after its one attempt has failed."""
 
@@ -158,11 +161,15 @@ def session_end(session: Session) -> RailEvent | None:
 def gone_back(kind: BackKind, back: Back) -> RailEvent | None:
     """The money that went back; None while, or when, it did not, and when it is not about a purchase.
 
-    The event's id is that of the refund or dispute, so whatever is told of one counts once.
+    The event's id is that of the refund or dispute, so whatever is told of one counts once; so does its end in our
+    favour, which takes back what was told under that id.
     """
     outcome = _outcome_of(kind, back.status)
     if outcome is None or not isinstance(back.payment_intent, Intent):
         return None
+    if outcome is RailOutcome.REINSTATED:
+        event = _event(f"{back.id}/{outcome}", outcome, back.payment_intent.metadata, back.amount, back.currency)
+        return None if event is None else msgspec.structs.replace(event, about=back.id)
     return _event(back.id, outcome, back.payment_intent.metadata, back.amount, back.currency)
 
 
@@ -174,8 +181,12 @@ def is_ours(back: Back) -> bool:
 def _outcome_of(kind: BackKind, status: str | None) -> RailOutcome | None:
     match kind:
         case BackKind.REFUND:
+            if status in _NEVER_WENT:
+                return RailOutcome.REINSTATED
             return RailOutcome.REFUNDED if status == "succeeded" else None
         case BackKind.DISPUTE:
+            if status == _WON:
+                return RailOutcome.REINSTATED
             return RailOutcome.CHARGED_BACK if status in _MONEY_IS_GONE else None
 
 

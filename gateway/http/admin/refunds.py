@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from gateway.auth import Identity
@@ -18,14 +19,24 @@ from gateway.wire.http.admin import (
     RefundBody,
     RefundByHandBody,
     Refunds,
+    Reinstated,
     ViewerLot,
     ViewerLots,
 )
+from gateway.wire.http.rails import LookedBody, UnusableEvent, UnusableEvents
 from gateway.wire.messages import Id, Name
 from ledger.ids import format_id, parse_id
 from ledger.lot_statements import LotRow, PaidPart
+from ledger.purchases import EventEffect
+from ledger.purchases import UnusableEvent as StoredEvent
 from ledger.refunds import Refund as Stored
 from ledger.refunds import RefundKind, RefundOrder, RefundRefused
+
+
+class EventsPage(Struct, frozen=True):
+    """The newest events."""
+
+    limit: Limit = ENTRIES_DEFAULT
 
 
 class RefundsPage(Struct, frozen=True):
@@ -99,6 +110,27 @@ async def list_paid_gifts(services: Services, id: Id, query: NumberPage) -> Paid
     return PaidGifts(id, [_paid(part) for _, part in page.rows], page.next)
 
 
+async def reinstate_refund(services: Services, caller: Identity, id: Id, body: RefundByHandBody) -> Refund:
+    """Give back, once, what was taken for a refund: coins to the user, diamonds to creators.
+
+    For a dispute that was won or a refund that failed, where the payment provider does not tell of it itself. A refund
+    that is not settled yet waits for that.
+    """
+    return refund_answer(await services.office.refunds.reinstate(parse_id(id), by=caller.user, reason=body.note))
+
+
+async def list_unusable_events(services: Services, query: EventsPage) -> UnusableEvents:
+    """List what payment providers said and no purchase could use, newest first, without what was put aside."""
+    limit = wanted(query.limit, services.config.http.page_entries_max)
+    return UnusableEvents([_event(row) for row in await services.office.purchases.unusable_events(limit=limit)])
+
+
+async def put_event_aside(services: Services, caller: Identity, rail: Name, body: LookedBody) -> UnusableEvent:
+    """Put an event aside that was looked into: it is listed and counted no more. The first note stays."""
+    purchases = services.office.purchases
+    return _event(await purchases.put_aside(rail, body.event, by=caller.user, note=body.note))
+
+
 def refund_answer(stored: Stored) -> Refund:
     """A refund as the contract shows it."""
     return Refund(
@@ -119,6 +151,20 @@ def refund_answer(stored: Stored) -> Refund:
         borne_diamonds=stored.borne_diamonds,
         set_apart=stored.set_apart,
         settled_by=stored.settled_by,
+        reinstated=None if stored.reinstated is None else Reinstated(*msgspec.structs.astuple(stored.reinstated)),
+    )
+
+
+def _event(row: StoredEvent) -> UnusableEvent:
+    return UnusableEvent(
+        rail=row.rail,
+        event=row.event,
+        purchase=format_id(row.purchase),
+        outcome=row.outcome.value,
+        amount_minor=row.amount_minor,
+        currency=row.currency,
+        effect="wrong_amount" if row.effect is EventEffect.WRONG_AMOUNT else "unknown_purchase",
+        at_ms=row.heard_ms,
     )
 
 
@@ -151,6 +197,7 @@ def _paid(part: PaidPart) -> PaidGift:
 
 
 _PATH: Final = "/v1/admin/refunds"
+_EVENTS: Final = "/v1/admin/unusable-events"
 
 OPERATIONS = (
     declare(
@@ -173,6 +220,18 @@ OPERATIONS = (
         tag="operators",
         roles=("operator",),
         refuses=(Code.NOT_FOUND, Code.WRONG_STATE),
+    ),
+    declare(
+        "POST",
+        f"{_PATH}/{{id}}/reinstate",
+        reinstate_refund,
+        tag="operators",
+        roles=("operator",),
+        refuses=(Code.NOT_FOUND,),
+    ),
+    declare("GET", _EVENTS, list_unusable_events, tag="operators", roles=("operator",)),
+    declare(
+        "POST", f"{_EVENTS}/{{rail}}", put_event_aside, tag="operators", roles=("operator",), refuses=(Code.NOT_FOUND,)
     ),
     declare("GET", "/v1/admin/users/{user}/lots", list_lots, tag="operators", roles=("operator",)),
     declare(

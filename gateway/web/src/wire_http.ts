@@ -570,6 +570,15 @@ export interface RefundByHandBody {
   note: string;
 }
 
+/** What was taken for a refund comes back: a dispute was won, or the refund failed. */
+export interface Reinstated {
+  by: string;
+  reason: string;
+  done_ms?: number | null;
+  coins?: number | null;
+  creator_diamonds?: number | null;
+}
+
 /** A refund or charge-back. */
 export interface Refund {
   id: string;
@@ -589,6 +598,7 @@ export interface Refund {
   borne_diamonds: number | null;
   set_apart?: string | null;
   settled_by?: string | null;
+  reinstated?: Reinstated | null;
 }
 
 /** Refunds by their ids, the greatest first. */
@@ -869,6 +879,29 @@ export interface Audit {
   checked_at_ms: number;
   invariants: AuditInvariant[];
   units: Record<string, Record<string, number>>;
+}
+
+/** What a payment provider said, signed, and no purchase could use: money may have been taken for nothing. */
+export interface UnusableEvent {
+  rail: string;
+  event: string;
+  purchase: string;
+  outcome: string;
+  amount_minor: number;
+  currency: string;
+  effect: "unknown_purchase" | "wrong_amount";
+  at_ms: number;
+}
+
+/** Those that nobody has put aside, newest first. */
+export interface UnusableEvents {
+  events: UnusableEvent[];
+}
+
+/** Put an event aside. */
+export interface LookedBody {
+  event: string;
+  note: string;
 }
 
 /** Freeze or thaw a user as a viewer. */

@@ -74,6 +74,23 @@ class RefundByHandBody(Struct, frozen=True):
     note: Reason
 
 
+class Reinstated(Struct, frozen=True):
+    """What was taken for a refund comes back: a dispute was won, or the refund failed.
+
+    Attributes:
+        by: the operator, or the payment provider that told of it.
+        done_ms: absent, with what follows, while the refund is not settled or voided.
+        coins: granted to the user.
+        creator_diamonds: given back to creators, at once available.
+    """
+
+    by: str
+    reason: str
+    done_ms: TimeMs | None = None
+    coins: Amount | None = None
+    creator_diamonds: Amount | None = None
+
+
 class Refund(Struct, frozen=True):
     """A refund or charge-back.
 
@@ -87,6 +104,7 @@ class Refund(Struct, frozen=True):
         borne_diamonds: the creators' part that they keep, at the platform's cost.
         set_apart: why it contradicts the books and waits for an operator; absent while it does not.
         settled_by: the operator who settled it by hand.
+        reinstated: what comes back for it; absent while nothing does.
     """
 
     id: str
@@ -106,6 +124,7 @@ class Refund(Struct, frozen=True):
     borne_diamonds: Amount | None
     set_apart: str | None = None
     settled_by: str | None = None
+    reinstated: Reinstated | None = None
 
 
 class Refunds(Struct, frozen=True):

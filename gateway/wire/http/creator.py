@@ -59,7 +59,7 @@ class Earnings(Struct, frozen=True):
         on_hold_diamonds: in withdrawals that are not yet paid.
         paid_out_diamonds: withdrawn and paid.
         next_matures_ms: when the next pending diamonds become available.
-        taken_back_diamonds: taken back for refunds and charge-backs, ever.
+        taken_back_diamonds: taken back for refunds and charge-backs, without what came back since.
         discounted_diamonds: what gifts brought less, ever, since their coins were not all paid for.
     """
 

@@ -138,3 +138,51 @@ async def test_lists_in_pages(api: Api) -> None:
             if after is None:
                 break
         assert len(found) == len(set(found)) == number, path
+
+
+async def test_reinstated_refund(api: Api) -> None:
+    """An operator gives back what a charge-back took, once: coins as a grant, diamonds at once available."""
+    purchase = await _buy(api, "vera")
+    await api.give("vera", count=60)
+    body = {"id": fresh_id(), "purchase": purchase, "kind": "chargeback", "reason": "the bank says so"}
+    await api.post("/v1/admin/refunds", body, OPERATOR, "operator")
+    await _settle(api)
+    path = f"/v1/admin/refunds/{body['id']}/reinstate"
+    first = await api.post(path, {"note": "the bank gave in"}, OPERATOR, "operator")
+    back = first["reinstated"]
+    assert (back["by"], back["reason"]) == (OPERATOR, "the bank gave in")
+    assert (back["coins"], back["creator_diamonds"]) == (100, 3_000)
+    assert await api.post(path, {"note": "again"}, OPERATOR, "operator") == first
+    assert await _ask(api, f"/v1/admin/refunds/{body['id']}") == first
+    await api.services.office.purchases.settle()
+    assert (await api.get("/v1/wallet", "vera"))["balance_coins"] == 40
+    missing = await api.call(
+        "POST", f"/v1/admin/refunds/{fresh_id()}/reinstate", OPERATOR, "operator", json={"note": "of nothing"}
+    )
+    assert refusal(missing) == Refusal(404, "not_found")
+
+
+async def test_events_that_nobody_could_use(api: Api) -> None:
+    """They are listed, newest first, until an operator has put them aside with a note."""
+    sandbox = api.services.rails.sandbox
+    assert sandbox is not None
+    purchases = api.services.office.purchases
+    bought = await purchases.begin(purchase_order("vera", 100, 0))
+    for event, amount in (("evt_1", 128), ("evt_2", 130)):
+        await purchases.hear("sandbox", *sandbox.pay(bought, event_id=event, amount_minor=amount))
+    path = "/v1/admin/unusable-events"
+    listed = (await _ask(api, path))["events"]
+    assert [(one["event"], one["amount_minor"], one["effect"]) for one in listed] == [
+        ("evt_2", 130, "wrong_amount"),
+        ("evt_1", 128, "wrong_amount"),
+    ]
+    assert {(one["rail"], one["purchase"], one["outcome"]) for one in listed} == {
+        ("sandbox", format_id(bought.id), "paid")
+    }
+    assert (await _ask(api, path, limit=1))["events"] == listed[:1]
+    looked = {"event": "evt_2", "note": "paid back at the provider"}
+    assert await api.post(f"{path}/sandbox", looked, OPERATOR, "operator") == listed[0]
+    assert (await _ask(api, path))["events"] == listed[1:]
+    assert await api.post(f"{path}/sandbox", looked, OPERATOR, "operator") == listed[0]
+    missing = await api.call("POST", f"{path}/other", OPERATOR, "operator", json=looked)
+    assert refusal(missing) == Refusal(404, "not_found")

@@ -65,6 +65,7 @@ class RefundWorld:
         await self.office.refunds.settle()
         await self.money.flush()
         await self.office.refunds.settle()
+        await self.office.purchases.settle()
 
     async def refunds(self) -> list[str]:
         """A line for each refund: kind, state, then coins, taken and returned, then the three amounts of diamonds."""
@@ -83,11 +84,13 @@ class RefundWorld:
         outcome = await self.office.refunds.refund(order)
         return outcome if isinstance(outcome, Refund) else outcome.left_coins
 
-    async def hear(self, purchase: str, outcome: RailOutcome, event: str, amount_minor: int = 129) -> EventEffect:
+    async def hear(
+        self, purchase: str, outcome: RailOutcome, event: str, amount_minor: int = 129, about: str = ""
+    ) -> EventEffect:
         """The rail says something about a purchase."""
         stored = await self.office.purchases.get(self.id(purchase))
         assert stored is not None
-        webhook = self._rail.pay(stored, outcome, event_id=event, amount_minor=amount_minor)
+        webhook = self._rail.pay(stored, outcome, event_id=event, amount_minor=amount_minor, about=about)
         return (await self.office.purchases.hear("sandbox", *webhook)).effect
 
     async def do(self, words: list[str]) -> str:
@@ -118,6 +121,9 @@ class RefundWorld:
                 return f"{found.state} {found.coins}, {await self.ledger.balance('ann')}"
             case ["refunded" | "charged_back" as said, event, purchase, amount]:
                 effect = await self.hear(purchase, _OUTCOMES[said], event, int(amount))
+                return f"{effect}, {await self.ledger.balance('ann')}"
+            case ["reinstated", event, purchase, about, amount]:
+                effect = await self.hear(purchase, RailOutcome.REINSTATED, event, int(amount), about)
                 return f"{effect}, {await self.ledger.balance('ann')}"
             case ["settle"]:
                 await self.settle()

@@ -94,7 +94,7 @@ TABLES = {
         move slow succeeded refund.updated |
         move lost failed refund.failed     |
         hear slow-updated      | applied, 80
-        hear lost-failed       | not_ours, 80
+        hear lost-failed       | no_change, 80
         state                  | credited 40
     """,
     "dispute": """
@@ -116,9 +116,9 @@ TABLES = {
         dispute bank 129       |
         hear bank-created      | applied, 0
         move bank won charge.dispute.closed charge.dispute.funds_reinstated |
-        hear bank-closed       | not_ours, 0
-        hear bank-funds_reinstated | not_ours, 0
-        hear bank-funds_withdrawn  | not_ours, 0
+        hear bank-closed       | applied, 0
+        hear bank-funds_reinstated | duplicate, 0
+        hear bank-funds_withdrawn  | duplicate, 0
         state                  | credited 120
     """,
     "dispute that was won before any of it is heard": """
@@ -127,9 +127,9 @@ TABLES = {
         hear paid              | applied, 120
         dispute bank 129       |
         move bank won charge.dispute.closed |
-        hear bank-closed       | not_ours, 120
-        hear bank-created      | not_ours, 120
-        hear bank-funds_withdrawn | not_ours, 120
+        hear bank-closed       | no_change, 120
+        hear bank-created      | duplicate, 120
+        hear bank-funds_withdrawn | duplicate, 120
     """,
     "inquiry that becomes a dispute": """
         begin                  | pending

@@ -5,13 +5,13 @@ import pytest
 from ledger.purchase_states import PurchaseState, RailOutcome, after_outcome
 
 TABLE = """
-# state    | paid  declined  expired  refunded  charged_back
-  pending  | paid  declined  expired  paid      paid
-  paid     | .     .         .        .         .
-  credited | .     .         .        .         .
-  declined | paid  .         .        paid      paid
-  expired  | paid  .         .        paid      paid
-  voided   | .     .         .        .         .
+# state    | paid  declined  expired  refunded  charged_back  reinstated
+  pending  | paid  declined  expired  paid      paid          .
+  paid     | .     .         .        .         .             .
+  credited | .     .         .        .         .             .
+  declined | paid  .         .        paid      paid          .
+  expired  | paid  .         .        paid      paid          .
+  voided   | .     .         .        .         .             .
 """
 
 

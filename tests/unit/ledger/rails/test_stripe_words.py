@@ -129,15 +129,15 @@ BACKS = """
     refund   succeeded               refunded
     refund   pending                 -
     refund   requires_action         -
-    refund   failed                  -
-    refund   canceled                -
+    refund   failed                  reinstated
+    refund   canceled                reinstated
     refund   whatever                -
     dispute  needs_response          charged_back
     dispute  under_review            charged_back
     dispute  lost                    charged_back
     dispute  appeal_needs_response   charged_back
     dispute  appeal_under_review     charged_back
-    dispute  won                     -
+    dispute  won                     reinstated
     dispute  prevented               -
     dispute  warning_needs_response  -
     dispute  warning_under_review    -
@@ -148,10 +148,14 @@ BACKS = """
 
 @pytest.mark.parametrize("line", BACKS.strip().splitlines(), ids=str.strip)
 def test_money_that_goes_back(line: str) -> None:
-    """A refund counts once it has succeeded, a dispute while the bank has the money; each under its own id."""
+    """A refund counts once it has succeeded, a dispute while the bank has the money, each under its own id.
+
+    What takes one back has another id, and names it.
+    """
     kind, status, outcome = line.split()
     back = Back("xx_1", 43, "usd", status, OURS)
-    expected = None if outcome == "-" else RailEvent("xx_1", ID, RailOutcome(outcome), 43, "USD")
+    name, about = ("xx_1/reinstated", "xx_1") if outcome == "reinstated" else ("xx_1", "")
+    expected = None if outcome == "-" else RailEvent(name, ID, RailOutcome(outcome), 43, "USD", about)
     assert gone_back(BackKind(kind), back) == expected
     assert is_ours(back)
 
