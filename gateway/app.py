@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 
 from catalog.load import Catalog, load_catalog
+from gateway.admission.accounts import Accounts
+from gateway.admission.admission import Admission
 from gateway.ages import age_rules, payout_rules
 from gateway.auth import Tokens
 from gateway.broker import Broker, open_broker
@@ -50,7 +52,9 @@ class App:
     def __init__(self, services: Services, wallets: Wallets, tasks: Tasks) -> None:
         self.services = services
         self.asgi: Any = build_http(services)
-        self.http_protocol_class: Callable[..., Any] = partial(Arrival, services.config.http, services.metrics)
+        self.http_protocol_class: Callable[..., Any] = partial(
+            Arrival, services.config.http, services.metrics, services.admission
+        )
         self.ws_protocol_class: Callable[..., Any] = services.edge.protocol
         self._wallets = wallets
         self._tasks = tasks
@@ -103,7 +107,8 @@ async def build(config: Config) -> App:
 
     Raises:
         CatalogInvalid: the catalogue cannot be used.
-        ValueError: no signing key is given, or a payment rail that is configured cannot be used.
+        ValueError: no signing key is given, a list of networks cannot be read, or a payment rail that is configured
+            cannot be used.
     """
     if config.signing_key is None:
         raise ValueError("a gateway needs the signing key")
@@ -135,7 +140,10 @@ def _put_together(
     revocations: Revocations,
     rails: Rails,
 ) -> App:
-    metrics, tasks, wallets = Metrics(), Tasks("gateway"), Wallets()
+    metrics, tasks = Metrics(), Tasks("gateway")
+    admission = Admission(config.admission, metrics, time.monotonic)
+    accounts = Accounts(config.admission, metrics, time.monotonic)
+    wallets = Wallets(accounts)
     places = Places(office.directory.place, time.monotonic)
     desk, undo_desk = GiftDesk(catalog, ledger, config.rooms, now_ms), UndoDesk(office.undos, metrics)
     rooms = Rooms(broker, places, RoomsConfig(config.rooms, config.edge), metrics, now_ms, tasks.spawn)
@@ -146,7 +154,8 @@ def _put_together(
         undo_desk=undo_desk,
         places=places,
         rooms=rooms,
-        wallets=wallets,
+        admission=admission,
+        accounts=accounts,
         metrics=metrics,
         now_ms=now_ms,
         spawn=tasks.spawn,
@@ -157,6 +166,7 @@ def _put_together(
 
     def counted() -> list[Family]:
         metrics.queued(edge.waiting_bytes)
+        metrics.addresses_counted(len(admission.addresses), admission.addresses.forgotten)
         return metrics.families(ledger.batcher.stats)
 
     services = Services(
@@ -174,6 +184,8 @@ def _put_together(
         metrics=metrics,
         shared_metrics=SharedMetrics(config.data_dir / RUN, counted),
         edge=edge,
+        admission=admission,
+        accounts=accounts,
         auditing=asyncio.Lock(),
         rails=rails,
     )

@@ -60,6 +60,16 @@ class Shed(enum.StrEnum):
     """What came on a new connection is no HTTP."""
     REQUEST_LATE = "request_late"
     """The head or the body of a request was not there in time."""
+    ADDRESS_CONNECTIONS = "address_connections"
+    """A connection came from an address that has as many open as it may."""
+    ADDRESS_CONNECTS = "address_connects"
+    """A connection came faster than its address may open them."""
+    ADDRESS_REQUESTS = "address_requests"
+    """A hello or an HTTP request came faster than its address may ask."""
+    ACCOUNT_SESSIONS = "account_sessions"
+    """A connection was closed since its account opened more than it may have."""
+    ACCOUNT_RATE = "account_rate"
+    """A command came faster than its account may send, over all of its connections."""
     AUDIT_RUNS = "audit_runs"
     """An audit was asked for while one ran."""
 
@@ -98,6 +108,18 @@ BYTES_SAVED: Final = Metric(
 )
 SHED: Final = Metric(
     Counter, "giftwire_shed_total", "What was not sent or not taken, by reason.", {"reason": frozenset(Shed)}
+)
+BAD_TOKENS: Final = Metric(
+    Counter,
+    "giftwire_bad_tokens_total",
+    "Tokens that were not valid, by the way they came.",
+    {"way": frozenset({"websocket", "http"})},
+)
+ADDRESSES: Final = Metric(Gauge, "giftwire_addresses", "Addresses that are counted.")
+FORGOTTEN: Final = Metric(
+    Counter,
+    "giftwire_addresses_forgotten_total",
+    "Addresses that were no longer remembered since too many others were quiet for less long.",
 )
 GIFTS: Final = Metric(
     Counter,
@@ -185,7 +207,7 @@ REQUEST_SECONDS: Final = Metric(
 
 METRICS: Final = (
     *(SOCKETS, SOCKETS_OPENED, SOCKETS_CLOSED, SESSIONS, FRAMES, FRAME_BYTES, BYTES_SAVED, SHED, GIFTS, GIFT_SECONDS),
-    *(QUEUE_BYTES, LOOP_LAG),
+    *(QUEUE_BYTES, LOOP_LAG, BAD_TOKENS, ADDRESSES, FORGOTTEN),
     *(UNDOS, HOLDS, HOLD_ENDS),
     *(TICKS, TICKS_SLOWED, TICK_SECONDS, TICK_SOCKETS, STAGE_SECONDS, MERGED, ROOMS, EVENTS, RESYNCS, ACK_LAG),
     *(COMMITS, COMMIT_GIFTS, COMMIT_RETRIES, REQUESTS, REQUEST_SECONDS),
@@ -275,6 +297,15 @@ class Metrics:
     def queued(self, bytes_waiting: int) -> None:
         """So much waits to be sent now."""
         self._gauge(QUEUE_BYTES).set(bytes_waiting)
+
+    def bad_token(self, way: Way) -> None:
+        """A token was not valid."""
+        self._counter(BAD_TOKENS, way=way).inc()
+
+    def addresses_counted(self, addresses: int, forgotten: int) -> None:
+        """So many addresses are counted now, and so many were forgotten since the start."""
+        self._gauge(ADDRESSES).set(addresses)
+        self._rise(self._counter(FORGOTTEN), forgotten)
 
     def loop_was_late(self, seconds: float) -> None:
         """A timer of the event loop rang so late."""

@@ -186,6 +186,8 @@ def codes_of(operation: Operation) -> list[Code]:
     codes = list(operation.refuses)
     if operation.roles:
         codes += [Code.UNAUTHORIZED, Code.TOKEN_EXPIRED, Code.NOT_ALLOWED]
+    if operation.counted:
+        codes.append(Code.RATE_LIMITED)
     if operation.body is not None:
         codes += [Code.BAD_REQUEST, Code.UNSUPPORTED_MEDIA_TYPE]
     if operation.body is not None or "raw" in operation.takes:

@@ -5,6 +5,8 @@ import asyncio
 from msgspec import Struct
 
 from catalog.load import Catalog
+from gateway.admission.accounts import Accounts
+from gateway.admission.admission import Admission
 from gateway.auth import Tokens
 from gateway.broker import Broker
 from gateway.edge.edge import Edge
@@ -42,5 +44,7 @@ class Services(Struct, frozen=True):
     metrics: Metrics
     shared_metrics: SharedMetrics
     edge: Edge
+    admission: Admission
+    accounts: Accounts
     auditing: asyncio.Lock
     rails: Rails

@@ -187,6 +187,7 @@ async def running_gateway(
             http=app.http_protocol_class,  # type: ignore[arg-type]
             loop="none",
             lifespan="off",
+            proxy_headers=False,
             host="127.0.0.1",
             port=0,
             log_config=None,

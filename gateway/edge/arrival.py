@@ -6,16 +6,23 @@ socket for ever, and a head of any size is kept. Answers here are plain text: it
 
 import asyncio
 import logging
+import math
 from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.admission.addresses import IP, read_ip
+from gateway.admission.admission import AddressCount, Admission
+from gateway.admission.proxy_protocol import BadHeader, read_header
 from gateway.http.config import HttpConfig
 from gateway.metrics import Metrics, Shed
 
 LINGER_S: Final = 1.0
 """How long the other side may go on sending after it was refused: closing at once could take the answer with it."""
+
+LINGERING_MAX: Final = 1_000
+"""Connections that are refused for their address and may read why; more are dropped without a word."""
 
 # uvicorn writes a line for every request that is none: whoever likes could fill the disk. They are counted instead.
 _quiet: Final = logging.getLogger("gateway.edge.arrival")
@@ -28,10 +35,18 @@ class Arrival(HttpToolsProtocol):
     Args:
         ours: `connections_max`, `head_bytes_max`, `head_ms_max` and `body_ms_max`.
         more: what uvicorn gives its own.
+
+    Attributes:
+        address: what it is counted by; None where no limit holds, or until a proxy has said whom it speaks for.
     """
 
-    def __init__(self, ours: HttpConfig, metrics: Metrics, **more: Any) -> None:
+    def __init__(self, ours: HttpConfig, metrics: Metrics, admission: Admission, **more: Any) -> None:
         super().__init__(**more)
+        self.address: AddressCount | None = None
+        self._admission = admission
+        self._lingers = False
+        self._proxy: IP | None = None
+        self._proxy_header: bytes | None = None
         self.logger = _quiet
         self._ours = ours
         self._metrics = metrics
@@ -47,11 +62,20 @@ class Arrival(HttpToolsProtocol):
         if len(self.connections) > self._ours.connections_max:
             self._metrics.shed(Shed.CONNECTIONS_MAX)
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
-        else:
-            self._give_time(self._ours.head_ms_max)
+            return
+        self._give_time(self._ours.head_ms_max)
+        host = self.client[0] if self.client else ""
+        self._proxy = self._admission.trusts(host)
+        if self._proxy is None:
+            self._count(read_ip(host))
+        elif self._admission.config.proxy_word == "proxy-protocol":
+            self._proxy_header = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_time()
+        self._admission.disconnect(self.address)
+        if self._lingers:
+            self._admission.lingering -= 1
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -59,6 +83,10 @@ class Arrival(HttpToolsProtocol):
             return
         if self._deadline is None:
             self._give_time(self._ours.head_ms_max)
+        if self._proxy_header is not None:
+            data = self._read_proxy_header(self._proxy_header + data)
+            if not data or self._refused:
+                return
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -80,6 +108,10 @@ class Arrival(HttpToolsProtocol):
             raise _HeadTooLarge
         self._head_bytes = 0
         self._give_time(self._ours.body_ms_max)
+        if self._proxy is not None and self._admission.config.proxy_word != "proxy-protocol":
+            # One connection of a proxy carries the requests of many.
+            client = self._admission.client_behind(self._proxy, self.headers)
+            self.scope["client"] = None if client is None else (str(client), 0)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -92,6 +124,10 @@ class Arrival(HttpToolsProtocol):
             # RFC 6455, section 4.2.1. uvicorn would tell the edge that it was 1.1.
             self._refuse(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
             return
+        if self._proxy is not None and self.address is None and self.scope["client"] is not None:
+            self._count(read_ip(self.scope["client"][0]))
+            if self._refused:
+                return
         self._end_time()
         super().handle_websocket_upgrade()
 
@@ -104,6 +140,36 @@ class Arrival(HttpToolsProtocol):
             self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
     # Inside.
+
+    def _count(self, client: IP | None) -> None:
+        """Count the connection as one of this address, and refuse it where there are too many."""
+        self.address, wait_s = self._admission.connect(client)
+        if wait_s:
+            # It is no open connection of ours any more: a flood of refused ones must not fill the process's bound.
+            self.connections.discard(self)
+            if self._admission.lingering >= LINGERING_MAX:
+                self._refused = True
+                self.transport.abort()
+                return
+            self._lingers = True
+            self._admission.lingering += 1
+            self._refuse(HTTPStatus.TOO_MANY_REQUESTS, retry_after_s=wait_s)
+
+    def _read_proxy_header(self, start: bytes) -> bytes:
+        """What follows the PROXY header, once it is there; nothing before."""
+        try:
+            header = read_header(start)
+        except BadHeader as exc:
+            self._metrics.shed(Shed.NOT_HTTP)
+            self._refuse(HTTPStatus.BAD_REQUEST, str(exc))
+            return b""
+        if header is None:
+            self._proxy_header = start
+            return b""
+        self._proxy_header = None
+        self.client = None if header.source is None else (str(header.source), header.port)
+        self._count(header.source)
+        return start[header.size :]
 
     def _give_time(self, ms: int) -> None:
         self._end_time()
@@ -127,7 +193,7 @@ class Arrival(HttpToolsProtocol):
         self._metrics.shed(Shed.HEAD_TOO_LARGE)
         self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
-    def _refuse(self, status: HTTPStatus, text: str = "") -> None:
+    def _refuse(self, status: HTTPStatus, text: str = "", *, retry_after_s: float = 0.0) -> None:
         """Answer if nothing was answered yet, send no more, and give the other side a moment to read that."""
         if self._refused or self.transport.is_closing():
             return
@@ -142,6 +208,8 @@ class Arrival(HttpToolsProtocol):
         if not began:
             body = (text or status.description or status.phrase).encode()
             head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            if retry_after_s:
+                head += f"retry-after: {math.ceil(retry_after_s)}\r\n"
             self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
         if self.transport.can_write_eof():
             self.transport.write_eof()

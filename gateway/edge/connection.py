@@ -17,6 +17,7 @@ from websockets.protocol import OPEN, SEND_EOF, SERVER, Protocol
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from gateway.admission.admission import AddressCount
 from gateway.edge.deflate import DeflateOffers, Inflating
 from gateway.edge.frames import PING_FRAME
 from gateway.edge.parts import Parts
@@ -53,6 +54,7 @@ class Connection(asyncio.Protocol):
         heard: bytes came since the heartbeat looked last; `pinged`: it was asked whether it is there.
         talks: it sends gifts, so its protocol object is kept.
         compressed: permessage-deflate was agreed on.
+        address: what it is counted by; None where no limit holds.
         congested: more than `viewer_queue_bytes_max` waits to be sent, and not yet half of it has gone.
         idle_frames: frames that ended no message since the heartbeat looked last.
         transport: where a fan-out writes directly while the connection is not `held`; gone after `connection_lost`. An
@@ -69,6 +71,7 @@ class Connection(asyncio.Protocol):
         "_protocol",
         "_timer",
         "_transport",
+        "address",
         "compressed",
         "congested",
         "encoding",
@@ -86,6 +89,7 @@ class Connection(asyncio.Protocol):
         self.encoding = Encoding.JSON
         self.compressed = False
         self.session: Session | None = None
+        self.address: AddressCount | None = None
         self.heard = True
         self.congested = False
         self.held = False
@@ -107,6 +111,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self.transport = self._transport
         self._handed_by = self._transport.get_protocol()
+        self.address = getattr(self._handed_by, "address", None)
         high = self._edge.config.viewer_queue_bytes_max
         self._transport.set_write_buffer_limits(high=high, low=high // 2)
         self._protocol = protocol = _Handshake(

@@ -109,6 +109,7 @@ class Edge:
         if part is not None:
             self._parts[part].discard(connection)
             self._services.metrics.socket_gone()
+            self._services.admission.disconnect(connection.address)
         if not self._part_of:
             self._empty.set()
 

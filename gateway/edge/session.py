@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from msgspec import UNSET, Struct
 
+from gateway.admission.accounts import Accounts
+from gateway.admission.admission import Admission
 from gateway.auth import BadToken, Identity, TokenExpired, Tokens
 from gateway.edge.config import EdgeConfig
 from gateway.edge.frames import frame
@@ -47,7 +49,6 @@ from ledger.service import Ledger
 if TYPE_CHECKING:
     from gateway.edge.connection import Connection
     from gateway.rooms import Rooms
-    from gateway.wallets import Wallets
 
 _log = structlog.get_logger()
 _Command = Hello | Join | Leave | Ping
@@ -72,7 +73,8 @@ class SessionServices(Struct, frozen=True):
     undo_desk: UndoDesk
     places: Places
     rooms: "Rooms"
-    wallets: "Wallets"
+    admission: Admission
+    accounts: Accounts
     now_ms: Callable[[], int]
     spawn: Callable[[Coroutine[None, None, None]], None]
     revoked: Callable[[str], Coroutine[None, None, bool]]
@@ -162,14 +164,14 @@ class Session:
             self._before_hello(message)
             return
         if isinstance(message, SendGift):
-            if self._may_command(message.ref, message.id):
+            if self._may_command(self.identity, message.ref, message.id):
                 self._give(self.identity, message)
         elif isinstance(message, Undo):
-            if self._may_command(message.ref, message.id):
+            if self._may_command(self.identity, message.ref, message.id):
                 self._undo(self.identity, message)
         elif isinstance(message, Ack):
             self._services.rooms.acknowledge(self, message.room, message.seq)
-        elif self._may_command(message.ref):
+        elif self._may_command(self.identity, message.ref):
             self._command(self.identity, message)
 
     def ended(self) -> None:
@@ -177,7 +179,7 @@ class Session:
         for room in self.rooms:
             self._services.rooms.leave(self, room)
         if self.identity is not None:
-            self._services.wallets.forget(self)
+            self._services.accounts.leave(self, self.identity)
             self._services.metrics.session_ended(self.identity.role)
 
     # Hello.
@@ -193,17 +195,25 @@ class Session:
         if not isinstance(message, Hello):
             self.connection.close(CloseCode.PROTOCOL_ERROR, "the first message must be hello")
             return
+        admission, address = self._services.admission, self.connection.address
+        if admission.ask(address):
+            self.connection.close(CloseCode.RATE_LIMITED, "too many hellos from this address")
+            return
         try:
             identity = self._services.tokens.verify(message.token)
         except TokenExpired:
             self.connection.close(CloseCode.TOKEN_EXPIRED, "the token has expired")
             return
         except BadToken:
+            admission.bad_token(address, "websocket")
             self.connection.close(CloseCode.BAD_TOKEN, "the token is not valid")
             return
         if identity.role == "agency":
             # Its name may be that of a creator, whose gifts are not for it to see.
             self.connection.close(CloseCode.FORBIDDEN, "an agency's token is for HTTP")
+            return
+        if self._services.accounts.command(identity):
+            self.connection.close(CloseCode.RATE_LIMITED, "too many commands of this account")
             return
         self._greeting = True
         self._services.spawn(self._greet(message, identity))
@@ -227,8 +237,9 @@ class Session:
         self._greeting = False
         self.connection.greeted()
         services.metrics.session_begun(identity.role)
-        if identity.role == "viewer":
-            services.wallets.remember(self)
+        replaced = services.accounts.enter(self, identity)
+        if replaced is not None:
+            replaced.connection.close(CloseCode.REPLACED, "the account opened another connection")
         self.send(
             Welcome(
                 ref=hello.ref,
@@ -396,16 +407,20 @@ class Session:
             )
         )
 
-    def _may_command(self, ref: str, gift_id: str | None = None) -> bool:
-        """A bucket of commands that fills steadily; without one left the command is refused."""
+    def _may_command(self, identity: Identity, ref: str, gift_id: str | None = None) -> bool:
+        """Take from a bucket that fills steadily, and from the account's; else the command is refused."""
         config, now_ms = self._config, self._services.now_ms()
         filled = (now_ms - self._tokens_at_ms) * config.commands_per_s_max / 1000
         self._tokens_at_ms = now_ms
         self._tokens_left = min(self._tokens_left + filled, config.commands_burst_max)
-        if self._tokens_left >= 1:
-            self._tokens_left -= 1
-            return True
-        wait_ms = max(1, round((1 - self._tokens_left) * 1000 / config.commands_per_s_max))
-        self._services.metrics.shed(Shed.RATE_LIMITED)
+        if self._tokens_left < 1:
+            self._services.metrics.shed(Shed.RATE_LIMITED)
+            wait_s = (1 - self._tokens_left) / config.commands_per_s_max
+        else:
+            wait_s = self._services.accounts.command(identity)
+            if not wait_s:
+                self._tokens_left -= 1
+                return True
+        wait_ms = max(1, round(wait_s * 1000))
         self.send(refused(Code.RATE_LIMITED, ref=ref, id=UNSET if gift_id is None else gift_id, retry_after_ms=wait_ms))
         return False

@@ -28,10 +28,12 @@ class Documents:
     def __init__(self, operations: Iterable[Operation]) -> None:
         self.operations = (
             *operations,
-            declare("GET", "/openapi.json", self.read_openapi, tag="documents"),
-            declare("GET", "/asyncapi.json", self.read_asyncapi, tag="documents"),
-            declare("GET", DOCS_PATH, self.read_docs, tag="documents", media_type="text/html"),
-            declare("GET", f"{DOCS_PATH}/style.css", self.read_style, tag="documents", media_type="text/css"),
+            declare("GET", "/openapi.json", self.read_openapi, tag="documents", counted=False),
+            declare("GET", "/asyncapi.json", self.read_asyncapi, tag="documents", counted=False),
+            declare("GET", DOCS_PATH, self.read_docs, tag="documents", counted=False, media_type="text/html"),
+            declare(
+                "GET", f"{DOCS_PATH}/style.css", self.read_style, tag="documents", counted=False, media_type="text/css"
+            ),
         )
 
     async def read_openapi(self) -> Response:

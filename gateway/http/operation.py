@@ -7,6 +7,7 @@ it holds). The OpenAPI document is made from the same signature, so that it cann
 """
 
 import inspect
+import math
 import time
 import typing
 from collections.abc import Awaitable, Callable, Iterable
@@ -43,6 +44,7 @@ class Operation(Struct, frozen=True):
         roles: whose tokens may ask; empty for anyone, without a token.
         refuses: codes that this operation may answer, beside those that any may.
         demo: there only in the demo.
+        counted: a request counts against the limits of its address.
         takes: names of the handler's parameters.
         path_types: types of the parts of the path, by name.
         body, query: Structs of the JSON body and of the parameters behind `?`; None where there is none.
@@ -56,6 +58,7 @@ class Operation(Struct, frozen=True):
     tag: str
     refuses: tuple[Code, ...]
     demo: bool
+    counted: bool
     takes: frozenset[str]
     path_types: dict[str, Any]
     body: type[Struct] | None
@@ -78,6 +81,7 @@ def declare(
     roles: Iterable[Role] = (),
     refuses: tuple[Code, ...] = (),
     demo: bool = False,
+    counted: bool = True,
     media_type: str = JSON,
 ) -> Operation:
     """An operation from its handler.
@@ -100,6 +104,7 @@ def declare(
         tag,
         refuses,
         demo,
+        counted,
         takes,
         {name: types[name] for name in sorted(parts)},
         types.get("body"),
@@ -127,10 +132,15 @@ def route(path: str, operations: Iterable[Operation]) -> Route:
 
 async def _answer(operation: Operation, services: Services, request: Request) -> Response:
     retry_after_ms = services.config.http.retry_after_ms
+    address = services.admission.counted(request.client.host if request.client else None)
     try:
+        if operation.counted and (wait_s := services.admission.ask(address)):
+            raise Problem(Code.RATE_LIMITED, retry_after_ms=math.ceil(wait_s * 1000))
         arguments = await _arguments(operation, services, request)
         return _response(await operation.handle(**arguments))
     except Problem as problem:
+        if problem.code is Code.UNAUTHORIZED and "authorization" in request.headers:
+            services.admission.bad_token(address, "http")
         return problem_response(problem)
     except LedgerUnavailable as error:
         _log.warning("request_unavailable", operation=operation.name, error=str(error))

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway.admission.config import AdmissionConfig
 from gateway.edge.config import EdgeConfig
 from gateway.http.config import HttpConfig
 from gateway.room.config import RoomConfig
@@ -83,6 +84,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rooms: RoomConfig = RoomConfig()
     edge: EdgeConfig = EdgeConfig()
     http: HttpConfig = HttpConfig()
+    admission: AdmissionConfig = AdmissionConfig()
     stripe: StripeConfig = StripeConfig()
 
     @property

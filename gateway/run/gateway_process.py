@@ -188,6 +188,8 @@ async def _answer(app: App, listener: Listener, config: Config, stop: StopAsked)
             loop="none",
             lifespan="off",
             access_log=False,
+            # uvicorn would believe a header of every client on this machine; whom we believe is configured.
+            proxy_headers=False,
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=CUT_S,

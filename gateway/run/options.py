@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import click
 import msgspec
 
+from gateway.admission.admission import unreadable_networks
 from gateway.rails import unusable_rail
 from gateway.run.config import Config, located
 from gateway.run.folder import FolderUnusable, signing_key
@@ -57,11 +58,15 @@ def loaded(file: Path | None, flags: dict[str, Any]) -> Loaded:
         Unusable: it has faults; the message names them all.
     """
     try:
-        return load(flags, os.environ, file)
+        whole = load(flags, os.environ, file)
     except ConfigFaults as exc:
         faults = "\n".join(f"  {fault.place}: {fault.message}" for fault in exc.faults)
         count = "one fault" if len(exc.faults) == 1 else f"{len(exc.faults)} faults"
         raise Unusable(f"the configuration has {count}:\n{faults}") from exc
+    reason = unreadable_networks(whole.config.admission)
+    if reason is not None:
+        raise Unusable(f"the configuration has one fault:\n  {reason}")
+    return whole
 
 
 def placed(file: Path | None, flags: dict[str, Any]) -> Config:

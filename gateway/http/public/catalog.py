@@ -77,6 +77,6 @@ def _as(kind: type[StructT], value: object) -> StructT:
 
 
 OPERATIONS = (
-    declare("GET", "/v1/catalog", read_catalog, tag="catalogue"),
+    declare("GET", "/v1/catalog", read_catalog, tag="catalogue", counted=False),
     declare("GET", "/v1/packages", read_packages, tag="catalogue"),
 )

@@ -83,7 +83,7 @@ def _duties_missing(services: Services) -> dict[str, str]:
 
 
 OPERATIONS = (
-    declare("GET", "/healthz", health, tag="health"),
-    declare("GET", "/readyz", readiness, tag="health"),
-    declare("GET", "/metrics", metrics, tag="health", media_type="text/plain"),
+    declare("GET", "/healthz", health, tag="health", counted=False),
+    declare("GET", "/readyz", readiness, tag="health", counted=False),
+    declare("GET", "/metrics", metrics, tag="health", counted=False, media_type="text/plain"),
 )

@@ -45,6 +45,8 @@ OPERATIONS = (
         "/v1/webhooks/{provider}",
         hear_webhook,
         tag="purchases",
+        # A provider tells of everybody's payments from a few addresses.
+        counted=False,
         refuses=(Code.UNKNOWN_PROVIDER, Code.BAD_SIGNATURE, Code.BAD_REQUEST),
     ),
 )

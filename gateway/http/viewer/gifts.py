@@ -1,6 +1,7 @@
 """Gifts over HTTP: the same desks as the WebSocket's, and what became of a gift, for ever."""
 
 import asyncio
+import math
 import time
 from typing import Final
 
@@ -25,6 +26,9 @@ _NO_REF: Final = "http"
 
 async def send_gift(services: Services, caller: Identity, body: GiftBody) -> GiftReceipt:
     """Send a gift. The same id again answers as the first time and charges nothing."""
+    wait_s = services.accounts.command(caller)
+    if wait_s:
+        raise Problem(Code.RATE_LIMITED, retry_after_ms=math.ceil(wait_s * 1000))
     began_s = time.perf_counter()
     reply = await _reply(services, caller, body)
     seconds = time.perf_counter() - began_s

@@ -81,6 +81,12 @@ class Raw:
                 return None
         return int(answer.split(b" ", 2)[1])
 
+    async def headers(self) -> set[str]:
+        """Status line and headers of the next response."""
+        async with asyncio.timeout(ANSWER_S_MAX):
+            answer = await self._reader.readuntil(b"\r\n\r\n")
+        return set(answer.decode("latin-1").split("\r\n"))
+
     async def frame(self) -> tuple[int, bytes]:
         """Opcode and payload of the next frame of the server."""
         async with asyncio.timeout(ANSWER_S_MAX):
@@ -129,15 +135,17 @@ class Raws:
         self._port = port
         self._opened: list[Raw] = []
 
-    async def open(self) -> Raw:
-        """Connected, and nothing said."""
-        raw = Raw(*await asyncio.open_connection("127.0.0.1", self._port))
+    async def open(self, host: str = "127.0.0.1") -> Raw:
+        """Connected from this address, and nothing said."""
+        raw = Raw(*await asyncio.open_connection("127.0.0.1", self._port, local_addr=(host, 0)))
         self._opened.append(raw)
         return raw
 
-    async def upgraded(self, subprotocol: str = SUBPROTOCOL_JSON, *, extensions: str | None = None) -> Raw:
+    async def upgraded(
+        self, subprotocol: str = SUBPROTOCOL_JSON, *, extensions: str | None = None, host: str = "127.0.0.1"
+    ) -> Raw:
         """A WebSocket that has not said hello."""
-        raw = await self.open()
+        raw = await self.open(host)
         offer = () if extensions is None else (f"Sec-WebSocket-Extensions: {extensions}",)
         raw.write(head(*UPGRADE_LINES, f"Sec-WebSocket-Protocol: {subprotocol}", *offer))
         assert await raw.status() == 101

@@ -5,9 +5,12 @@ The session behind it gives every message back as it came, so that what was unde
 
 import asyncio
 import struct
+import time
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, cast
 
+from gateway.admission.admission import Admission
+from gateway.admission.config import AdmissionConfig
 from gateway.edge.config import EdgeConfig
 from gateway.edge.connection import Connection
 from gateway.edge.edge import Edge
@@ -119,6 +122,7 @@ class Echo:
 
 class _Services(NamedTuple):
     metrics: Metrics
+    admission: Admission
 
 
 class EchoEdge(Edge):
@@ -126,7 +130,8 @@ class EchoEdge(Edge):
 
     def __init__(self, config: EdgeConfig) -> None:
         self.metrics = Metrics()
-        super().__init__(config, cast("Any", _Services(self.metrics)))
+        admission = Admission(AdmissionConfig(), self.metrics, time.monotonic)
+        super().__init__(config, cast("Any", _Services(self.metrics, admission)))
 
     def open_session(self, connection: Connection) -> Session:
         return cast("Session", Echo(connection))

@@ -1,11 +1,16 @@
 """What a session does before anybody has answered: bounds that cannot be hit on purpose over a real socket."""
 
+import time
 from collections.abc import Coroutine
 from typing import Any, cast
 
+from gateway.admission.accounts import Accounts
+from gateway.admission.admission import Admission
+from gateway.admission.config import AdmissionConfig
 from gateway.auth import Tokens
 from gateway.edge.config import EdgeConfig
 from gateway.edge.session import EARLY_MESSAGES_MAX, Session
+from gateway.metrics import Metrics
 from gateway.wire.codec import Encoding
 
 KEY = "k" * 40
@@ -16,6 +21,7 @@ class Line:
 
     encoding = Encoding.JSON
     is_closing = False
+    address = None
 
     def __init__(self) -> None:
         self.closed: list[int] = []
@@ -28,6 +34,9 @@ class Waiting:
     """Services in which the answer to a hello never comes."""
 
     tokens = Tokens(KEY)
+    metrics = Metrics()
+    admission = Admission(AdmissionConfig(), metrics, time.monotonic)
+    accounts = Accounts(AdmissionConfig(), metrics, time.monotonic)
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         work.close()

@@ -57,6 +57,13 @@ def test_token_that_cannot_be(words: tuple[str, ...], fault: str) -> None:
     assert fault in result.output
 
 
+def test_config_with_networks_that_are_none() -> None:
+    """A list of networks is read at the start, and what is wrong with it is said."""
+    result = run(config, "check", GIFTWIRE_ADMISSION_TRUSTED_PROXIES="10.0.0.1 10.0.0.0/99")
+    assert result.exit_code == 2
+    assert "admission.trusted_proxies: '10.0.0.0/99'" in result.output
+
+
 def test_config_that_is_right() -> None:
     """The check says so and ends with 0."""
     result = run(config, "check", "--port", "1234")

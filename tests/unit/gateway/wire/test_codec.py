@@ -90,4 +90,5 @@ def test_close_codes_say_whether_to_come_back() -> None:
         CloseCode.SLOW_CONSUMER,
         CloseCode.HEARTBEAT,
         CloseCode.INSUFFICIENT_STATE,
+        CloseCode.RATE_LIMITED,
     }
