@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 from tests.e2e.browser import SHOWN_MS_MAX, Windows, has_alerts
 
 PRESSES = 4
+PICTURE_PX_MIN = 100
 ALERT_MS_MAX = 20_000
 
 
@@ -85,6 +86,25 @@ def test_overlay_reloaded_with_gifts_that_wait(windows: Windows) -> None:
     overlay.page.clock.resume()
     overlay.page.reload()
     has_alerts(overlay, "wait a", "wait b", "wait c")
+
+
+def test_overlay_where_motion_is_unwelcome(windows: Windows) -> None:
+    """The gift's picture stands still in the middle, large enough to be seen, on the overlay and on the stage."""
+    overlay, guest = windows.overlay(), windows.room()
+    overlay.page.emulate_media(reduced_motion="reduce")
+    guest.window.page.emulate_media(reduced_motion="reduce")
+    guest.choose("Confetti", "Delights")
+    guest.send()
+    for icon, stage in (
+        (overlay.see(".alert.on .art > .icon"), overlay.see(".alert.on")),
+        (guest.window.see(".show .art > .icon"), guest.window.see(".effects")),
+    ):
+        expect(icon).to_be_visible(timeout=SHOWN_MS_MAX)
+        picture, place = icon.bounding_box(), stage.bounding_box()
+        assert picture is not None
+        assert place is not None
+        assert picture["width"] > PICTURE_PX_MIN
+        assert abs(picture["x"] + picture["width"] / 2 - place["x"] - place["width"] / 2) < 1
 
 
 def test_overlay_shows_a_trial(windows: Windows) -> None:
