@@ -50,6 +50,8 @@ class Shed(enum.StrEnum):
     """A gift came while too many of its connection waited for their outcome."""
     QUEUE_MAX = "queue_max"
     """A connection that asked for more while too much waited for it already was closed."""
+    PACED = "paced"
+    """A connection sent far more than it may, and was not read for a while."""
     FRAMES_MAX = "frames_max"
     """A connection was closed for a flood of frames that say nothing."""
     CONNECTIONS_MAX = "connections_max"
@@ -103,6 +105,7 @@ SOCKETS_CLOSED: Final = Metric(
 SESSIONS: Final = Metric(Gauge, "giftwire_sessions", "Sessions that said hello, by role.", {"role": _ROLES})
 FRAMES: Final = Metric(Counter, "giftwire_frames_sent_total", "Frames written to sockets.")
 FRAME_BYTES: Final = Metric(Counter, "giftwire_frame_bytes_sent_total", "Bytes of the frames written to sockets.")
+FRAMES_READ: Final = Metric(Counter, "giftwire_frames_read_total", "Frames read from sockets.")
 BYTES_SAVED: Final = Metric(
     Counter, "giftwire_frame_bytes_saved_total", "Bytes that frames to rooms were shorter for being compressed."
 )
@@ -207,7 +210,7 @@ REQUEST_SECONDS: Final = Metric(
 
 METRICS: Final = (
     *(SOCKETS, SOCKETS_OPENED, SOCKETS_CLOSED, SESSIONS, FRAMES, FRAME_BYTES, BYTES_SAVED, SHED, GIFTS, GIFT_SECONDS),
-    *(QUEUE_BYTES, LOOP_LAG, BAD_TOKENS, ADDRESSES, FORGOTTEN),
+    *(FRAMES_READ, QUEUE_BYTES, LOOP_LAG, BAD_TOKENS, ADDRESSES, FORGOTTEN),
     *(UNDOS, HOLDS, HOLD_ENDS),
     *(TICKS, TICKS_SLOWED, TICK_SECONDS, TICK_SOCKETS, STAGE_SECONDS, MERGED, ROOMS, EVENTS, RESYNCS, ACK_LAG),
     *(COMMITS, COMMIT_GIFTS, COMMIT_RETRIES, REQUESTS, REQUEST_SECONDS),
@@ -285,6 +288,10 @@ class Metrics:
         """Frames were written; a fan-out tells many at once."""
         self._frames.inc(frames)
         self._frame_bytes.inc(bytes_sent)
+
+    def frames_read(self, frames: int) -> None:
+        """So many frames were read until now."""
+        self._rise(self._counter(FRAMES_READ), frames)
 
     def bytes_saved(self, saved: int) -> None:
         """Frames were written compressed, which made them so many bytes shorter."""

@@ -19,8 +19,9 @@ class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             is closed no later than so long after, and the time of one answer.
         message_bytes_max: a longer client message closes the connection (1009).
         rooms_per_session_max: rooms that one connection may be in.
-        commands_per_s_max: commands of one connection a second, over a longer time.
-        commands_burst_max: commands that may come at once after a quiet time.
+        commands_per_s_max: commands of one connection a second, over a longer time; more are refused. Twice as many
+            frames are read: what comes faster still waits unread.
+        commands_burst_max: commands that may come at once after a quiet time; twice as many frames are read at once.
         gifts_in_flight_max: gifts of one connection that wait for their outcome.
         viewer_queue_bytes_max: unsent bytes of a viewer above which ticks are skipped.
         overlay_queue_bytes_max: unsent bytes of an overlay or creator above which it is closed to resume.

@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 from gateway.admission.admission import AddressCount
 from gateway.edge.deflate import DeflateOffers, Inflating
 from gateway.edge.frames import PING_FRAME
+from gateway.edge.intake import SLICE_BYTES, TURN_FRAMES_MAX, Unread
 from gateway.edge.parts import Parts
 from gateway.edge.prepared import Variant
 from gateway.metrics import Shed
@@ -39,8 +40,6 @@ _NOT_UNDERSTOOD: Final = (
     b"Content-Length: 36\r\n\r\nThe handshake cannot be understood.\n"
 )
 _OFFERS: Final = (DeflateOffers(),)
-SLICE_BYTES: Final = 4_096
-"""Bytes that are read into frames at a time: one read of the socket could hold 40,000 empty ones, which take 0.3 s."""
 PATH: Final = "/v1/ws"
 
 
@@ -71,6 +70,8 @@ class Connection(asyncio.Protocol):
         "_protocol",
         "_timer",
         "_transport",
+        "_unread",
+        "_used_until_s",
         "address",
         "compressed",
         "congested",
@@ -104,6 +105,8 @@ class Connection(asyncio.Protocol):
         self._handed_by: asyncio.BaseProtocol | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._unread: Unread | None = None
+        self._used_until_s = 0.0
 
     # What the event loop calls.
 
@@ -125,15 +128,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard = True
-        if len(data) <= SLICE_BYTES:
-            self._take(data)
+        if self._unread is not None:
+            # The event loop had read it before it was told to pause.
+            self._unread = self._unread.followed_by(data)
         else:
-            for start in range(0, len(data), SLICE_BYTES):
-                self._take(data[start : start + SLICE_BYTES])
-        if self.congested:
-            self._check_queue()
-        if not self.talks:
-            self.rest()
+            self._read(data, 0)
 
     def eof_received(self) -> None:
         # Returning nothing lets the event loop close the socket, which is all that is left to do.
@@ -152,6 +151,9 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._unread is not None:
+            self._unread.turn.cancel()
+            self._unread = None
         session, self.session = self.session, None
         self._edge.disconnected(self)
         if session is not None:
@@ -231,6 +233,43 @@ class Connection(asyncio.Protocol):
 
     # Inside.
 
+    def _read(self, data: bytes, start: int) -> None:
+        """Read frames until all are read, or it is the turn of others."""
+        intake = self._edge.intake
+        before = intake.frames
+        while start < len(data) and intake.frames - before < TURN_FRAMES_MAX:
+            self._take(data[start : start + SLICE_BYTES])
+            start += SLICE_BYTES
+        if self.congested:
+            self._check_queue()
+        pause_s = 0.0
+        if (frames := intake.frames - before) and not self._closing:
+            now_s = asyncio.get_running_loop().time()
+            self._used_until_s, pause_s = intake.charge(self._used_until_s, now_s, frames)
+        if start < len(data) or pause_s > 0:
+            self._wait_for_turn(data, start, pause_s)
+        elif not self.talks:
+            self.rest()
+
+    def _wait_for_turn(self, data: bytes, start: int, pause_s: float) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.pause_reading()
+        if pause_s > 0:
+            self._edge.shed(Shed.PACED)
+        # Not at once in any case: what others sent is looked at first.
+        turn = asyncio.get_running_loop().call_later(pause_s, self._take_turn)
+        self._unread = Unread(data, start, turn)
+
+    def _take_turn(self) -> None:
+        unread, self._unread = self._unread, None
+        if unread is None:
+            return
+        self.heard = True
+        self._read(unread.data, unread.start)
+        if self._unread is None and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def _take(self, data: bytes) -> None:
         protocol = self._protocol or self._wake()
         if protocol.eof_sent:
@@ -254,6 +293,7 @@ class Connection(asyncio.Protocol):
         Raises:
             UnicodeDecodeError: it is no text, where it must be (RFC 6455, section 8.1).
         """
+        self._edge.intake.frames += 1
         protocol = cast("Protocol", self._protocol)
         session = self.session
         if session is None:

@@ -14,6 +14,7 @@ import structlog
 
 from gateway.edge.config import EdgeConfig
 from gateway.edge.connection import PATH, Connection
+from gateway.edge.intake import Intake
 from gateway.edge.leaving import send_elsewhere
 from gateway.edge.session import Session, SessionServices
 from gateway.metrics import Shed
@@ -38,6 +39,7 @@ class Edge:
 
     def __init__(self, config: EdgeConfig, services: SessionServices) -> None:
         self.config = config
+        self.intake = Intake(config)
         self.silent = logging.getLogger("gateway.edge.websockets")
         self.silent.setLevel(logging.CRITICAL + 1)
         self._services = services
@@ -148,9 +150,7 @@ class Edge:
         while True:
             for part in self._parts:
                 await asyncio.sleep(pause_s)
-                now_ms = self._services.now_ms()
-                for connection in list(part):
-                    self._look_at(connection, now_ms)
+                self._look_at_all(part)
 
     async def _watch_tokens(self) -> None:
         """Ask again and again, a part of the connections at a time: nothing that is published can be missed then."""
@@ -158,9 +158,7 @@ class Edge:
         while True:
             for part in self._parts:
                 await asyncio.sleep(pause_s)
-                held = {c: jti for c in part if c.session is not None and (jti := c.session.revocable)}
-                if held:
-                    await self._close_revoked(held)
+                await self._close_revoked(part)
 
     async def _watch_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -171,7 +169,10 @@ class Edge:
             self._services.metrics.loop_was_late(max(elapsed_s - LOOP_PROBE_S, 0.0))
             self._services.rooms.pace.look(elapsed_s)
 
-    async def _close_revoked(self, held: dict[Connection, str]) -> None:
+    async def _close_revoked(self, part: set[Connection]) -> None:
+        held = {c: jti for c in part if c.session is not None and (jti := c.session.revocable)}
+        if not held:
+            return
         try:
             revoked = await self._services.revoked_among(list(set(held.values())))
         except LedgerUnavailable as exc:
@@ -180,6 +181,12 @@ class Edge:
         for connection, jti in held.items():
             if jti in revoked:
                 connection.close(CloseCode.BAD_TOKEN, "the token was taken back")
+
+    def _look_at_all(self, part: set[Connection]) -> None:
+        """In a call of its own, so that the heartbeat holds none of them while it waits."""
+        now_ms = self._services.now_ms()
+        for connection in list(part):
+            self._look_at(connection, now_ms)
 
     def _look_at(self, connection: Connection, now_ms: int) -> None:
         session = connection.session

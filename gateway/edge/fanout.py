@@ -27,6 +27,11 @@ RESYNC: Final = Notice(NoticeCode.RESYNC.value, "Some events were not sent to yo
 _RESYNC_FRAMES: Final = {encoding: frame(encode(RESYNC, encoding), encoding) for encoding in Encoding}
 
 
+SLOW_CLOSES_MAX: Final = 8
+"""Slow viewers that one slice closes: a close costs more than a write, and a crowd that stalled at once would hold up
+those who read."""
+
+
 class _Unwritten(Struct):
     """A message on its way: the connections from `start` on have not been written to."""
 
@@ -60,6 +65,7 @@ class Audience:
         self._refresh = refresh
         self._wrote = wrote
         self._unwritten: deque[_Unwritten] = deque()
+        self._closes_left = SLOW_CLOSES_MAX
         self._viewers: dict[Variant, dict[Connection, Session]] = {variant: {} for variant in VARIANTS}
         self._complete: dict[Variant, dict[Connection, Session]] = {variant: {} for variant in VARIANTS}
 
@@ -141,6 +147,7 @@ class Audience:
 
     def _write_slice(self) -> None:
         left = self._config.fan_out_slice_max
+        self._closes_left = SLOW_CLOSES_MAX
         while self._unwritten and left > 0:
             first = self._unwritten[0]
             end = first.start + left
@@ -178,7 +185,8 @@ class Audience:
         now_ms = self._now_ms()
         if connection.congested:
             connection.slow_since_ms = connection.slow_since_ms or now_ms
-            if now_ms - connection.slow_since_ms > self._config.slow_ms_max:
+            if now_ms - connection.slow_since_ms > self._config.slow_ms_max and self._closes_left > 0:
+                self._closes_left -= 1
                 self._metrics.shed(Shed.SLOW_CONSUMER)
                 connection.close(CloseCode.SLOW_CONSUMER, "too slow for this room")
         else:

@@ -22,8 +22,10 @@ PING_TEXT = b'{"type":"ping","ref":"p"}'
 
 @pytest.fixture
 async def gateway(valkey_url: str, database_url: str) -> AsyncIterator[Gateway]:
-    """A gateway with narrow bounds, which holds nothing of anybody at the end."""
+    """A gateway with narrow bounds, which holds nothing of anybody at the end. It reads as much as comes."""
     edge = EdgeConfig(
+        commands_per_s_max=100_000,
+        commands_burst_max=100_000,
         idle_frames_max=IDLE_FRAMES_MAX,
         reply_queue_bytes_max=REPLY_QUEUE_BYTES_MAX,
         viewer_queue_bytes_max=REPLY_QUEUE_BYTES_MAX,

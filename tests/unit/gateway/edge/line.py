@@ -110,11 +110,11 @@ class Echo:
 
     def __init__(self, connection: Connection) -> None:
         self.heard: list[bytes] = []
-        self._connection = connection
+        self.connection = connection
 
     def receive(self, payload: bytes) -> None:
         self.heard.append(payload)
-        self._connection.write(frame(payload, self._connection.encoding))
+        self.connection.write(frame(payload, self.connection.encoding))
 
     def ended(self) -> None:
         pass
@@ -147,6 +147,7 @@ class Line:
     Args:
         extensions: what the client offers, if anything.
         behind: what it says without waiting for the answer.
+        edge: that of other lines; one of its own when None.
 
     Attributes:
         answer: the head of the answer to the handshake.
@@ -159,8 +160,9 @@ class Line:
         subprotocol: str = SUBPROTOCOL_JSON,
         extensions: str | None = None,
         behind: bytes = b"",
+        edge: EchoEdge | None = None,
     ) -> None:
-        self.edge = EchoEdge(config or EdgeConfig())
+        self.edge = edge or EchoEdge(config or EdgeConfig())
         self.transport = MemoryTransport()
         self.connection = Connection(self.edge)
         self.transport.connection = self.connection
@@ -184,10 +186,11 @@ class Line:
                 return value.strip()
         return None
 
-    def feed(self, pieces: Iterable[bytes]) -> None:
-        """Let bytes arrive, a piece a time."""
+    async def feed(self, pieces: Iterable[bytes]) -> None:
+        """Let bytes arrive, a piece a time, and wait until they are read."""
         for piece in pieces:
             self.connection.data_received(piece)
+        await until(lambda: self.transport.reading, 5)
 
     def told(self) -> list[Told]:
         """Every frame of the server so far."""

@@ -69,7 +69,7 @@ def cuts(content: bytes, name: str) -> Iterator[list[bytes]]:
         yield [content[start:end] for start, end in itertools.pairwise(marks)]
 
 
-def play(row: Row, name: str) -> None:
+async def play(row: Row, name: str) -> None:
     """Play a row in each of these ways.
 
     Raises:
@@ -82,7 +82,7 @@ def play(row: Row, name: str) -> None:
             extensions=OFFER if row.deflate else None,
         )
         assert line.connection.compressed is row.deflate
-        line.feed(pieces)
+        await line.feed(pieces)
         assert line.told() == row.told, f"{name}, in {len(pieces)} pieces"
         closes = bool(row.told) and row.told[-1].opcode == CLOSE
         assert line.connection.is_closing is closes

@@ -44,7 +44,7 @@ ROWS: dict[str, Row] = {
 @pytest.mark.parametrize("name", ROWS)
 async def test_close_is_answered_as_the_row_says(name: str) -> None:
     """However it is cut on the way."""
-    play(ROWS[name], name)
+    await play(ROWS[name], name)
 
 
 BEHIND = {
@@ -61,10 +61,10 @@ async def test_close_of_ours_is_followed_by_nothing(case: str) -> None:
     """What the client says before it answers is not carried out; its answer ends the connection."""
     line = Line()
     line.connection.close(4000, "going away")
-    line.feed([BEHIND[case]])
+    await line.feed([BEHIND[case]])
     assert [told for told in line.told() if told.opcode != 0xA] == [close(4000)]
     assert line.session.heard == []
-    line.feed([_close(4000)])
+    await line.feed([_close(4000)])
     assert [told for told in line.told() if told.opcode != 0xA] == [close(4000)]
     assert line.transport.ended
     line.hang_up()
@@ -74,7 +74,7 @@ async def test_close_that_nobody_answers_ends_all_the_same() -> None:
     """After `close_ms_max` the socket is let go of."""
     for broken in (b"", frame(0x3)):
         line = Line(EdgeConfig(close_ms_max=1))
-        line.feed([broken])
+        await line.feed([broken])
         line.connection.close(4000)
         assert not line.transport.aborted
         await line.let_go()

@@ -116,4 +116,4 @@ ROWS = {f"{table}-{name}": row for table, rows in (("sent", SENT), ("broken", BR
 @pytest.mark.parametrize("name", ROWS)
 async def test_compressed_messages_are_answered_as_the_row_says(name: str) -> None:
     """However they are cut on the way."""
-    play(ROWS[name], name)
+    await play(ROWS[name], name)

@@ -156,14 +156,14 @@ ROWS = {
 @pytest.mark.parametrize("name", ROWS)
 async def test_frames_are_answered_as_the_row_says(name: str) -> None:
     """However they are cut on the way."""
-    play(ROWS[name], name)
+    await play(ROWS[name], name)
 
 
 async def test_frames_that_come_with_the_handshake_are_passed_over() -> None:
     """A client must wait for the answer (section 4.1): nothing stands before it, and what comes behind it is heard."""
     line = Line(behind=frame(PING, b"x") + frame(TEXT, b"early"))
     assert line.answer.startswith("HTTP/1.1 101 ")
-    line.feed([frame(TEXT, HELLO)])
+    await line.feed([frame(TEXT, HELLO)])
     assert line.told() == [text(HELLO)]
 
 
@@ -176,6 +176,6 @@ async def test_session_that_fails_ends_its_connection_and_is_heard_of() -> None:
 
     line.session.receive = fail  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="Hello"):
-        line.feed([frame(TEXT, HELLO)])
+        await line.feed([frame(TEXT, HELLO)])
     assert line.told() == [close(1011)]
     line.hang_up()

@@ -73,7 +73,7 @@ def _frames(said: Said) -> tuple[bytes, list[Told]]:
 def _play(pieces: list[bytes]) -> list[Told]:
     async def play() -> list[Told]:
         line = Line(CONFIG, extensions=OFFER)
-        line.feed(pieces)
+        await line.feed(pieces)
         told, closing = line.told(), line.connection.is_closing
         assert closing is (bool(told) and told[-1].opcode == CLOSE)
         line.hang_up()

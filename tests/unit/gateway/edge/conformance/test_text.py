@@ -118,11 +118,11 @@ ROWS: dict[str, Row] = {
 @pytest.mark.parametrize("name", ROWS)
 async def test_text_is_judged_as_the_row_says(name: str) -> None:
     """However it is cut on the way."""
-    play(ROWS[name], name)
+    await play(ROWS[name], name)
 
 
 async def test_binary_messages_are_not_text() -> None:
     """Every row that is no text is a good binary message."""
     for name, content in {**BAD, **CUT_OFF}.items():
         row = Row(frame(0x2, content), [text(content)._replace(opcode=0x2)], binary=True)
-        play(row, name)
+        await play(row, name)
