@@ -1,6 +1,7 @@
 """One process of ours: started so that it ends with us, watched until it is ready, stopped in steps."""
 
 import asyncio
+import contextlib
 import enum
 import os
 import signal
@@ -23,6 +24,8 @@ TAIL_BYTES: Final = 16 * 1024
 KILLED: Final = "signal "
 READY_VARIABLE: Final = "READY_FD"
 """Names the open file to which a process of ours writes one line when it is ready."""
+NOTIFY_VARIABLE: Final = "NOTIFY_SOCKET"
+"""Names the socket at which systemd hears of it."""
 
 
 class Readiness(enum.Enum):
@@ -229,11 +232,16 @@ async def _start(program: Program, environment: dict[str, str], listening: socke
 
 
 def tell_ready() -> None:
-    """Tell whoever started this process that it is ready; nothing happens when nobody asked."""
+    """Tell whoever started this process, `serve` or systemd, that it is ready; nothing happens when nobody asked."""
     handle = os.environ.pop(READY_VARIABLE, None)
     if handle is not None:
         os.write(int(handle), b"ready\n")
         os.close(int(handle))
+    address = os.environ.pop(NOTIFY_VARIABLE, None)
+    if address is not None:
+        # sd_notify(3); a name that begins with @ has no file.
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.sendto(b"READY=1", address.replace("@", "\0", 1) if address.startswith("@") else address)
 
 
 def tail(log: Path, lines: int = 8) -> str:

@@ -1,6 +1,7 @@
 """A process is watched until it is ready, told to stop in steps, and ends with whoever started it."""
 
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -126,3 +127,16 @@ def test_tail_of_a_long_log(tmp_path: Path) -> None:
 def test_reason_of_a_status() -> None:
     """A signal is told by its name."""
     assert (reason_of(-9), reason_of(3)) == ("signal SIGKILL", "exit status 3")
+
+
+def test_ready_process_tells_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, at the socket that it was told."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        tell_ready()
+        tell_ready()
+        assert systemd.recv(64) == b"READY=1"
+        systemd.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            systemd.recv(64)

@@ -3,6 +3,8 @@
 import contextlib
 import select
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -49,6 +51,30 @@ def test_port_shared_with_another_program() -> None:
         other.listen()
         with pytest.raises(PortTaken):
             Listener(HOST, other.getsockname()[1])
+
+
+SYSTEMD = """
+import os, socket
+from gateway.run.port import Listener
+while os.open("/dev/null", os.O_RDONLY) < 3:
+    pass
+given = socket.create_server(("127.0.0.1", 0))
+os.dup2(given.fileno(), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid() + OTHER), "LISTEN_FDS": "1"}
+listener = Listener("127.0.0.1", 0)
+print(listener.socket.getsockname() == given.getsockname())
+listener.socket.close()
+listener.closed(handed_on=False)
+socket.create_connection(given.getsockname()).close()
+"""
+
+
+@pytest.mark.parametrize("other", [0, 1])
+def test_socket_of_systemd(other: int) -> None:
+    """It is taken, and left listening at the end; one that was meant for another process is not."""
+    words = [sys.executable, "-c", SYSTEMD.replace("OTHER", str(other))]
+    done = subprocess.run(words, capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == str(other == 0)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "203.0.113.1"])
