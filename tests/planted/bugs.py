@@ -3,30 +3,8 @@
 A bug whose text is no longer there fails its test: then the bug has to be planted anew in the text that took its place.
 """
 
-from msgspec import Struct
-
-
-class Edit(Struct, frozen=True):
-    """In one file, `old` becomes `new`; `old` stands there once."""
-
-    path: str
-    old: str
-    new: str
-
-
-class Bug(Struct, frozen=True):
-    """Something that would be wrong.
-
-    Attributes:
-        check: by name, of `tests/planted/checks.py`.
-        says: stands in what the check says when it fails.
-    """
-
-    name: str
-    check: str
-    says: str
-    edits: list[Edit]
-
+from tests.planted.planting import Bug, Edit
+from tests.planted.undone_gifts import OF_UNDONE_GIFTS
 
 GIFT, CREDIT, TRIM = "ledger/lua/gift.lua", "ledger/lua/credit.lua", "ledger/lua/trim.lua"
 GUARDS = "ledger/lua/parts/guards.lua"
@@ -569,4 +547,4 @@ OF_THE_WORTH = [
         ],
     ),
 ]
-BUGS = [*OF_THE_WORTH, *OF_THE_SCRIPTS, *OF_HOLDS, *OF_THE_WORKER, *OF_THE_REPAIR, *OF_THE_ROOM]
+BUGS = [*OF_THE_WORTH, *OF_THE_SCRIPTS, *OF_HOLDS, *OF_UNDONE_GIFTS, *OF_THE_WORKER, *OF_THE_REPAIR, *OF_THE_ROOM]

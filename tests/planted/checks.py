@@ -32,7 +32,7 @@ from ledger.grants import GrantOrder
 from ledger.ids import new_id
 from ledger.journal import Position
 from ledger.keys import Total
-from ledger.model import CreatorId, GiftAccepted, GiftOrder, Partition, RefundKind, ViewerId
+from ledger.model import UNDO_MS_MAX, CreatorId, GiftAccepted, GiftOrder, Partition, RefundKind, ViewerId
 from ledger.office import open_office
 from ledger.postgres import Pool, open_pool
 from ledger.purchases import RailOutcome
@@ -48,6 +48,7 @@ from tests.integration.ledger_money.money import purchase_order
 from tests.integration.ledger_postgres.books_machine import run_books_machine
 from tests.integration.ledger_postgres.flushing import flushing
 from tests.integration.ledger_postgres.holding import hold, hold_in_every_way, settle
+from tests.integration.ledger_postgres.undoing import give_dear, give_in_every_way, later, settle_all, undo
 from tests.servers import running_valkey
 from tests.unit.gateway.room.room_facts import gift
 from tests.unit.loadtest.conftest import PerfectRun
@@ -153,6 +154,7 @@ async def _carry(folder: Path, database_url: str) -> tuple[list[str], list[str]]
         for viewer in VIEWERS:
             await ledger.credit(grant(viewer, 10_000))
             await hold_in_every_way(ledger, viewer)
+            await give_in_every_way(ledger, viewer)
         await _flush_with_faults(ledger, pool, config)
         for point in range(POINTS_MAX):
             await _give_some(ledger)
@@ -185,6 +187,7 @@ async def _spend_mixed(folder: Path, database_url: str) -> list[str]:
         await ledger.start()
         office = await open_office(config, ledger, rails=[rail])
         held: list[tuple[str, bytes]] = []
+        open_gifts: list[tuple[str, bytes]] = []
         for turn in range(3):
             for viewer in VIEWERS:
                 bought = purchase_order(viewer, coins=10, bonus_coins=4)
@@ -194,11 +197,18 @@ async def _spend_mixed(folder: Path, database_url: str) -> list[str]:
             for viewer in VIEWERS:
                 # Held over a flush, and over gifts that spend what was bought later.
                 held.append((viewer, await hold(ledger, viewer, 6)))
+                for undo_ms in (UNDO_MS_MAX, 1_000):
+                    gift_id = await give_dear(ledger, viewer, 2, undo_ms)
+                    open_gifts += [(viewer, gift_id)] if undo_ms == UNDO_MS_MAX else []
             for coins in (5, 3):
                 await asyncio.gather(*(ledger.give(_shared_gift(viewer, coins)) for viewer in VIEWERS))
                 await _flush_rest(ledger, pool, config)
             for viewer, hold_id in held[-len(VIEWERS) :]:
                 await settle(ledger, viewer, hold_id, 2)
+            for viewer, gift_id in open_gifts[-len(VIEWERS) :]:
+                await undo(ledger, viewer, gift_id)
+            await later(ledger, 1_000)
+            await settle_all(ledger)
             await asyncio.gather(*(ledger.give(_shared_gift(viewer, 5)) for viewer in VIEWERS))
             await _flush_rest(ledger, pool, config)
             if turn == 1:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.planted.bugs import BUGS, Bug
+from tests.planted.bugs import BUGS
 from tests.planted.checks import CHECKS
+from tests.planted.planting import Bug
 from tests.repo.sources import PACKAGES, ROOT
 from tests.servers import Postgres
 

@@ -97,10 +97,10 @@ class GiftMachine(MachineCore):
     def give_together(self, wishes: list[Fresh | Told]) -> None:
         self._give_all([self._order(wish) for wish in wishes])
 
-    @rule(viewer=VIEWERS, number=st.integers(1, 5), again=st.booleans())
-    def give_a_coin_several_times(self, viewer: str, number: int, again: bool) -> None:
-        """In one commit, the last of them perhaps twice."""
-        wish = Fresh(viewer, "cora", 1, 1, 5_000, "", 0)
+    @rule(viewer=VIEWERS, number=st.integers(1, 5), again=st.booleans(), undo_ms=st.sampled_from([0, COMBO_MS]))
+    def give_a_coin_several_times(self, viewer: str, number: int, again: bool, undo_ms: int) -> None:
+        """In one commit, the last of them perhaps twice, and more of them perhaps than may be undone at a time."""
+        wish = Fresh(viewer, "cora", 1, 1, 5_000, "", 0, undo_ms=undo_ms)
         orders = [self._order(wish) for _ in range(number)]
         self._give_all(orders + orders[-1:] if again else orders)
 
@@ -108,7 +108,12 @@ class GiftMachine(MachineCore):
     def give_at_an_edge_of_the_window(self, viewer: str, age_ms: int) -> None:
         self._give_all([self._order(Fresh(viewer, "cora", 1, 1, 5_000, "", age_ms))])
 
-    @rule(viewer=VIEWERS, coins=HUGE, creator_bp=st.sampled_from([0, 5_000, 10_000]), more=st.integers(0, 2))
+    @rule(
+        viewer=VIEWERS,
+        coins=HUGE,
+        creator_bp=st.sampled_from([0, 5_000, 10_000]),
+        more=st.integers(0, 2),
+    )
     def give_up_to_a_bound(self, viewer: str, coins: int, creator_bp: int, more: int) -> None:
         """Once with all coins that there can be, and some more; the diamonds are at or over their bound."""
         self.credit(viewer, coins)
@@ -260,9 +265,9 @@ class GiftMachine(MachineCore):
 
     @rule(
         viewer=VIEWERS,
-        late_ms=st.sampled_from([-1, 0, 1]),
+        late_ms=st.sampled_from([-1, -1, 0, 1]),
         undo=st.booleans(),
-        day_max=st.sampled_from([None, None, 8]),
+        day_max=st.sampled_from([None, 8]),
         by_ms=st.sampled_from([COMBO_MS, UNDO_MS_MAX]),
     )
     def end_a_gift_about_its_deadline(
@@ -277,6 +282,18 @@ class GiftMachine(MachineCore):
         else:
             self._settle_gifts(self.ledger.keys.partition_of(viewer), 10)
         self._give_all([order])
+
+    @rule(viewer=VIEWERS)
+    def give_beside_a_gift_that_will_fill_a_sum(self, viewer: str) -> None:
+        """The open one takes all but two coins' worth of what the partition's earnings can hold."""
+        state = self.twin.partitions[self.ledger.keys.partition_of(viewer)]
+        coins = (AMOUNT_MAX - state.gifts.diamonds - max(state.earned, state.commission)) // 100 - 2
+        if coins > 0:
+            self.credit(viewer, coins + 4)
+            wish = Fresh(viewer, "cora", coins, 1, 10_000, "", 0, undo_ms=COMBO_MS)
+            again = msgspec.structs.replace(wish, coins=2, undo_ms=0)
+            self._give_all([self._order(wish), self._order(again), self._order(again)])
+            self._undo(self.undoable[-1], viewer)
 
     @precondition(lambda self: self.all_open)
     @rule(partition=st.integers(0, 1), limit=st.sampled_from([1, 10]))

@@ -18,6 +18,7 @@ from ledger.refunds import Refund, RefundOrder
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, now_ms
 from tests.integration.ledger_money.money import Money, purchase_order
+from tests.integration.ledger_postgres.undoing import dear, later, settle_all, undo
 
 _OUTCOMES = {"refunded": RailOutcome.REFUNDED, "charged_back": RailOutcome.CHARGED_BACK}
 _REFUNDS = """
@@ -113,6 +114,15 @@ class RefundWorld:
                 if isinstance(outcome, GiftRefused):
                     return outcome.refusal.value
                 assert isinstance(outcome, GiftAccepted)
+            case ["dear", name, creator, amount]:
+                given = await self.ledger.give(dear("ann", int(amount), creator=creator, gift_id=self.id(name)))
+                if not (isinstance(given, GiftAccepted) and given.undo_until_ms):
+                    return f"{given}"
+            case ["undo", name]:
+                await undo(self.ledger, "ann", self.id(name))
+            case ["later"]:
+                await later(self.ledger)
+                await settle_all(self.ledger)
             case ["refund" | "chargeback" as kind, name, purchase, *amount]:
                 coins_ = int(amount[0]) if amount else None
                 found = await self.refund(name, purchase, coins_, RefundKind(kind))
