@@ -195,6 +195,12 @@ COMMIT_GIFTS: Final = Metric(
     " since they had waited as long as they may; with an outcome that is not known; or with one whose hearer failed.",
     {"outcome": frozenset({"judged", "left", "overloaded", "late", "unknown", "not_told"})},
 )
+WINDOWS: Final = Metric(
+    Counter,
+    "giftwire_undo_windows_total",
+    "Gifts that were to be undoable for a while: opened, or left out since too many were open or a refund waited.",
+    {"outcome": frozenset({"opened", "left_out"})},
+)
 COMMIT_RETRIES: Final = Metric(
     Counter, "giftwire_commit_retries_total", "Commits that were told again because the answer was lost."
 )
@@ -213,7 +219,7 @@ METRICS: Final = (
     *(FRAMES_READ, QUEUE_BYTES, LOOP_LAG, BAD_TOKENS, ADDRESSES, FORGOTTEN),
     *(UNDOS, HOLDS, HOLD_ENDS),
     *(TICKS, TICKS_SLOWED, TICK_SECONDS, TICK_SOCKETS, STAGE_SECONDS, MERGED, ROOMS, EVENTS, RESYNCS, ACK_LAG),
-    *(COMMITS, COMMIT_GIFTS, COMMIT_RETRIES, REQUESTS, REQUEST_SECONDS),
+    *(COMMITS, COMMIT_GIFTS, COMMIT_RETRIES, WINDOWS, REQUESTS, REQUEST_SECONDS),
 )
 
 
@@ -259,6 +265,8 @@ class Metrics:
             ("not_told", commits.not_told),
         ):
             self._rise(self._counter(COMMIT_GIFTS, outcome=outcome), count)
+        self._rise(self._counter(WINDOWS, outcome="opened"), commits.windows_opened)
+        self._rise(self._counter(WINDOWS, outcome="left_out"), commits.windows_left_out)
         return families_of(self._registry)
 
     # Sockets and sessions.

@@ -60,6 +60,8 @@ class BatcherStats(Struct):
         overlapped: commits begun while another was in flight.
         not_judged: gifts that a commit left for the next one.
         not_told: outcomes whose hearer failed; the gift is what it is all the same.
+        windows_opened: gifts that may be undone for a while.
+        windows_left_out: gifts that were to be, and were paid at once: too many were open, or a refund waited.
         overloaded: refused as they came, since as many waited as may.
         late: refused since they had waited as long as they may.
     """
@@ -73,6 +75,8 @@ class BatcherStats(Struct):
     late: int = 0
     retries: int = 0
     unknown: int = 0
+    windows_opened: int = 0
+    windows_left_out: int = 0
 
 
 class Batcher:

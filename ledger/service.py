@@ -72,18 +72,6 @@ class OpenCombo(Struct, frozen=True):
     deadline_ms: int
 
 
-class WindowStats(Struct):
-    """Gifts that were to be undoable, since the start.
-
-    Attributes:
-        opened: that can be undone for a while.
-        left_out: that were settled at once: too many were open, or a refund waited.
-    """
-
-    opened: int = 0
-    left_out: int = 0
-
-
 class WrongDeployment(LedgerError):
     """Money is stored under a setting that cannot change, and the configuration has another value of it."""
 
@@ -112,7 +100,6 @@ class Ledger:
         self._durability = config.durability
         self._scripts = Scripts(redis, self.keys, config)
         self.batcher = Batcher(self._scripts, config)
-        self.windows = WindowStats()
 
     async def start(self) -> None:
         """Check that the server is new enough and the stored layout is ours, then take orders.
@@ -410,8 +397,8 @@ class Ledger:
 
         def note(outcome: GiftOutcome) -> None:
             if isinstance(outcome, GiftAccepted) and not outcome.replay:
-                self.windows.opened += outcome.undo_until_ms > 0
-                self.windows.left_out += outcome.undo_until_ms == 0
+                self.batcher.stats.windows_opened += outcome.undo_until_ms > 0
+                self.batcher.stats.windows_left_out += outcome.undo_until_ms == 0
             told(outcome)
 
         return note

@@ -322,7 +322,8 @@ async def test_gift_that_is_undone_from_many_sides_is_undone_once(valkey_url: st
     assert {(one.coins, one.balance_coins, one.at_ms) for one in undone} == {(60, 100, undone[0].at_ms)}
     assert [one for one in outcomes if isinstance(one, int)] == [0] * 5
     assert await ledger.balance("ann") == 100
-    assert (ledger.windows.opened, ledger.windows.left_out) == (1, 0)
+    stats = ledger.batcher.stats
+    assert (stats.windows_opened, stats.windows_left_out) == (1, 0)
     await ledger.stop()
 
 

@@ -98,10 +98,11 @@ def test_commits_are_counted_once_however_often_they_are_asked_for() -> None:
     """What the batcher has counted is shown as it is now."""
     metrics, commits = Metrics(), BatcherStats(commits=2, gifts=9, not_judged=1, retries=1)
     metrics.families(commits)
-    commits.commits, commits.gifts, commits.overloaded = 3, 14, 6
+    commits.commits, commits.gifts, commits.overloaded, commits.windows_left_out = 3, 14, 6, 2
     text = text_of(metrics.families(commits)).decode()
     for line in (
         "giftwire_commits_total 3.0",
+        'giftwire_undo_windows_total{outcome="left_out"} 2.0',
         'giftwire_commit_gifts_total{outcome="judged"} 14.0',
         'giftwire_commit_gifts_total{outcome="left"} 1.0',
         'giftwire_commit_gifts_total{outcome="overloaded"} 6.0',
