@@ -547,4 +547,23 @@ OF_THE_WORTH = [
         ],
     ),
 ]
-BUGS = [*OF_THE_WORTH, *OF_THE_SCRIPTS, *OF_HOLDS, *OF_UNDONE_GIFTS, *OF_THE_WORKER, *OF_THE_REPAIR, *OF_THE_ROOM]
+VOLUMES = "ledger/volumes.py"
+
+OF_THE_VOLUMES = [
+    Bug(
+        "id_of_an_older_volume_not_looked_for",
+        "volumes",
+        "I3: gift",
+        [Edit(VOLUMES, "        if not self._volumes or last < self._volumes[0].end_seq:\n", "        if True:\n")],
+    ),
+    Bug(
+        "id_of_an_older_volume_taken",
+        "volumes",
+        "I3: gift",
+        [Edit(VOLUMES, "WHERE (r.partition, r.seq) <> (n.partition, n.seq) ORDER", "WHERE r.seq > n.seq ORDER")],
+    ),
+]
+BUGS = [
+    *(*OF_THE_VOLUMES, *OF_THE_WORTH, *OF_THE_SCRIPTS, *OF_HOLDS, *OF_UNDONE_GIFTS),
+    *(*OF_THE_WORKER, *OF_THE_REPAIR, *OF_THE_ROOM),
+]
