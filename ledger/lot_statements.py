@@ -31,7 +31,7 @@ from ledger.lots import (
 )
 from ledger.model import Cause, CreatorId, ViewerId
 from ledger.postgres import Connection, Pool, snapshot
-from ledger.record_kinds import GIFT, GIFT_HELD, GIFT_SETTLED, GIFT_UNDONE, HOLD, HOLD_ENDED, OVER
+from ledger.record_kinds import HOLD_ENDED, OVER
 from ledger.rows import ms_of, uuid_of
 
 SLICE_ROWS: Final = 1_000
@@ -157,37 +157,39 @@ async def read_movements(
     others = deque(await connection.fetch(f"{_OTHERS} ORDER BY seq", viewer, after_seq, until_seq))
     async for row in connection.cursor(_ENTRIES, viewer, after_seq, until_seq, prefetch=SLICE_ROWS):
         while others and others[0]["seq"] < row["seq"]:
-            yield _other(others.popleft())
-        yield _movement(row)
+            yield movement_of(others.popleft())
+        yield movement_of(row)
     for row in others:
-        yield _other(row)
+        yield movement_of(row)
 
 
-def _movement(row: asyncpg.Record) -> Movement:
-    kind, movement_id, at_ms = row["kind"], row["id"].bytes, ms_of(row["at"])
-    if kind == GIFT:
-        return _gift(row)
-    if kind == GIFT_HELD:
-        return GiftHeld(_gift(row))
-    if kind == HOLD:
-        return CoinsHeld(movement_id, row["coins"], at_ms)
-    worth_bp = BASIS_POINTS if row["worth_bp"] is None else row["worth_bp"]
-    return CoinsCame(movement_id, Cause(kind), row["coins"], row["bonus_coins"] or 0, at_ms, worth_bp)
+def movement_of(row: asyncpg.Record) -> Movement:
+    """What a journal record moved in its viewer's wallet; of a credit also `bonus_coins` and `worth_bp` are read."""
+    kind, movement_id = row["kind"], row["id"].bytes
+    match kind:
+        case "gift":
+            return _gift(row)
+        case "gift_held":
+            return GiftHeld(_gift(row))
+        case "gift_settled":
+            return GiftSettled(_gift(row))
+        case "gift_undone":
+            return GiftTakenBack(movement_id)
+        case "hold":
+            return CoinsHeld(movement_id, row["coins"], ms_of(row["at"]))
+        case "hold_ended":
+            return HoldOver(movement_id, row["taken_coins"])
+        case "refund" | "chargeback":
+            return CoinsReversed(movement_id, uuid.UUID(row["reference"]).bytes, row["coins"], row["taken_coins"])
+        case _:
+            worth_bp = BASIS_POINTS if row["worth_bp"] is None else row["worth_bp"]
+            bonus = row["bonus_coins"] or 0
+            return CoinsCame(movement_id, Cause(kind), row["coins"], bonus, ms_of(row["at"]), worth_bp)
 
 
 def _gift(row: asyncpg.Record) -> GiftPaid:
     parts = (row["coins"], row["creator_diamonds"], ms_of(row["at"]), row["agency_diamonds"] or 0)
     return GiftPaid(row["id"].bytes, row["creator"], row["place"], *parts)
-
-
-def _other(row: asyncpg.Record) -> Movement:
-    if row["kind"] == GIFT_SETTLED:
-        return GiftSettled(_gift(row))
-    if row["kind"] == GIFT_UNDONE:
-        return GiftTakenBack(row["id"].bytes)
-    if row["kind"] == HOLD_ENDED:
-        return HoldOver(row["id"].bytes, row["taken_coins"])
-    return CoinsReversed(row["id"].bytes, uuid.UUID(row["reference"]).bytes, row["coins"], row["taken_coins"])
 
 
 def _row(lot: Lot) -> LotRow:

@@ -197,14 +197,18 @@ class Lot:
         parts = [(part, False) for part in self.parts] + [(part, True) for part in reversed(self.returned_parts)]
         return [(part, returned) for part, returned in parts if isinstance(part, Part)]
 
-    def settle(self, gift: GiftPaid) -> int:
-        """What a gift that was held has of this lot is paid; how many coins that are."""
-        coins = 0
+    def settle(self, gift: GiftPaid) -> list[Part]:
+        """What a gift that was held has of this lot is paid; the parts of it."""
+        paid = []
         for place, part in enumerate(self.parts):
             if isinstance(part, Part) and _is_of(part, HeldBy(True, gift.id)):
-                self.parts[place] = structs.replace(part, gift=gift, held=False)
-                coins += part.coins
-        return coins
+                self.parts[place] = settled = structs.replace(part, gift=gift, held=False)
+                paid.append(settled)
+        return paid
+
+    def forget(self, held: HeldBy) -> None:
+        """Do not remember what a hold that is over took."""
+        self.parts = [part for part in self.parts if not _is_of(part, held)]
 
     def give_back(self, held: HeldBy, kept: int) -> bool:
         """Take back what a hold has of this lot, but for the first `kept` coins of the hold; whether that was any.
@@ -220,15 +224,23 @@ class Lot:
 
 
 class Lots:
-    """The lots of one viewer after the movements so far. Time and memory are linear in their number."""
+    """The lots of one viewer after the movements so far. Time and memory are linear in their number.
 
-    def __init__(self) -> None:
+    Args:
+        refunded: the purchases that refunds among the movements are of. Then only of those is remembered for which
+            gifts their coins paid, and memory is linear in what came in, is held and is refunded. None: of all lots.
+    """
+
+    def __init__(self, refunded: Collection[bytes] | None = None) -> None:
         self.all: list[Lot] = []
         """Every lot, in the order in which they are spent."""
         self.debt_coins = 0
         """What refunds took that no lot could give; coins that come in pay it first."""
         self.returned: dict[bytes, list[Part]] = {}
         """For each refund the parts of gifts that its coins had paid for, the last one first."""
+        self.paid: list[Part] = []
+        """The parts of the gift that the last movement paid, if it did."""
+        self._refunded = refunded
         self._open: deque[Lot] = deque()
         self._holds: dict[HeldBy, list[Lot]] = {}
         self._by_id: dict[bytes, list[Lot]] = {}
@@ -260,11 +272,12 @@ class Lots:
         Raises:
             InvariantBroken: it spends or reverses coins that never came (I9).
         """
+        self.paid = []
         match movement:
             case CoinsCame():
                 self._come(movement)
             case GiftPaid():
-                self._spend(f"gift {format_id(movement.id)}", movement.coins, lambda *of: Part(movement, *of))
+                self._spend(f"gift {format_id(movement.id)}", movement.coins, lambda *of: self._pay(movement, *of))
             case CoinsHeld():
                 name = f"hold {format_id(movement.id)}"
                 part = lambda first, coins, _: HeldPart(movement.id, first, coins)  # noqa: E731 - as above
@@ -305,7 +318,9 @@ class Lots:
             lot = self._open[0]
             some = min(lot.left, coins - spent)
             if some:
-                lot.parts.append(part(spent, some, lot.worth_bp))
+                made = part(spent, some, lot.worth_bp)
+                if self._remembers(lot) or isinstance(made, HeldPart) or made.held:
+                    lot.parts.append(made)
                 lot.left -= some
                 lot.spent += some
                 spent += some
@@ -314,13 +329,30 @@ class Lots:
                 self._open.popleft()
         return lots
 
+    def _pay(self, gift: GiftPaid, first: int, coins: int, worth_bp: int) -> Part:
+        self.paid.append(Part(gift, first, coins, worth_bp))
+        return self.paid[-1]
+
+    def _remembers(self, lot: Lot) -> bool:
+        return self._refunded is None or lot.id in self._refunded
+
     def _end(self, held: HeldBy, taken_coins: int) -> None:
-        again = [lot for lot in self._close(held) if lot.give_back(held, taken_coins)]
+        lots = self._close(held)
+        again = [lot for lot in lots if lot.give_back(held, taken_coins)]
+        for lot in lots:
+            if not self._remembers(lot):
+                lot.forget(held)
         self._open = deque(sorted({*self._open, *again}, key=lambda lot: lot.place))
         self.debt_coins -= self._take(self.debt_coins)
 
     def _settle(self, gift: GiftPaid) -> None:
-        coins = sum(lot.settle(gift) for lot in self._close(HeldBy(True, gift.id)))
+        held = HeldBy(True, gift.id)
+        for lot in self._close(held):
+            paid = lot.settle(gift)
+            self.paid += paid
+            if not self._remembers(lot):
+                lot.parts = [part for part in lot.parts if part not in paid]
+        coins = sum(part.coins for part in self.paid)
         if coins != gift.coins:
             # A refund waits for such gifts: none takes their coins for spent ones.
             raise InvariantBroken("I9", f"gift {format_id(gift.id)} is of {gift.coins} coins, {coins} were held for it")

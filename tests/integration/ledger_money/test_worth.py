@@ -313,6 +313,7 @@ TAMPERED: Final = {
     "a day that says less": ("UPDATE creator_days SET discounted = 0", {Invariant.I1}),
     "another worth": ("UPDATE credits SET worth_bp = 5000 WHERE worth_bp = 0", {Invariant.I9}),
     "no worth": ("UPDATE credits SET worth_bp = NULL", {Invariant.I9}),
+    "coins of no lot": ("DELETE FROM journal_records WHERE kind = 'grant'", {Invariant.I9}),
     "other lots": ("UPDATE open_lots SET debt_coins = 1", {Invariant.I9}),
     "forgotten lots": ("UPDATE open_lots SET discounted = false", {Invariant.I9}),
 }

@@ -1,6 +1,7 @@
 """How long an audit of large books takes, and with how much memory.
 
-Not a test; run by hand: `python tests/integration/ledger_postgres/audit_bench.py [ENTRIES] [VIEWERS]`.
+Not a test; run by hand: `python tests/integration/ledger_postgres/audit_bench.py [ENTRIES] [VIEWERS] [DISCOUNTED]`; the
+coins of so many of the viewers are worth half.
 The books are written by the flusher's own writer, without a journal; then the live ledger is set to what they say.
 """
 
@@ -9,6 +10,7 @@ import resource
 import sys
 import tempfile
 import time
+import uuid
 from collections import defaultdict
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from ledger.ids import new_id
 from ledger.keys import Keys
 from ledger.migrate import migrate
 from ledger.model import Cause, CreatorId, CreditBody, GiftBody, JournalRecord, Partition, ViewerId
-from ledger.postgres import open_pool
+from ledger.postgres import Pool, open_pool
 from ledger.redis_client import connect
 from ledger.rolling_audit import open_rolling_audit
 from ledger.seals import Seals
@@ -32,12 +34,17 @@ from tests.servers import Postgres, running_postgres, running_valkey
 CREATORS = 1_000
 COINS = 10**6
 BATCH = 20_000
+_CREDIT = """
+INSERT INTO credits (id, cause, viewer, coins, reference, worth_bp) VALUES ($1, 'grant', $2, $3, 'bench', 5000)
+"""
 
 
 class Writer:
     """Makes records, writes them, and keeps what the live ledger would hold."""
 
-    def __init__(self, books: Books, keys: Keys) -> None:
+    def __init__(self, books: Books, keys: Keys, pool: Pool) -> None:
+        self._pool = pool
+        self._worth_less: list[tuple[uuid.UUID, str, int]] = []
         self.wallets: dict[str, int] = {}
         self.stripes: defaultdict[tuple[Partition, str], int] = defaultdict(int)
         self.seqs: defaultdict[Partition, int] = defaultdict(int)
@@ -46,10 +53,12 @@ class Writer:
         self._keys = keys
         self._records: list[JournalRecord] = []
 
-    async def credit(self, viewer: str) -> None:
+    async def credit(self, viewer: str, *, discounted: bool) -> None:
         """Coins come in."""
         self.wallets[viewer] = COINS
         body = CreditBody(new_id(_now_ms()), ViewerId(viewer), COINS, Cause.GRANT, "bench")
+        if discounted:
+            self._worth_less.append((uuid.UUID(bytes=body.id), viewer, COINS))
         self.sums[await self._add(viewer, body), "coins_in"] += COINS
 
     async def gift(self, viewer: str, creator: str) -> None:
@@ -88,11 +97,13 @@ class Writer:
 
     async def write(self) -> None:
         """Write what is left."""
+        await self._pool.executemany(_CREDIT, self._worth_less)
+        self._worth_less = []
         await self._books.write(self._records)
         self._records = []
 
 
-async def measure(redis_url: str, postgres: Postgres, entries: int, viewers: int) -> None:
+async def measure(redis_url: str, postgres: Postgres, entries: int, viewers: int, discounted: int) -> None:
     """Write, seal, set, audit, print."""
     database_url = postgres.url()
     await migrate(database_url)
@@ -102,9 +113,9 @@ async def measure(redis_url: str, postgres: Postgres, entries: int, viewers: int
     keys, redis, pool = Keys(config.partitions), connect(config), await open_pool(config)
     books = Books(pool, [partition for partition, _ in keys.all()], config)
     await books.load_positions()
-    writer, began_s = Writer(books, keys), time.perf_counter()
+    writer, began_s = Writer(books, keys, pool), time.perf_counter()
     for number in range(viewers):
-        await writer.credit(f"v{number}")
+        await writer.credit(f"v{number}", discounted=number < discounted)
     for number in range((entries - viewers) // 2):
         await writer.gift(f"v{number * 7919 % viewers}", f"c{number % CREATORS}")
     await writer.write()
@@ -181,5 +192,5 @@ if __name__ == "__main__":
         running_valkey(Path(folder)) as valkey,
         running_postgres(Path(other)) as server,
     ):
-        uvloop.run(measure(valkey.url, server, *(given + [1_000_000, 100_000][len(given) :])))
+        uvloop.run(measure(valkey.url, server, *(given + [1_000_000, 100_000, 0][len(given) :])))
     os._exit(0)

@@ -23,6 +23,7 @@ from ledger.lots import (
     walk,
 )
 from ledger.model import Cause
+from ledger.open_lots import encode_lots, open_lots_of
 
 TABLES = {
     "one lot, one gift": """
@@ -312,3 +313,32 @@ def test_lots_are_spent_in_order(life: Life) -> None:
             spent = [place for place, lot in enumerate(lots.all) if lot.spent > before[place]]
             assert all(lot.left == 0 for lot in lots.all[: spent[-1]])
     assert _words(lots) == _words(walk(life.movements))
+
+
+@given(lives())
+def test_lots_that_remember_only_what_is_refunded(life: Life) -> None:
+    """They hold, owe and return the same, and say of each gift as it is paid what the whole walk says of it later; of
+    lots that no refund is of nothing is left but what is held."""
+    refunded = {movement.purchase for movement in life.movements if isinstance(movement, CoinsReversed)}
+    whole, short = walk(life.movements), Lots(refunded)
+    paid: list[Part] = []
+    for movement in life.movements:
+        short.add(movement)
+        paid += short.paid
+    assert [(lot.id, lot.left, lot.spent, lot.reversed, lot.returned) for lot in short.all] == [
+        (lot.id, lot.left, lot.spent, lot.reversed, lot.returned) for lot in whole.all
+    ]
+    assert (short.debt_coins, short.returned) == (whole.debt_coins, whole.returned)
+    assert _worths(paid) == _worths([part for lot in whole.all for part, _ in lot.gift_parts() if not part.held])
+    for lot in short.all:
+        if lot.id not in refunded:
+            assert all(isinstance(part, HeldPart) or part.held for part in lot.parts)
+    assert (encode_lots(open_lots_of(short)), short.open_holds) == (encode_lots(open_lots_of(whole)), whole.open_holds)
+
+
+def _worths(parts: list[Part]) -> dict[tuple[bytes, int], int]:
+    """By gift and worth of a coin, how many coins."""
+    coins: defaultdict[tuple[bytes, int], int] = defaultdict(int)
+    for part in parts:
+        coins[part.gift.id, part.worth_bp] += part.coins
+    return dict(coins)
