@@ -22,6 +22,7 @@ from loadtest.bench.fanout import FanoutResult, measure_fanout
 from loadtest.bench.hotroom import HotroomResult, measure_hotroom
 from loadtest.bench.latency import LatencyResult, measure_latency
 from loadtest.bench.memory import MemoryResult, measure_memory
+from loadtest.bench.neighbours import NeighboursResult, measure_neighbours
 from loadtest.bench.reconnect import ReconnectResult, measure_reconnect
 from loadtest.bench.server import ServerFailed, bench_server
 from loadtest.bench.spread import Spread
@@ -159,6 +160,23 @@ def reconnect(sockets: int, rooms: int, rounds: int, as_json: bool) -> None:
     _print(result, _reconnect_rows(result), as_json=as_json)
 
 
+@bench.command()
+@click.option("--viewers", type=click.IntRange(10, 100_000), default=500, show_default=True)
+@click.option("--stalled", type=float, default=10.0, show_default=True, help="Viewers who stall, in per cent.")
+@click.option("--rate", type=float, default=1_000.0, show_default=True, help="Gifts per second.")
+@click.option("--seconds", type=float, default=8.0, show_default=True, help="Length of a round.")
+@click.option("--rounds", type=click.IntRange(1, 50), default=3, show_default=True)
+@json_option
+def neighbours(viewers: int, stalled: float, rate: float, seconds: float, rounds: int, as_json: bool) -> None:
+    """What stalled viewers, and a client that floods, do to the others: p99 and CPU over those of calm rounds."""
+    raise_files_limit(viewers * 2)
+    with bench_server() as server:
+        result = measure_neighbours(
+            server, viewers=viewers, stalled_percent=stalled, gifts_per_s=rate, seconds=seconds, rounds=rounds
+        )
+    _print(result, _neighbours_rows(result), as_json=as_json)
+
+
 def _print(result: Struct, rows: list[tuple[str, str]], *, as_json: bool) -> None:
     place = environment()
     if as_json:
@@ -198,6 +216,21 @@ def _hotroom_rows(result: HotroomResult) -> list[tuple[str, str]]:
             )
         ),
         ("ratio", str(result.ratio)),
+    ]
+
+
+def _neighbours_rows(result: NeighboursResult) -> list[tuple[str, str]]:
+    skipped = sum(one.skipped for one in result.with_stalled)
+    paced = sum(one.paced for one in result.with_flood)
+    return [
+        ("viewers", f"{result.viewers:,} in one room, {result.gifts_per_s:g} gifts/s"),
+        ("gift → viewer p99 of calm rounds, ms", str(result.calm_p99_ms)),
+        (f"with {result.stalled:,} that stall: p99", str(result.stalled_p99_ratio)),
+        (f"with {result.stalled:,} that stall: gateway CPU", str(result.stalled_cpu_ratio)),
+        ("ticks that they were not written", f"{skipped:,}"),
+        ("with one that floods: p99", str(result.flood_p99_ratio)),
+        ("with one that floods: gateway CPU", str(result.flood_cpu_ratio)),
+        ("times that it was not read", f"{paced:,}"),
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ledger.bench.books import BooksResult
+from loadtest.bench.neighbours import NeighboursResult
 from loadtest.bench.reconnect import ReconnectResult
 from tests.waiting import wait_until
 
@@ -26,6 +27,18 @@ def test_bench_of_the_books_answers_in_json() -> None:
     assert result.gifts > 0
     assert min(result.flushed_per_s, result.copied_per_s, result.rebuilt_per_s, result.given_per_s) > 0
     assert min(result.wal_bytes, result.aof_bytes, result.table_bytes) > 100
+
+
+def test_bench_of_neighbours_answers_in_json() -> None:
+    """The flood is really held up, and every round shows the others their gifts."""
+    words = ["neighbours", "--viewers", "20", "--rate", "200", "--seconds", "2", "--rounds", "1", "--json"]
+    done = subprocess.run([*BENCH, *words], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    result = msgspec.json.decode(msgspec.json.encode(msgspec.json.decode(done.stdout)["result"]), type=NeighboursResult)
+    assert (result.viewers, result.stalled) == (20, 2)
+    assert [one.paced for one in result.calm] == [0]
+    assert [one.paced > 0 for one in result.with_flood] == [True]
+    assert min(result.stalled_p99_ratio.low, result.flood_p99_ratio.low, result.calm_p99_ms.low) > 0
 
 
 def test_bench_of_a_reconnect_storm_answers_in_json() -> None:
