@@ -66,6 +66,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         viewer_holds_max: open holds of one viewer; one more is refused.
         partition_holds_max: open holds of a partition; one more is refused. Also how many gifts of a partition may be
             open to be undone; one more is settled at once.
+        undo_pause_ms: after a viewer took a gift back its gifts are settled at once for so long, since to show one and
+            take it back costs nothing. 0 for no pause.
         holds_expired_ms: pause between two rounds in which holds whose time is over expire.
         gifts_settled_ms: pause between two rounds in which gifts are settled that can be undone no more.
         guards_told_ms: pause between two rounds that tell the live ledger of freezes and caps that it has not taken.
@@ -140,6 +142,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     hold_ms_max: _Millis = 604_800_000
     viewer_holds_max: Annotated[int, Meta(ge=1, le=10_000)] = 20
     partition_holds_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    undo_pause_ms: Annotated[int, Meta(ge=0, le=86_400_000)] = 600_000
     holds_expired_ms: _Millis = 500
     gifts_settled_ms: _Millis = 250
     guards_told_ms: _Millis = 2_000

@@ -20,7 +20,7 @@ A partition's keys share one hash tag, so that a script that is given them runs 
 | undo_deadlines | zset | the same ids + viewers, by when they may be undone no more |
 | undo_counts | hash | viewer → how many of its gifts may be undone |
 | undone_gifts | hash | id of an undone gift + viewer → coins, balance after, time |
-| windows_shut | hash | viewer → until when its gifts are paid at once, for a refund that waits |
+| windows_shut | hash | viewer → until when its gifts are paid at once: a refund waits, or it has just taken one back |
 | ids | hash, one a time bucket, expires | gift id + viewer → digest, coins |
 | journal | stream | the records, in order; entry id = epoch-seq of its last record |
 | relay | string | how far the relay has told the rooms: epoch-seq |

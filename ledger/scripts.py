@@ -89,10 +89,10 @@ class Scripts:
         self._gift_call = GiftCall(keys, config)
         self._gift = Script("gift", parts=("clock", "guards", "ids", "combos", "batch", "open_gifts"))
         self._credit = Script("credit")
-        self._reverse = Script("reverse")
+        self._reverse = Script("reverse", parts=("windows_shut",))
         self._hold = Script("hold", parts=("guards",))
         self._end_hold = Script("end_hold", parts=("guards",))
-        self._undo_gift = Script("undo_gift", parts=("guards", "open_gifts", "settle"))
+        self._undo_gift = Script("undo_gift", parts=("guards", "open_gifts", "settle", "windows_shut"))
         self._settle_gifts = Script("settle_gifts", parts=("open_gifts", "settle"))
         self._set_guards = Script("set_guards")
         self._set_counts = Script("set_counts")
@@ -203,10 +203,9 @@ class Scripts:
             redis.RedisError, OSError: not known whether it was done; asking again tells.
         """
         own = self._keys.of(self._keys.partition_of(viewer))
-        names = (*undo_keys(own), own.ids(self.bucket_of(id_time_ms(gift_id))))
-        return read_undo_answer(
-            await self._undo_gift.call(self._ask_for_credits, names, (gift_field(gift_id, viewer), viewer))
-        )
+        names = (*undo_keys(own), own.ids(self.bucket_of(id_time_ms(gift_id))), own.windows_shut)
+        words = (gift_field(gift_id, viewer), viewer, self._config.undo_pause_ms)
+        return read_undo_answer(await self._undo_gift.call(self._ask_for_credits, names, words))
 
     async def settle_gifts(self, partition: Partition, limit: int) -> int:
         """Pay gifts of a partition that can be undone no more, at most `limit`; how many were.

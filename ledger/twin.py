@@ -407,11 +407,12 @@ class LedgerTwin:
             return CreditRefused(Refusal.UNKNOWN)
         open_gifts = state.gifts.of_viewer(order.viewer)
         if open_gifts:
-            state.gifts.shut[order.viewer] = max(time_ms, state.clock_ms) + SHUT_MS
+            state.gifts.shut_windows(order.viewer, max(time_ms, state.clock_ms) + SHUT_MS)
             return ReversalWaits(open_gifts)
         if came_seq not in (None, state.came_seq):
             return CreditRefused(Refusal.UNKNOWN)
-        state.gifts.shut.pop(order.viewer, None)
+        if state.gifts.shut.get(order.viewer, 0) <= max(time_ms, state.clock_ms) + SHUT_MS:
+            state.gifts.shut.pop(order.viewer, None)
         held = state.wallets.get(order.viewer, 0)
         taken = max(0, min(most, held - keep))
         state.wallets[order.viewer] = held - taken
@@ -505,6 +506,8 @@ class LedgerTwin:
             state.guards.give_back(viewer, coins, gift.given_ms)
         if gift.by_creators_cap:
             state.guards.give_back_given(viewer, gift.body.creator, coins, gift.given_ms)
+        if self._config.undo_pause_ms:
+            state.gifts.shut_windows(viewer, now_ms + self._config.undo_pause_ms)
         undone = state.gifts.undone[key] = GiftUndone(coins, state.wallets[viewer], now_ms, replay=False)
         self._record(state, viewer, now_ms, None, undone_body(gift.body))
         return undone

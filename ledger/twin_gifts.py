@@ -41,6 +41,10 @@ class TwinGifts(Struct):
         """What all open ones are worth: it counts in every sum as if it had been earned."""
         return self.held * DIAMONDS_PER_COIN
 
+    def shut_windows(self, viewer: str, until_ms: int) -> None:
+        """Gifts of a viewer are paid at once until then, or until later if that was said before."""
+        self.shut[viewer] = max(until_ms, self.shut.get(viewer, 0))
+
     def of_viewer(self, viewer: str) -> int:
         """How many of a viewer's gifts are open."""
         return sum(owner == viewer for _, owner in self.open)

@@ -32,7 +32,7 @@ if epoch < 1 then return redis.error_reply('FENCED a partition takes no orders: 
 local now_ms = math.max(time_ms, tonumber(totals[3] or 0))
 local open_gifts = tonumber(redis.call('HGET', undo_counts_key, viewer) or 0)
 if open_gifts > 0 then
-  redis.call('HSET', shut_key, viewer, string.format('%.0f', now_ms + ARGV[9]))
+  shut_windows(shut_key, viewer, now_ms + ARGV[9], now_ms)
   return {WAITS, open_gifts, 0}
 end
 if ARGV[8] ~= '' and tonumber(totals[5] or totals[2] or 0) ~= tonumber(ARGV[8]) then return {LATE, 0, 0} end
@@ -42,7 +42,7 @@ local reversed = tonumber(totals[4] or 0) + taken
 wallet = wallet - taken
 
 redis.call('HSET', wallets_key, viewer, wallet)
-redis.call('HDEL', shut_key, viewer)
+if windows_open_by(shut_key, viewer, now_ms + ARGV[9]) then redis.call('HDEL', shut_key, viewer) end
 redis.call('HSET', reversals_key, id, digest .. struct.pack('>dd', wallet, taken))
 redis.call('HSET', totals_key, 'epoch', epoch, 'seq', seq, 'clock', now_ms, 'reversed', reversed,
   'came_seq', seq)

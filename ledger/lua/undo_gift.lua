@@ -1,10 +1,11 @@
 -- Undoes one gift, once: its coins go back into the wallet, and out of the counts of the day, the week, the month and the
 -- creator's day in which it was given, where those have not ended and counted it. From its deadline on it is paid
--- instead, by whoever asks.
+-- instead, by whoever asks. Who has taken one back is given no window for a while: a gift is seen by everybody at once, and
+-- to show and undo it again and again would cost nothing.
 --
 -- KEYS    wallets, earnings, totals, guards, given_today, open_gifts, undo_deadlines, undo_counts, undone_gifts, journal
---         of the viewer's partition, then the bucket that the gift's id is remembered in
--- ARGV    1 id field (id and viewer), 2 viewer
+--         of the viewer's partition, then the bucket that the gift's id is remembered in, windows_shut
+-- ARGV    1 id field (id and viewer), 2 viewer, 3 for how many ms the viewer's gifts are paid at once from now on, 0 for none
 -- returns {status, coins, wallet after, time}: status 0 undone now, 1 had been undone, 2 it is paid, 3 no such gift is
 --         known here; an error FENCED when the partition has no epoch or epoch 0
 
@@ -44,6 +45,7 @@ if given and tonumber(given[1] or -1) == floor(gift.given_ms / DAY_MS) then
   call('HSET', given_key, given_field, math.max(0, tonumber(given[2] or 0) - coins))
 end
 close_gifts(KEYS, {field}, {[viewer] = 1})
+if tonumber(ARGV[3]) > 0 then shut_windows(KEYS[12], viewer, now_ms + ARGV[3], now_ms) end
 call('HSET', undone_key, field, pack('>ddd', coins, wallet, now_ms))
 call('HSET', totals_key, 'epoch', totals.epoch, 'seq', totals.seq, 'clock', now_ms, 'came_seq', totals.seq,
   'held', totals.held - coins, 'held_gifts', totals.held_gifts - coins)

@@ -30,6 +30,7 @@ def serve_with(folder: Path, window_ms: int) -> Iterator[Serve]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIFTWIRE_ROOMS_UNDO_COINS_MIN", str(CAR_COINS))
         patch.setenv("GIFTWIRE_ROOMS_UNDO_WINDOW_MS", str(window_ms))
+        patch.setenv("GIFTWIRE_LEDGER_UNDO_PAUSE_MS", "0")
         with serving(folder / "var", "--demo", "--workers", "1") as running:
             yield running
 

@@ -88,7 +88,7 @@ def machine(folder: Path, database_url: str) -> list[str]:
 def repairs(folder: Path, database_url: str) -> list[str]:
     """The state machine with books, losses and repairs, the same examples each time."""
     examples = settings(
-        max_examples=20,
+        max_examples=60,
         stateful_step_count=30,
         deadline=None,
         database=None,
@@ -153,7 +153,12 @@ CHECKS: Final[dict[str, Callable[[Path, str], list[str]]]] = {
 async def _carry(folder: Path, database_url: str) -> tuple[list[str], list[str]]:
     with running_valkey(folder) as valkey:
         config = LedgerConfig(
-            redis_url=valkey.url, database_url=database_url, partitions=2, flush_interval_ms=1, trim_interval_ms=1
+            redis_url=valkey.url,
+            database_url=database_url,
+            partitions=2,
+            flush_interval_ms=1,
+            trim_interval_ms=1,
+            undo_pause_ms=0,
         )
         rooms = RoomConfig(relay_idle_ms=10, relay_save_ms=1, tell_facts_max=2, endings_max=2, combo_late_ms_max=1)
         pool, ledger = await open_pool(config), open_ledger(config)
@@ -188,6 +193,7 @@ async def _spend_mixed(folder: Path, database_url: str) -> list[str]:
             database_url=database_url,
             partitions=2,
             flush_interval_ms=1,
+            undo_pause_ms=0,
             bonus_worth_bp=5_000,
             granted_worth_bp=0,
         )

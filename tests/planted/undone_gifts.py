@@ -71,7 +71,7 @@ OF_UNDONE_GIFTS = [
         "gifts_open_again_while_a_refund_waits",
         "machine",
         "",
-        [Edit(REVERSE, "  redis.call('HSET', shut_key, viewer, string.format('%.0f', now_ms + ARGV[9]))\n", "")],
+        [Edit(REVERSE, "  shut_windows(shut_key, viewer, now_ms + ARGV[9], now_ms)\n", "")],
     ),
     Bug(
         "coins_that_are_undone_come_unnoticed",

@@ -81,6 +81,7 @@ def test_bounds_in_prose() -> None:
         f"at most {rooms.resume_page_facts} events",
         f"the newest {rooms.replay_facts_max} events of the last {rooms.replay_ms_max // 3_600_000} hours",
         f"for {rooms.ack_life_ms // 86_400_000} days",
+        f"the next {ledger.undo_pause_ms // 60_000} minutes",
         f"when {ledger.batch_waiting_max:,} gifts wait",
         f"may be {ledger.id_window_ms // 3_600_000} hour old and {ledger.id_ahead_ms // 60_000} minutes ahead",
         f"pass {edge.overlay_queue_bytes_max // 2**20} MiB",

@@ -84,7 +84,7 @@ async def until_true(ask: Callable[[], Awaitable[bool]]) -> None:
 @contextlib.asynccontextmanager
 async def opened_ledger(url: str, partitions: int = 4) -> AsyncIterator[Ledger]:
     """A started ledger."""
-    ledger = open_ledger(LedgerConfig(redis_url=url, partitions=partitions))
+    ledger = open_ledger(LedgerConfig(redis_url=url, partitions=partitions, undo_pause_ms=0))
     await ledger.start()
     try:
         yield ledger

@@ -73,6 +73,7 @@ class MachineCore(RuleBasedStateMachine):
             journal_records_max=UNFLUSHED_MAX,
             viewer_holds_max=2,
             partition_holds_max=3,
+            undo_pause_ms=0,
         )
         self.twin = LedgerTwin(self.config)
         self.ledger: Ledger = self.runner.run(self._open())

@@ -99,6 +99,39 @@ TABLES: dict[str, tuple[dict[str, Any], str]] = {
         undo ann a               | undone 5 9
         """,
     ),
+    "who took a gift back has no window for a while": (
+        {"undo_pause_ms": 5_000},
+        """
+        at 2030-09-20T12:00:00
+        coins ann 100
+        coins bob 100
+        give ann 10 a undo=1000  | accepted 90 undoable
+        give ann 10 b undo=1000  | accepted 80 undoable
+        undo ann a               | undone 10 90
+        give ann 10 c undo=1000  | accepted 80
+        undo ann c               | settled
+        give bob 10 d undo=1000  | accepted 90 undoable
+        undo ann b               | undone 10 90
+        at 2030-09-20T12:00:04.999
+        give ann 10 e undo=1000  | accepted 80
+        at 2030-09-20T12:00:05
+        give ann 10 f undo=1000  | accepted 70 undoable
+        undo ann f               | undone 10 80
+        take ann 10 r1           | took 10 70
+        give ann 10 g undo=1000  | accepted 60 undoable
+        """,
+    ),
+    "a refund does not open what an undoing has shut for long": (
+        {"undo_pause_ms": 120_001},
+        """
+        at 2030-09-20T12:00:00
+        coins ann 100
+        give ann 10 a undo=1000  | accepted 90 undoable
+        undo ann a               | undone 10 100
+        take ann 10 r1           | took 10 90
+        give ann 10 b undo=1000  | accepted 80
+        """,
+    ),
     "many of a commit": (
         {},
         """
@@ -272,7 +305,7 @@ TABLES: dict[str, tuple[dict[str, Any], str]] = {
 async def test_table_of_gifts_that_may_be_undone(valkey_url: str, name: str, kind: str) -> None:
     """Each line of the table has the outcome behind its bar."""
     settings, table = TABLES[name]
-    subject = make_subject(kind, valkey_url, **{"partitions": 1, **settings})
+    subject = make_subject(kind, valkey_url, **{"partitions": 1, "undo_pause_ms": 0, **settings})
     await subject.ledger.start()
     await UndoTable(subject).run(table)
     await subject.ledger.stop()

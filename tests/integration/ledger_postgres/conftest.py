@@ -23,6 +23,7 @@ async def config(valkey_url: str, empty_postgres_url: str) -> LedgerConfig:
         partitions=2,
         flush_interval_ms=1,
         trim_interval_ms=1,
+        undo_pause_ms=0,
     )
 
 
