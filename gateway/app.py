@@ -167,7 +167,7 @@ def _put_together(
     def counted() -> list[Family]:
         metrics.queued(edge.waiting_bytes)
         metrics.addresses_counted(len(admission.addresses), admission.addresses.forgotten)
-        metrics.frames_read(edge.intake.frames)
+        metrics.frames_read(edge.intake.frames, edge.intake.waited)
         return metrics.families(ledger.batcher.stats)
 
     services = Services(

@@ -55,11 +55,17 @@ class GiftDesk:
         self._undo_window_ms = config.undo_window_ms
         self._ledger = ledger
 
+    @property
+    def full(self) -> bool:
+        """Whether as many gifts wait as may."""
+        return self._ledger.batcher.full
+
     def turns_away(self, command: SendGift) -> Refused | None:
         """The refusal of a gift when as many wait as may, else None: looked at first, since it must cost little."""
-        if not self._ledger.batcher.full:
+        if not self.full:
             return None
-        return refused_by_ledger(self._ledger.batcher.turn_away(), ref=command.ref, id=command.id)
+        self._ledger.batcher.turn_away()
+        return refused(Code.OVERLOADED, ref=command.ref, id=command.id)
 
     def give(self, identity: Identity, command: SendGift, place: Place, told: Told) -> None:
         """Pay for a gift at a place that exists.

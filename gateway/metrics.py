@@ -106,6 +106,11 @@ SESSIONS: Final = Metric(Gauge, "giftwire_sessions", "Sessions that said hello, 
 FRAMES: Final = Metric(Counter, "giftwire_frames_sent_total", "Frames written to sockets.")
 FRAME_BYTES: Final = Metric(Counter, "giftwire_frame_bytes_sent_total", "Bytes of the frames written to sockets.")
 FRAMES_READ: Final = Metric(Counter, "giftwire_frames_read_total", "Frames read from sockets.")
+READS_WAITED: Final = Metric(
+    Counter,
+    "giftwire_reads_waited_total",
+    "Times that what a client sent had to wait since others, or itself, had been read enough for the moment.",
+)
 BYTES_SAVED: Final = Metric(
     Counter, "giftwire_frame_bytes_saved_total", "Bytes that frames to rooms were shorter for being compressed."
 )
@@ -216,7 +221,7 @@ REQUEST_SECONDS: Final = Metric(
 
 METRICS: Final = (
     *(SOCKETS, SOCKETS_OPENED, SOCKETS_CLOSED, SESSIONS, FRAMES, FRAME_BYTES, BYTES_SAVED, SHED, GIFTS, GIFT_SECONDS),
-    *(FRAMES_READ, QUEUE_BYTES, LOOP_LAG, BAD_TOKENS, ADDRESSES, FORGOTTEN),
+    *(FRAMES_READ, READS_WAITED, QUEUE_BYTES, LOOP_LAG, BAD_TOKENS, ADDRESSES, FORGOTTEN),
     *(UNDOS, HOLDS, HOLD_ENDS),
     *(TICKS, TICKS_SLOWED, TICK_SECONDS, TICK_SOCKETS, STAGE_SECONDS, MERGED, ROOMS, EVENTS, RESYNCS, ACK_LAG),
     *(COMMITS, COMMIT_GIFTS, COMMIT_RETRIES, WINDOWS, REQUESTS, REQUEST_SECONDS),
@@ -231,6 +236,7 @@ class Metrics:
         made = {metric.name: _make(metric, self._registry) for metric in METRICS}
         self._made = made
         self._risen: dict[Counter, int] = {}
+        self._turned_away = 0
         # Looked up once: what stands on the hot path must not look labels up.
         self._sockets = _gauge(made[SOCKETS.name])
         self._opened = _counter(made[SOCKETS_OPENED.name])
@@ -254,6 +260,7 @@ class Metrics:
         Args:
             commits: what the batcher counts by itself, since a commit must not wait for us.
         """
+        self._rise(self._gift_outcomes[Code.OVERLOADED], self._turned_away)
         self._rise(self._counter(COMMITS), commits.commits)
         self._rise(self._counter(COMMIT_RETRIES), commits.retries)
         for outcome, count in (
@@ -297,9 +304,10 @@ class Metrics:
         self._frames.inc(frames)
         self._frame_bytes.inc(bytes_sent)
 
-    def frames_read(self, frames: int) -> None:
-        """So many frames were read until now."""
+    def frames_read(self, frames: int, waited: int) -> None:
+        """So many frames were read until now, and so often some of them had to wait for a later round."""
         self._rise(self._counter(FRAMES_READ), frames)
+        self._rise(self._counter(READS_WAITED), waited)
 
     def bytes_saved(self, saved: int) -> None:
         """Frames were written compressed, which made them so many bytes shorter."""
@@ -327,6 +335,10 @@ class Metrics:
         _histogram(self._made[LOOP_LAG.name]).observe(seconds)
 
     # Gifts.
+
+    def gift_turned_away(self) -> None:
+        """A gift on a WebSocket was refused as overloaded before anything was done for it: that must cost little."""
+        self._turned_away += 1
 
     def gift_answered(self, outcome: str, seconds: float, way: Way = "websocket") -> None:
         """A gift got its reply: `accepted`, `replayed` or a refusal's code."""

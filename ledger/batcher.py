@@ -142,15 +142,15 @@ class Batcher:
         """Whether a gift that comes now is refused; asked by those who would first have to prepare it."""
         return self._waiting >= self.taken_in_max or self._stopping
 
-    def turn_away(self) -> GiftRefused:
-        """Count a gift that was not prepared since the batcher is `full`; gives what its sender is told."""
+    def turn_away(self) -> None:
+        """Count a gift that was not even prepared, since the batcher is `full`."""
         self.stats.overloaded += 1
-        return _OVERLOADED
 
     def submit(self, gift: PreparedGift, told: Told) -> None:
         """Queue a gift; `told` hears its outcome. When the batcher is `full` it hears OVERLOADED at once."""
         if self.full:
-            told(self.turn_away())
+            self.turn_away()
+            told(_OVERLOADED)
             return
         queue = self._queues[gift.partition]
         if gift.partition not in self._busy:

@@ -39,7 +39,7 @@ class Edge:
 
     def __init__(self, config: EdgeConfig, services: SessionServices) -> None:
         self.config = config
-        self.intake = Intake(config)
+        self.intake = Intake(config, lambda: services.desk.full)
         self.silent = logging.getLogger("gateway.edge.websockets")
         self.silent.setLevel(logging.CRITICAL + 1)
         self._services = services

@@ -308,7 +308,8 @@ class Session:
             return
         turned_away = self._services.desk.turns_away(message)
         if turned_away is not None:
-            self._told(turned_away, None)
+            self._services.metrics.gift_turned_away()
+            self.send(turned_away)
             return
         name = place_name(message)
         if isinstance(name, Refused):

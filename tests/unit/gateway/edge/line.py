@@ -120,9 +120,20 @@ class Echo:
         pass
 
 
+class Desk:
+    """Stands where gifts are handed in.
+
+    Attributes:
+        full: as many gifts wait as may.
+    """
+
+    full = False
+
+
 class _Services(NamedTuple):
     metrics: Metrics
     admission: Admission
+    desk: Desk
 
 
 class EchoEdge(Edge):
@@ -130,8 +141,9 @@ class EchoEdge(Edge):
 
     def __init__(self, config: EdgeConfig) -> None:
         self.metrics = Metrics()
+        self.desk = Desk()
         admission = Admission(AdmissionConfig(), self.metrics, time.monotonic)
-        super().__init__(config, cast("Any", _Services(self.metrics, admission)))
+        super().__init__(config, cast("Any", _Services(self.metrics, admission, self.desk)))
 
     def open_session(self, connection: Connection) -> Session:
         return cast("Session", Echo(connection))

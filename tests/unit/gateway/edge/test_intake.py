@@ -1,9 +1,12 @@
 """What is read of one connection: some frames a turn, and no more than its allowance, whatever it sends."""
 
+import asyncio
+import itertools
+
 import pytest
 
 from gateway.edge.config import EdgeConfig
-from gateway.edge.intake import FRAMES_A_COMMAND, SLICE_BYTES, TURN_FRAMES_MAX, Intake
+from gateway.edge.intake import FRAMES_A_COMMAND, ROUND_FRAMES_MAX, SLICE_BYTES, TURN_FRAMES_MAX, Intake
 from tests.integration.edge.raw import CONTINUATION, PING, TEXT, frame
 from tests.unit.gateway.edge.line import EchoEdge, Line
 from tests.waiting import until
@@ -27,7 +30,7 @@ def _slow_edge() -> EchoEdge:
 
 def test_allowance_is_used_up_and_fills_again() -> None:
     """Ten commands a second and thirty at once are twice as many frames."""
-    intake = Intake(EdgeConfig(commands_per_s_max=10, commands_burst_max=30))
+    intake = Intake(EdgeConfig(commands_per_s_max=10, commands_burst_max=30), bool)
     used, pause_s = intake.charge(0.0, 100.0, 60)
     assert pause_s == 0.0
     used, pause_s = intake.charge(used, 100.0, 1)
@@ -98,3 +101,61 @@ async def test_socket_that_goes_in_a_pause_leaves_nothing() -> None:
     assert len(session.heard) == line.edge.intake.frames - (TURN_FRAMES_MAX + 20)
     assert len(session.heard) <= TURN_MAX
     other.hang_up()
+
+
+async def test_crowd_is_read_a_round_at_a_time() -> None:
+    """After so many frames of all together everything else has its turn, such as the outcomes of gifts; then it goes on
+    with those that have waited the longest, until nothing is left."""
+    edge = EchoEdge(EdgeConfig())
+    crowd = [Line(edge=edge) for _ in range(ROUND_FRAMES_MAX // 10 * 3)]
+    for number, line in enumerate(crowd):
+        line.connection.data_received(frame(TEXT, b"%d" % number) * 10)
+    read_at: list[int] = []
+    while len(read_at) < 3:
+        read_at.append(edge.intake.frames)
+        await asyncio.sleep(0)
+    # What others have to do, seen from here, comes after each round and not behind all of them.
+    steps = [read_at[0], *(after - before for before, after in itertools.pairwise(read_at))]
+    assert all(ROUND_FRAMES_MAX <= step < ROUND_FRAMES_MAX + TURN_MAX for step in steps[:2])
+    assert edge.intake.frames <= len(crowd) * 10
+    done = [len(line.session.heard) for line in crowd]
+    assert done == sorted(done, reverse=True), "in the order in which they came"
+    await until(lambda: edge.intake.frames == len(crowd) * 10, 5)
+    assert [len(line.session.heard) for line in crowd] == [10] * len(crowd)
+    assert all(line.transport.reading for line in crowd)
+    for line in crowd:
+        line.hang_up()
+
+
+async def test_socket_that_goes_before_its_round_leaves_nothing() -> None:
+    """Its turn is passed over, and those behind it are read."""
+    edge = EchoEdge(EdgeConfig())
+    crowd = [Line(edge=edge) for _ in range(ROUND_FRAMES_MAX // 10 + 10)]
+    for line in crowd:
+        line.connection.data_received(COMMAND * 10)
+    gone, last = crowd[-2], crowd[-1]
+    heard = gone.session.heard
+    assert not heard
+    gone.hang_up()
+    await until(lambda: len(last.session.heard) == 10, 5)
+    assert not heard
+
+
+async def test_crowd_while_gifts_are_refused() -> None:
+    """Nobody is read at once; what gathers meanwhile is read in one go, and once it is over all is read as it comes."""
+    edge = EchoEdge(EdgeConfig())
+    line, other = Line(edge=edge), Line(edge=edge)
+    edge.desk.full = True
+    for part in range(3):
+        line.connection.data_received(COMMAND * 2)
+        assert line.session.heard == [], part
+    await until(lambda: len(line.session.heard) == 6, 5)
+    assert line.transport.reading
+    edge.desk.full = False
+    await asyncio.sleep(0)
+    other.connection.data_received(COMMAND)
+    await until(lambda: len(other.session.heard) == 1, 5)
+    line.connection.data_received(COMMAND)
+    assert len(line.session.heard) == 7
+    for one in (line, other):
+        one.hang_up()
