@@ -53,6 +53,7 @@ bench: setup
 	$(BIN)/giftwire bench memory
 	$(BIN)/giftwire bench reconnect
 	$(BIN)/giftwire bench latency
+	$(BIN)/giftwire bench overload
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache gateway/static gateway/web/node_modules

@@ -19,10 +19,12 @@ from rich.table import Table
 from loadtest.agent import raise_files_limit
 from loadtest.api import ApiError
 from loadtest.bench.fanout import FanoutResult, measure_fanout
+from loadtest.bench.flood import FloodFailed
 from loadtest.bench.hotroom import HotroomResult, measure_hotroom
 from loadtest.bench.latency import LatencyResult, measure_latency
 from loadtest.bench.memory import MemoryResult, measure_memory
 from loadtest.bench.neighbours import NeighboursResult, measure_neighbours
+from loadtest.bench.overload import OverloadResult, measure_overload
 from loadtest.bench.reconnect import ReconnectResult, measure_reconnect
 from loadtest.bench.server import ServerFailed, bench_server
 from loadtest.bench.spread import Spread
@@ -65,7 +67,7 @@ class BenchGroup(click.Group):
         structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
         try:
             return super().invoke(ctx)
-        except (ServerFailed, ScenarioError, ApiError, ClientRefused, CrewFailed) as exc:
+        except (ServerFailed, ScenarioError, ApiError, ClientRefused, CrewFailed, FloodFailed) as exc:
             click.echo(f"bench: {exc}", err=True)
             sys.exit(COULD_NOT_RUN)
 
@@ -145,6 +147,22 @@ def latency(
         )
     _print(result, _latency_rows(result), as_json=as_json)
     sys.exit(0 if result.ok else 1)
+
+
+@bench.command()
+@click.option("--rate", type=float, help="Gifts per second that the server can carry; searched for if not given.")
+@click.option("--rate-max", type=float, default=40_000.0, show_default=True, help="Where the search ends.")
+@click.option(
+    "--seconds", type=click.FloatRange(3, 600), default=10.0, show_default=True, help="Length of the overload."
+)
+@json_option
+def overload(rate: float | None, rate_max: float, seconds: float, as_json: bool) -> None:
+    """Twice the gifts that the server can carry: what it accepts, how soon it refuses the rest, and how it recovers."""
+    raise_files_limit(10_000)
+    with bench_server() as server:
+        result = measure_overload(server, rate=rate, rate_max=rate_max, seconds=seconds)
+    _print(result, _overload_rows(result), as_json=as_json)
+    sys.exit(COULD_NOT_RUN if result.not_offered else 1 if result.missed else 0)
 
 
 @bench.command()
@@ -279,6 +297,26 @@ def _latency_rows(result: LatencyResult) -> list[tuple[str, str]]:
         rows.append((f"{label} at {result.at_half:,.0f}/s", _percentiles(summary)))
     rows += [(f"CPU µs a gift, {part}", f"{used:.1f}") for part, used in result.cpu_us_per_gift.items()]
     rows += [("the generator may be the limit", words) for words in result.limited_by]
+    return rows
+
+
+def _overload_rows(result: OverloadResult) -> list[tuple[str, str]]:
+    before, most, after = result.gateway_mb
+    normal = result.normal_after_ms
+    rows = [
+        ("highest rate that held", f"{result.max_per_s:,.0f} gifts/s"),
+        ("offered", f"{result.offered_per_s:,.0f}/s, of which {result.sent_per_s:,.0f}/s were sent"),
+        ("accepted", f"{result.accepted_per_s:,.0f}/s, p99 {result.accepted_p99_ms} ms"),
+        ("ratio to the highest rate", f"{result.ratio:.2f}"),
+        ("refused as overloaded", f"{result.refused:,}, p99 {result.refused_p99_ms} ms"),
+        *((f"refused as {code}", f"{count:,}") for code, count in result.otherwise.items()),
+        ("without an answer, wrong wallets", f"{result.unanswered:,}, {result.wrong_balances:,}"),
+        ("normal after the load fell", "never" if normal is None else f"{normal:,.0f} ms"),
+        ("gateway's memory before, at most, after", f"{before} → {most} → {after} MB"),
+        ("cores in use", ", ".join(f"{part} {share}" for part, share in result.cpu_share.items())),
+    ]
+    rows += [("the sender did not offer the load", words) for words in result.not_offered]
+    rows += [("not reached", aim) for aim in result.missed]
     return rows
 
 

@@ -1,0 +1,327 @@
+"""Twice the gifts that the server can carry: what it accepts, how soon it refuses the rest, and how it recovers.
+
+Server and sender share this machine. So the maximum is found with the same cheap sender, and where it could not send on
+time the bench says so and judges nothing.
+"""
+
+import asyncio
+import itertools
+import time
+from array import array
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import uvloop
+from msgspec import Struct
+
+from loadtest.bench.flood import Fate, Flood, Gifts, text_frame
+from loadtest.bench.procfs import cpu_by_part, pss_kb
+from loadtest.bench.server import BenchServer
+from loadtest.casting import set_stage
+from loadtest.latency import Latencies
+from loadtest.naming import GiftIds, Run, new_run
+from loadtest.run import Options, prepare
+from loadtest.scenario import Mix, Phase, Population, Scenario
+from loadtest.tokens import KEY_FILE, TokenSigner
+
+RATIO_MIN: Final = 0.9
+REFUSED_P99_MS_MAX: Final = 1_000.0
+NORMAL_MS_MAX: Final = 1_000.0
+GROWTH_MB_MAX: Final = 100.0
+"""What the server must reach: so much of its maximum accepted, 99 % of the refusals so soon, itself again so soon after
+the load has fallen, and the gateway grown by no more."""
+ACCEPTED_P99_MS_MAX: Final = 250.0
+"""A rate holds, and the server is itself, when nothing is refused and gifts are accepted this soon."""
+SENT_LATE_P99_MS_MAX: Final = 100.0
+SENT_SHARE_MIN: Final = 0.95
+"""A sender that is later, or sends less of what is due, has not offered the load."""
+FIRST_RATE: Final = 2_000.0
+STEP_FACTOR: Final = 1.4
+STEP_S: Final = 3.0
+SETTLE_S: Final = 1.0
+"""Of the beginning of a step or of the overload, which is not counted."""
+AFTER_S: Final = 5.0
+"""How long the half of the maximum is offered after the overload."""
+ANSWERS_S_MAX: Final = 15.0
+SENDERS_MIN: Final = 400
+GIFTS_PER_SENDER_S: Final = 100.0
+"""Half of what one connection may send."""
+GIFT: Final = "rose"
+
+_Numbers = npt.NDArray[np.int64]
+
+
+class OverloadResult(Struct, frozen=True):
+    """The bench's answer.
+
+    Attributes:
+        max_per_s: the highest rate that held, as accepted; the one that was given, if one was.
+        offered_per_s, sent_per_s, accepted_per_s: in the overload, after its first second.
+        ratio: of `accepted_per_s` to `max_per_s`.
+        refused: as `overloaded`; `otherwise` by other codes.
+        unanswered: gifts without an answer, long after.
+        wrong_balances: senders whose wallet is not what was given less what was accepted, and what may have been.
+        normal_after_ms: from the fall of the load to the last gift that was refused or late; None if it never ended.
+        gateway_mb: memory before, at most, and after.
+        cpu_share: of one core, in the overload, by part and for the sender.
+        not_offered: why the sender, and not the server, may be what was measured; empty if it was not.
+        missed: aims that were not reached.
+    """
+
+    max_per_s: float
+    offered_per_s: float
+    sent_per_s: float
+    accepted_per_s: float
+    ratio: float
+    accepted_p99_ms: float | None
+    refused: int
+    refused_p99_ms: float | None
+    otherwise: dict[str, int]
+    unanswered: int
+    wrong_balances: int
+    normal_after_ms: float | None
+    gateway_mb: tuple[float, float, float]
+    cpu_share: dict[str, float]
+    not_offered: list[str]
+    missed: list[str]
+
+
+class _Load(Struct, frozen=True):
+    """So many gifts a second for so long."""
+
+    per_s: float
+    seconds: float
+
+
+class _Sender:
+    """Makes the books and frames of one flood after another, and sends them.
+
+    Args:
+        coins: that each sender was given.
+    """
+
+    def __init__(self, flood: Flood, run: Run, senders: int, coins: int) -> None:
+        self._flood = flood
+        self._run = run
+        self._senders = senders
+        self._coins = coins
+        self._numbers = itertools.count(1)
+        self._first = 0
+        self._accepted = [0] * senders
+        self._unknown = [0] * senders
+        self._balances = [coins] * senders
+
+    async def send(self, loads: Sequence[_Load]) -> Gifts:
+        """Offer these loads one after another."""
+        ids, at_ms = GiftIds(self._run, next(self._numbers)), int(time.time() * 1000)
+        total = sum(int(load.per_s * load.seconds) for load in loads)
+        room, first = self._run.room(0), self._first
+        frames = [text_frame(_gift(first + n, ids.make(n, at_ms), room)) for n in range(total)]
+        self._first += total
+        gifts = Gifts(frames, _due_ns(loads, time.monotonic_ns() + 200_000_000), self._senders, first)
+        await self._flood.send(gifts, ANSWERS_S_MAX)
+        for sender, accepted in enumerate(gifts.accepted_of):
+            self._accepted[sender] += accepted
+            self._unknown[sender] += gifts.unknown_of[sender]
+            if accepted:
+                self._balances[sender] = gifts.balance_of[sender]
+        return gifts
+
+    def wrong_balances(self) -> int:
+        """Senders whose wallet is not what they were given less what they paid; a rose costs a coin."""
+        return sum(
+            not accepted <= self._coins - balance <= accepted + unknown
+            for balance, accepted, unknown in zip(self._balances, self._accepted, self._unknown, strict=True)
+        )
+
+
+def measure_overload(server: BenchServer, *, rate: float | None, rate_max: float, seconds: float) -> OverloadResult:
+    """Find the highest rate that holds, offer twice of it, then half.
+
+    Args:
+        rate: what the server can carry, where that is known.
+        rate_max: where the search ends.
+
+    Raises:
+        FloodFailed: the senders could not connect, or lost their sockets.
+    """
+    return uvloop.run(_measure(server, rate, rate_max, seconds))
+
+
+async def _measure(server: BenchServer, rate: float | None, rate_max: float, seconds: float) -> OverloadResult:
+    signer = TokenSigner.from_file(server.data_dir / KEY_FILE)
+    options = Options(server.ws_url, signer.token("bench", "operator"), signer)
+    senders = max(SENDERS_MIN, int((rate or rate_max / 2) * 2 / GIFTS_PER_SENDER_S))
+    run = new_run()
+    ground = await prepare(set_stage(run, _scenario(senders, rate_max, seconds)), options)
+    address = urlsplit(server.url)
+    flood = Flood(
+        str(address.hostname), address.port or 80, [signer.token(run.sender(n), "viewer") for n in range(senders)]
+    )
+    try:
+        await flood.open()
+        sender = _Sender(flood, run, senders, ground.granted_coins[0])
+        await sender.send([_Load(FIRST_RATE / 2, SETTLE_S)])
+        max_per_s = rate or await _search(sender, rate_max)
+        return await _overload(server, sender, max_per_s, seconds)
+    finally:
+        flood.close()
+
+
+async def _search(sender: _Sender, rate_max: float) -> float:
+    """The highest rate that held, roughly."""
+    best, rate = 0.0, FIRST_RATE
+    while rate <= rate_max:
+        accepted_per_s, held = await _try(sender, rate)
+        if not held:
+            break
+        best, rate = max(best, accepted_per_s), rate * STEP_FACTOR
+    accepted_per_s, held = await _try(sender, rate * (1 + 1 / STEP_FACTOR) / 2)
+    return max(best, accepted_per_s if held else 0.0) or FIRST_RATE / 2
+
+
+async def _try(sender: _Sender, rate: float) -> tuple[float, bool]:
+    gifts = await sender.send([_Load(rate, STEP_S)])
+    seen = _Seen(gifts)
+    after = seen.due_s >= SETTLE_S
+    accepted = seen.fate == Fate.ACCEPTED
+    p99_ms = _p99_ms(seen.took_ns[after & accepted])
+    held = bool(np.all(accepted[after])) and p99_ms is not None and p99_ms <= ACCEPTED_P99_MS_MAX
+    return rate, held
+
+
+async def _overload(server: BenchServer, sender: _Sender, max_per_s: float, seconds: float) -> OverloadResult:
+    pid, before = server.gateway_pid, cpu_by_part(server.processes)
+    began_s, own_s = time.monotonic(), time.process_time()
+    weights_kb = [pss_kb(pid)]
+    weighing = asyncio.create_task(_weigh(pid, weights_kb))
+    offered = 2 * max_per_s
+    try:
+        gifts = await sender.send([_Load(offered, seconds), _Load(max_per_s / 2, AFTER_S)])
+    finally:
+        weighing.cancel()
+        await asyncio.gather(weighing, return_exceptions=True)
+    wall_s = time.monotonic() - began_s
+    used = {part: used_s - before.get(part, 0.0) for part, used_s in cpu_by_part(server.processes).items()}
+    used["sender"] = time.process_time() - own_s
+    weights_kb.append(pss_kb(pid))
+    seen, mb = _Seen(gifts), [kb / 1024 for kb in weights_kb]
+    counted = (seen.due_s >= SETTLE_S) & (seen.due_s < seconds)
+    answered_s = (seen.answered_ns - gifts.due_ns[0]) / 1e9
+    accepted, refused = seen.fate == Fate.ACCEPTED, seen.fate == Fate.OVERLOADED
+    accepted_per_s = np.count_nonzero(accepted & (answered_s >= SETTLE_S) & (answered_s < seconds)) / (
+        seconds - SETTLE_S
+    )
+    result = OverloadResult(
+        max_per_s=round(max_per_s, 1),
+        offered_per_s=round(offered, 1),
+        sent_per_s=round(seen.sent_between(SETTLE_S, seconds) / (seconds - SETTLE_S), 1),
+        accepted_per_s=round(accepted_per_s, 1),
+        ratio=round(accepted_per_s / max_per_s, 3),
+        accepted_p99_ms=_p99_ms(seen.took_ns[counted & accepted]),
+        refused=int(np.count_nonzero(refused)),
+        refused_p99_ms=_p99_ms(seen.took_ns[refused]),
+        otherwise=gifts.otherwise,
+        unanswered=gifts.unanswered,
+        wrong_balances=sender.wrong_balances(),
+        normal_after_ms=_normal_after_ms(seen, seconds),
+        gateway_mb=(round(mb[0], 1), round(max(mb), 1), round(mb[-1], 1)),
+        cpu_share={part: round(used_s / wall_s, 2) for part, used_s in sorted(used.items())},
+        not_offered=_not_offered(seen, offered, seconds),
+        missed=[],
+    )
+    return msgspec.structs.replace(result, missed=_missed(result, gifts.late_hints))
+
+
+class _Seen:
+    """The book of a flood as columns."""
+
+    def __init__(self, gifts: Gifts) -> None:
+        due_ns = np.frombuffer(gifts.due_ns, dtype=np.int64)
+        self.sent_ns: _Numbers = np.frombuffer(gifts.sent_ns, dtype=np.int64)
+        self.answered_ns: _Numbers = np.frombuffer(gifts.answered_ns, dtype=np.int64)
+        self.fate = np.frombuffer(gifts.fate, dtype=np.uint8)
+        self.took_ns: _Numbers = self.answered_ns - due_ns
+        self.late_ns: _Numbers = self.sent_ns - due_ns
+        self.due_s = (due_ns - due_ns[0]) / 1e9
+        self.sent_s = (self.sent_ns - due_ns[0]) / 1e9
+
+    def sent_between(self, from_s: float, to_s: float) -> int:
+        """Gifts that were sent in this time."""
+        return int(np.count_nonzero((self.sent_s >= from_s) & (self.sent_s < to_s)))
+
+
+def _normal_after_ms(seen: _Seen, fell_s: float) -> float | None:
+    bad = (seen.fate != Fate.ACCEPTED) | (seen.took_ns > ACCEPTED_P99_MS_MAX * 1e6)
+    last_s = float(np.max(seen.due_s[bad & (seen.due_s >= fell_s)], initial=fell_s))
+    return None if last_s > float(seen.due_s[-1]) - 1 else round((last_s - fell_s) * 1000, 1)
+
+
+def _not_offered(seen: _Seen, offered: float, seconds: float) -> list[str]:
+    reasons = []
+    share = seen.sent_between(SETTLE_S, seconds) / (offered * (seconds - SETTLE_S))
+    if share < SENT_SHARE_MIN:
+        reasons.append(f"only {share:.0%} of the gifts were sent in time")
+    late_ms = _p99_ms(seen.late_ns[seen.due_s < seconds])
+    if late_ms is not None and late_ms > SENT_LATE_P99_MS_MAX:
+        reasons.append(f"gifts were sent {late_ms:.0f} ms late (p99)")
+    return reasons
+
+
+def _missed(result: OverloadResult, late_hints: int) -> list[str]:
+    growth_mb = result.gateway_mb[1] - result.gateway_mb[0]
+    aims = {
+        f"{RATIO_MIN:.0%} of the maximum accepted": result.ratio >= RATIO_MIN,
+        f"refused within {REFUSED_P99_MS_MAX:.0f} ms": (result.refused_p99_ms or 0.0) <= REFUSED_P99_MS_MAX,
+        "each refusal says when to come back": late_hints == 0,
+        "refused as overloaded only": not result.otherwise,
+        "an answer to every gift": result.unanswered == 0,
+        "every wallet right": result.wrong_balances == 0,
+        f"normal after {NORMAL_MS_MAX:.0f} ms": (
+            result.normal_after_ms is not None and result.normal_after_ms <= NORMAL_MS_MAX
+        ),
+        f"a gateway grown by {GROWTH_MB_MAX:.0f} MB at most": growth_mb <= GROWTH_MB_MAX,
+    }
+    return [aim for aim, reached in aims.items() if not reached]
+
+
+async def _weigh(pid: int, weights_kb: list[int]) -> None:
+    while True:
+        await asyncio.sleep(SETTLE_S)
+        weights_kb.append(pss_kb(pid))
+
+
+def _gift(ref: int, gift_id: str, room: str) -> bytes:
+    return f'{{"type":"gift","ref":"{ref}","id":"{gift_id}","room":"{room}","gift":"{GIFT}"}}'.encode()
+
+
+def _due_ns(loads: Sequence[_Load], start_ns: int) -> "array[int]":
+    due_ns, begin_ns = array("q"), start_ns
+    for load in loads:
+        due_ns.extend(begin_ns + int(n * 1e9 / load.per_s) for n in range(int(load.per_s * load.seconds)))
+        begin_ns += int(load.seconds * 1e9)
+    return due_ns
+
+
+def _p99_ms(took_ns: _Numbers) -> float | None:
+    latencies = Latencies()
+    latencies.record_ns(took_ns)
+    return latencies.percentile_ms(99)
+
+
+def _scenario(senders: int, rate_max: float, seconds: float) -> Scenario:
+    """What decides the coins of each sender: enough for all that could be accepted."""
+    return Scenario(
+        name="overload",
+        summary="Single gifts of many senders in one room.",
+        rate_per_s=rate_max,
+        duration_s=seconds + AFTER_S + STEP_S,
+        phases=[Phase(1.0, 1.0, 1.0)],
+        mix=[Mix(GIFT)],
+        population=Population(senders=senders),
+        poisson=False,
+    )

@@ -1,0 +1,67 @@
+"""The arithmetic of the bench of overload: when gifts are due, what their answers say, and when all is as before."""
+
+from array import array
+
+import pytest
+
+from loadtest.bench.flood import Fate, Gifts, text_frame
+from loadtest.bench.overload import _due_ns, _Load, _normal_after_ms, _Seen
+
+MS = 1_000_000
+
+
+def gifts(count: int, *, senders: int = 2, first: int = 100) -> Gifts:
+    """A book of gifts that are due every 10 ms."""
+    return Gifts([b""] * count, array("q", range(0, count * 10 * MS, 10 * MS)), senders, first)
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 300])
+def test_frame_of_a_client(size: int) -> None:
+    """Masked, as RFC 6455 wants it of clients, with the shortest length; the text stands there as it is."""
+    frame = text_frame(b"x" * size)
+    head = 2 if size < 126 else 4
+    length = frame[1] & 0x7F if size < 126 else int.from_bytes(frame[2:4], "big")
+    assert (frame[0], frame[1] >> 7, length) == (0x81, 1, size)
+    assert frame[head:] == bytes(4) + b"x" * size
+
+
+def test_due_times_of_loads_one_after_another() -> None:
+    """Even within a load; the next begins where it ends."""
+    due_ns = _due_ns([_Load(4.0, 1.0), _Load(2.0, 1.0)], 1_000 * MS)
+    assert [at // MS for at in due_ns] == [1_000, 1_250, 1_500, 1_750, 2_000, 2_500]
+
+
+async def test_answers_in_the_book() -> None:
+    """Each gift counts once, by its own number; what belongs to another flood, or is no answer, counts nowhere."""
+    book = gifts(4)
+    for number, payload in enumerate(
+        (
+            b'{"type":"accepted","ref":"100","id":"a","coins":1,"balance_coins":9,"replay":false}',
+            b'{"type":"refused","code":"overloaded","ref":"101","retry_after_ms":1000}',
+            b'{"type":"accepted","ref":"101","id":"a","coins":1,"balance_coins":8,"replay":true}',
+            b'{"type":"refused","code":"unavailable","ref":"102","retry_after_ms":1000}',
+            b'{"type":"refused","code":"overloaded","ref":"103"}',
+            b'{"type":"accepted","ref":"99","id":"a","coins":1,"balance_coins":7,"replay":false}',
+            b'{"type":"accepted","ref":"104","id":"a","coins":1,"balance_coins":7,"replay":false}',
+            b'{"type":"balance","balance_coins":5}',
+        )
+    ):
+        book.hear(payload, number * MS, 2)
+    assert list(book.fate) == [Fate.ACCEPTED, Fate.OVERLOADED, Fate.OTHERWISE, Fate.OVERLOADED]
+    assert [at // MS for at in book.answered_ns] == [0, 1, 3, 4]
+    assert (book.accepted_of, book.unknown_of, book.balance_of) == ([1, 0], [1, 0], [9, -1])
+    assert (book.otherwise, book.late_hints, book.unanswered) == ({"unavailable": 1}, 1, 0)
+    assert book.all_answered.is_set()
+
+
+@pytest.mark.parametrize(
+    ("bad", "slow", "normal_ms"),
+    [((), (), 0.0), ((90,), (), 0.0), ((120,), (), 200.0), ((), (150,), 500.0), ((290,), (), None)],
+)
+def test_time_until_all_is_as_before(bad: tuple[int, ...], slow: tuple[int, ...], normal_ms: float | None) -> None:
+    """The last gift after the fall that was refused, or accepted late; None where that went on to the end."""
+    book = gifts(300, first=0)
+    for number in range(300):
+        book.fate[number] = Fate.OVERLOADED if number in bad else Fate.ACCEPTED
+        book.answered_ns[number] = book.due_ns[number] + (300 if number in slow else 20) * MS
+    assert _normal_after_ms(_Seen(book), 1.0) == normal_ms
