@@ -22,9 +22,8 @@ TURN_FRAMES_MAX: Final = 32
 """After so many frames of one connection others get their turn."""
 ROUND_FRAMES_MAX: Final = 512
 """Frames of all connections that are read in one round of the event loop: as many gifts as two commits pay."""
-FULL_ROUND_FRAMES_MAX: Final = 1_024
-FULL_PAUSE_S: Final = 0.01
-"""The same while gifts are refused, and how long nobody is read between two rounds then: 50,000 a second or so."""
+FULL_PAUSE_S: Final = 0.04
+"""How long nobody is read while gifts are refused: a fifth of what waits is paid meanwhile, so there is no lack."""
 SLICE_BYTES: Final = 512
 """Bytes that are read into frames at a time, so that a turn ends no more than 85 empty frames late."""
 
@@ -64,6 +63,7 @@ class Intake:
         self._waiting: deque[Connection] = deque()
         self._in_round = False
         self._round_end = 0
+        self._left = 0
         self._frame_s = 1 / (FRAMES_A_COMMAND * config.commands_per_s_max)
         self._burst_s = FRAMES_A_COMMAND * config.commands_burst_max * self._frame_s
 
@@ -83,19 +83,25 @@ class Intake:
     def _begin_round(self) -> None:
         loop = asyncio.get_running_loop()
         self._in_round = True
-        if self._is_full():
+        if self._is_full() and not self._left:
             self._round_end = self.frames
-            loop.call_later(FULL_PAUSE_S, self._next_round)
+            loop.call_later(FULL_PAUSE_S, self._end_pause)
         else:
             self._round_end = self.frames + ROUND_FRAMES_MAX
             # It runs in the next round: what is ready now, and what the event loop finds ready, comes before.
             loop.call_soon(self._next_round)
 
+    def _end_pause(self) -> None:
+        # Those who wait now are read before the next pause, round after round, and whoever comes meanwhile is not.
+        self._left = len(self._waiting)
+        self._next_round()
+
     def _next_round(self) -> None:
-        end = self.frames + (FULL_ROUND_FRAMES_MAX if self._is_full() else ROUND_FRAMES_MAX)
-        for _ in range(len(self._waiting)):
+        end = self.frames + ROUND_FRAMES_MAX
+        for _ in range(self._left or len(self._waiting)):
             if self.frames >= end:
                 break
+            self._left = max(self._left - 1, 0)
             self._waiting.popleft().take_turn()
         self._in_round = False
         if self._waiting:

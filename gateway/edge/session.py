@@ -164,7 +164,7 @@ class Session:
             self._before_hello(message)
             return
         if isinstance(message, SendGift):
-            if self._may_command(self.identity, message.ref, message.id):
+            if not self._turned_away(message) and self._may_command(self.identity, message.ref, message.id):
                 self._give(self.identity, message)
         elif isinstance(message, Undo):
             if self._may_command(self.identity, message.ref, message.id):
@@ -297,6 +297,15 @@ class Session:
             self._services.rooms.leave(self, message.room)
         self.send(Left(message.ref, message.room))
 
+    def _turned_away(self, message: SendGift) -> bool:
+        """Whether more gifts wait than may. The first thing that is looked at: a refusal for load must cost little."""
+        refusal = self._services.desk.turns_away(message)
+        if refusal is None:
+            return False
+        self._services.metrics.gift_turned_away()
+        self.send(refusal)
+        return True
+
     def _give(self, identity: Identity, message: SendGift) -> None:
         if self.leaves_for_ms is not None:
             wait_ms = max(1, self.leaves_for_ms)
@@ -305,11 +314,6 @@ class Session:
         if self.gifts_in_flight >= self._config.gifts_in_flight_max:
             self._services.metrics.shed(Shed.IN_FLIGHT_MAX)
             self._told(refused(Code.OVERLOADED, ref=message.ref, id=message.id), None)
-            return
-        turned_away = self._services.desk.turns_away(message)
-        if turned_away is not None:
-            self._services.metrics.gift_turned_away()
-            self.send(turned_away)
             return
         name = place_name(message)
         if isinstance(name, Refused):

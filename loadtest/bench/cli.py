@@ -315,7 +315,7 @@ def _overload_rows(result: OverloadResult) -> list[tuple[str, str]]:
         ("gateway's memory before, at most, after", f"{before} → {most} → {after} MB"),
         ("cores in use", ", ".join(f"{part} {share}" for part, share in result.cpu_share.items())),
     ]
-    rows += [("the sender did not offer the load", words) for words in result.not_offered]
+    rows += [("no overload was measured", words) for words in result.not_offered]
     rows += [("not reached", aim) for aim in result.missed]
     return rows
 

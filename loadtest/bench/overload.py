@@ -42,10 +42,13 @@ SENT_SHARE_MIN: Final = 0.95
 FIRST_RATE: Final = 2_000.0
 STEP_FACTOR: Final = 1.4
 STEP_S: Final = 3.0
+TRIES: Final = 2
 SETTLE_S: Final = 1.0
 """Of the beginning of a step or of the overload, which is not counted."""
 AFTER_S: Final = 5.0
 """How long the half of the maximum is offered after the overload."""
+SLICE_NS: Final = 100_000_000
+NORMAL_SLICES: Final = 5
 ANSWERS_S_MAX: Final = 15.0
 SENDERS_MIN: Final = 400
 GIFTS_PER_SENDER_S: Final = 100.0
@@ -65,10 +68,11 @@ class OverloadResult(Struct, frozen=True):
         refused: as `overloaded`; `otherwise` by other codes.
         unanswered: gifts without an answer, long after.
         wrong_balances: senders whose wallet is not what was given less what was accepted, and what may have been.
-        normal_after_ms: from the fall of the load to the last gift that was refused or late; None if it never ended.
+        normal_after_ms: from the fall of the load to the first half second in which nothing was refused and, of each
+            tenth of a second, 99 % were accepted soon; None if there was none.
         gateway_mb: memory before, at most, and after.
         cpu_share: of one core, in the overload, by part and for the sender.
-        not_offered: why the sender, and not the server, may be what was measured; empty if it was not.
+        not_offered: why this was no overload, or the sender and not the server may be what was measured.
         missed: aims that were not reached.
     """
 
@@ -174,24 +178,22 @@ async def _measure(server: BenchServer, rate: float | None, rate_max: float, sec
 
 async def _search(sender: _Sender, rate_max: float) -> float:
     """The highest rate that held, roughly."""
-    best, rate = 0.0, FIRST_RATE
-    while rate <= rate_max:
-        accepted_per_s, held = await _try(sender, rate)
-        if not held:
-            break
-        best, rate = max(best, accepted_per_s), rate * STEP_FACTOR
-    accepted_per_s, held = await _try(sender, rate * (1 + 1 / STEP_FACTOR) / 2)
-    return max(best, accepted_per_s if held else 0.0) or FIRST_RATE / 2
+    best, rate = FIRST_RATE / STEP_FACTOR, FIRST_RATE
+    while rate <= rate_max and await _holds(sender, rate):
+        best, rate = rate, rate * STEP_FACTOR
+    middle = (best + rate) / 2
+    return middle if middle <= rate_max and await _holds(sender, middle) else best
 
 
-async def _try(sender: _Sender, rate: float) -> tuple[float, bool]:
-    gifts = await sender.send([_Load(rate, STEP_S)])
-    seen = _Seen(gifts)
-    after = seen.due_s >= SETTLE_S
-    accepted = seen.fate == Fate.ACCEPTED
-    p99_ms = _p99_ms(seen.took_ns[after & accepted])
-    held = bool(np.all(accepted[after])) and p99_ms is not None and p99_ms <= ACCEPTED_P99_MS_MAX
-    return rate, held
+async def _holds(sender: _Sender, rate: float) -> bool:
+    # Tried again: on a machine that others use too a step may fail for no fault of the server's.
+    for _ in range(TRIES):
+        seen = _Seen(await sender.send([_Load(rate, STEP_S)]))
+        after = seen.due_s >= SETTLE_S
+        p99_ms = _p99_ms(seen.took_ns[after])
+        if bool(np.all(seen.fate[after] == Fate.ACCEPTED)) and p99_ms is not None and p99_ms <= ACCEPTED_P99_MS_MAX:
+            return True
+    return False
 
 
 async def _overload(server: BenchServer, sender: _Sender, max_per_s: float, seconds: float) -> OverloadResult:
@@ -241,14 +243,14 @@ class _Seen:
     """The book of a flood as columns."""
 
     def __init__(self, gifts: Gifts) -> None:
-        due_ns = np.frombuffer(gifts.due_ns, dtype=np.int64)
+        self.due_ns: _Numbers = np.frombuffer(gifts.due_ns, dtype=np.int64)
         self.sent_ns: _Numbers = np.frombuffer(gifts.sent_ns, dtype=np.int64)
         self.answered_ns: _Numbers = np.frombuffer(gifts.answered_ns, dtype=np.int64)
         self.fate = np.frombuffer(gifts.fate, dtype=np.uint8)
-        self.took_ns: _Numbers = self.answered_ns - due_ns
-        self.late_ns: _Numbers = self.sent_ns - due_ns
-        self.due_s = (due_ns - due_ns[0]) / 1e9
-        self.sent_s = (self.sent_ns - due_ns[0]) / 1e9
+        self.took_ns: _Numbers = self.answered_ns - self.due_ns
+        self.late_ns: _Numbers = self.sent_ns - self.due_ns
+        self.due_s = (self.due_ns - self.due_ns[0]) / 1e9
+        self.sent_s = (self.sent_ns - self.due_ns[0]) / 1e9
 
     def sent_between(self, from_s: float, to_s: float) -> int:
         """Gifts that were sent in this time."""
@@ -256,9 +258,17 @@ class _Seen:
 
 
 def _normal_after_ms(seen: _Seen, fell_s: float) -> float | None:
-    bad = (seen.fate != Fate.ACCEPTED) | (seen.took_ns > ACCEPTED_P99_MS_MAX * 1e6)
-    last_s = float(np.max(seen.due_s[bad & (seen.due_s >= fell_s)], initial=fell_s))
-    return None if last_s > float(seen.due_s[-1]) - 1 else round((last_s - fell_s) * 1000, 1)
+    """Until the first row of slices in each of which nothing is refused and 99 % are accepted soon."""
+    bad = seen.fate != Fate.ACCEPTED
+    slow = seen.took_ns > ACCEPTED_P99_MS_MAX * 1e6
+    slices = (seen.due_ns - seen.due_ns[0] - int(fell_s * 1e9)) // SLICE_NS
+    good_so_far = 0
+    for number in range(int(slices[-1])):
+        here = slices == number
+        good_so_far = 0 if bad[here].any() or slow[here].mean() > 0.01 else good_so_far + 1
+        if good_so_far == NORMAL_SLICES:
+            return (number + 1 - NORMAL_SLICES) * SLICE_NS / 1e6
+    return None
 
 
 def _not_offered(seen: _Seen, offered: float, seconds: float) -> list[str]:
@@ -269,6 +279,8 @@ def _not_offered(seen: _Seen, offered: float, seconds: float) -> list[str]:
     late_ms = _p99_ms(seen.late_ns[seen.due_s < seconds])
     if late_ms is not None and late_ms > SENT_LATE_P99_MS_MAX:
         reasons.append(f"gifts were sent {late_ms:.0f} ms late (p99)")
+    if not np.any(seen.fate == Fate.OVERLOADED):
+        reasons.append("nothing was refused: the server can carry more than was thought")
     return reasons
 
 
