@@ -68,7 +68,7 @@ TURNS_MAX: Final = 150
 def machine(folder: Path, database_url: str) -> list[str]:
     """The state machine of the money scripts, the same examples each time; none is made smaller."""
     examples = settings(
-        max_examples=60,
+        max_examples=80,
         stateful_step_count=40,
         deadline=None,
         database=None,

@@ -207,6 +207,14 @@ class GiftMachine(MachineCore):
         order = HoldOrder(self._id(now_ms()), ViewerId(viewer), coins, lasts_ms, "order")
         self._hold(order, 1 if late else AMOUNT_MAX)
 
+    @rule(viewer=VIEWERS)
+    def hold_a_coin_for_long(self, viewer: str) -> None:
+        self.hold(viewer, 1, BUCKET_MS, False)
+
+    @rule(viewer=VIEWERS)
+    def give_a_coin_that_may_be_undone_for_long(self, viewer: str) -> None:
+        self._give_all([self._order(Fresh(viewer, "cora", 1, 1, 5_000, "", 0, undo_ms=UNDO_MS_MAX))])
+
     @precondition(lambda self: self.held)
     @rule(number=NUMBER, changed=st.sampled_from([{}, {}, {"coins": 77}, {"lasts_ms": 2}]), late=LATE)
     def hold_again(self, number: int, changed: dict[str, Any], late: bool) -> None:

@@ -8,7 +8,7 @@ from ledger.guard_state import OwnCap
 from ledger.model import AMOUNT_MAX, UNDO_MS_MAX, Limit, Refusal
 
 WINDOW_MS, AHEAD_MS, BUCKET_MS, COMBO_MS = 3_600_000, 300_000, 600_000, 5_000
-UNFLUSHED_MAX = 8
+UNFLUSHED_MAX = 16
 COMBO_KEY = "room:demo|rose"
 NAMES = ("ann", "bob", "cid")
 VIEWERS = st.sampled_from(NAMES)
@@ -23,7 +23,7 @@ CREDITS = st.sampled_from([1, 10, 100, AMOUNT_MAX // 50, AMOUNT_MAX - 500, AMOUN
 
 NUMBER = st.integers(0, 50)
 LASTS_MS = st.sampled_from([1, COMBO_MS, BUCKET_MS])
-LATE = st.sampled_from([False, False, True])
+LATE = st.sampled_from([False, False, False, False, False, True])
 KEPT = st.sampled_from([0, 0, 5, -AMOUNT_MAX])
 
 

@@ -24,6 +24,7 @@ from ledger.journal import Position
 from ledger.keys import Total
 from ledger.model import (
     AMOUNT_MAX,
+    UNDO_MS_MAX,
     Cause,
     CreditBody,
     GiftBody,
@@ -220,6 +221,9 @@ class BooksMachine(GiftMachine):
             self.credit(name, 10)
             self.take_back(name, 1, 1.0, 0)
             self._give_all([self._order(Fresh(name, "cora", 1, 1, 5_000, COMBO_KEY, 0))])
+            dear = [self._order(Fresh(name, "cora", 1, 1, 5_000, "", 0, undo_ms=UNDO_MS_MAX)) for _ in range(2)]
+            self._give_all(dear)
+            self._undo(dear[0], name)
         self.both_hold_the_same()
         self.flush_and_trim(0.5, None)
         for _ in range(1 + again):
