@@ -16,6 +16,8 @@ from ledger.postgres import Pool, connected
 
 PAGE: Final = 5
 """Where the database adds up by itself a page is so many times `audit_rows`."""
+CODES_A_BLOCK: Final = 5_000
+"""A page of entries is of one block of their table for so many accounts, whose codes are sent with it."""
 WALKED_SHARE: Final = 64
 """One of so many entries is walked through in a round that finds nothing."""
 
@@ -49,15 +51,15 @@ class EntryWalk:
     async def add_up(self, until: Mapping[Partition, int]) -> sums.EntrySums:
         """What the entries of the records up to these add up to. The books have them."""
         last = [until.get(Partition(number), 0) for number in range(BOOKS_PARTITION, max(until) + 1)]
-        ends = await self._ends(last)
+        codes = await self._accounts(last)
         total, tables, files = sums.EntrySums(), await self._tables(), None
         # Who writes a table anew (VACUUM FULL, another tablespace) moves entries to where they are missed or met twice.
         while files != {table.name: table.file for table in tables}:
             files = {table.name: table.file for table in tables}
-            total = await self._pass(tables, last)
+            total = await self._pass(tables, last, codes)
             tables = [table for table in await self._tables() if table.name in files]
         strange = any(partition not in until for partition, _ in total.counts)
-        self.suspect = total.chain != ends or total.bad > 0 or strange
+        self.suspect = total.chain != codes.chain or total.bad > 0 or strange
         return total
 
     async def name(self, place: books.Place, *, whole: bool) -> tuple[int, books.Place]:
@@ -82,20 +84,23 @@ class EntryWalk:
             last = after
         return named, last
 
-    async def _ends(self, until: Sequence[int]) -> int:
-        account, hash_, accounts = 0, 0, 1
-        while accounts:
+    async def _accounts(self, until: Sequence[int]) -> sums.Codes:
+        codes, account, more = sums.Codes(), 0, True
+        while more:
             async with self._pacer.slice(), connected(self._pool) as connection:
-                accounts, account, more = await sums.chain_ends(connection, account, self._rows, until)
-            hash_ ^= more
-        return hash_
+                account = await sums.add_accounts(connection, codes, account, self._rows, until)
+            more = account > 0
+        return codes
 
-    async def _pass(self, tables: Sequence[sums.Table], until: Sequence[int]) -> sums.EntrySums:
-        total, step = sums.EntrySums(), max(1, PAGE * self._rows // sums.BLOCKS_ROWS)
+    async def _pass(self, tables: Sequence[sums.Table], until: Sequence[int], codes: sums.Codes) -> sums.EntrySums:
+        total = sums.EntrySums()
+        # The codes are sent with each page: the more there are, the larger it is.
+        step = max(1, PAGE * self._rows // sums.BLOCKS_ROWS, len(codes.bytes) // CODES_A_BLOCK)
         for table in tables:
             for first in range(0, table.blocks, step):
+                blocks = (first, first + step)
                 async with self._pacer.slice(), connected(self._pool) as connection:
-                    self._count(await sums.add_entries(connection, total, table, (first, first + step), until))
+                    self._count(await sums.add_entries(connection, total, table, blocks, until, codes))
         return total
 
     async def _tables(self) -> list[sums.Table]:

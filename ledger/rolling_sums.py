@@ -4,29 +4,39 @@ Whether every entry follows the one before it, and whether entries and records s
 cancel each other. An entry stands for the account as it was before it and as it is after it. Of all entries of an
 account everything in between cancels, and its beginning and end are left. The entry of a wallet or of earnings also
 stands for the record that it must come from, and the record for the entry; whose they are is left out, since an entry
-on the wrong account makes that one contradict the live ledger, or the creator's days. So a pass costs a look-up of the
-account and no other, and nothing is kept but sums. Where something does not cancel, `rolling_books` names it.
+on the wrong account makes that one contradict the live ledger, or the creator's days. What an account is, is read
+before and kept in a byte for each. So a pass costs no look-up, and nothing else is kept but sums. Where something does
+not cancel, `rolling_books` names it.
 
 Hashes are compared within one server and one round, and never stored.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from ledger.books_audit import DEBT_MAKERS, MOVED, OWING
+from ledger.accounts import COINS, DIAMONDS, MAY_OWE, AccountKind
+from ledger.books_audit import DEBT_MAKERS, MOVED
 from ledger.model import Partition
 from ledger.postgres import Connection
 from ledger.record_kinds import EARNING, SPLIT
 
 Key = tuple[int, str]
 """A partition, with a unit or a kind of account."""
+CODES_BYTES_MAX: Final = 1 << 23
+"""Accounts with an id beyond it are looked up for each of their entries."""
+LOOK_UP: Final = 255
+"""The code of an account whose code is larger than a byte."""
+WALLET: Final = f"{AccountKind.WALLET} {COINS}"
+PENDING: Final = f"{AccountKind.PENDING} {DIAMONDS}"
+_MAY_COME_TO_OWE: Final = (AccountKind.WALLET, AccountKind.AVAILABLE)
 BLOCKS_ROWS: Final = 100
 """About so many entries are in a block of a table."""
 _HASH_OF_ENTRY: Final = (
-    "CASE a.kind WHEN 'wallet' THEN hashint8extended(e.seq, hashint8extended(e.amount, e.balance_after))"
-    " WHEN 'pending' THEN hashint8extended(e.seq, e.amount) END"
+    "CASE e.code WHEN 1 THEN hashint8extended(e.seq, hashint8extended(e.amount, e.balance_after))"
+    " WHEN 2 THEN hashint8extended(e.seq, e.amount) END"
 )
 _HASH_OF_WALLET: Final = (
     "CASE WHEN r.moved <> 0 THEN hashint8extended(r.seq, hashint8extended(r.moved, r.wallet_after)) END"
@@ -38,34 +48,41 @@ _HASH_OF_LESS: Final = "CASE WHEN l.creator_diamonds <> 0 THEN hashint8extended(
 # What follows from the entry alone, and the record only where something owes: that its record is there follows from its
 # number, since the records have no gap.
 _BAD: Final = f"""
-CASE WHEN a.kind IS NULL OR e.seq < 1 THEN true
-    WHEN e.balance_after >= 0 OR a.kind IN ({OWING}) OR a.kind IN ('wallet', 'available') AND e.amount > 0 THEN false
-    WHEN a.kind IN ('wallet', 'available') THEN NOT EXISTS (
+CASE WHEN e.code = 0 OR e.seq < 1 THEN true
+    WHEN e.balance_after >= 0 OR e.code = ANY ($7::int[]) OR e.code = ANY ($8::int[]) AND e.amount > 0 THEN false
+    WHEN e.code = ANY ($8::int[]) THEN NOT EXISTS (
         SELECT 1 FROM journal_records r WHERE r.partition = e.partition AND r.seq = e.seq AND r.kind IN ({DEBT_MAKERS})
     )
     ELSE true END
 """  # noqa: S608 - texts of ours
-# Parameters: 1 and 2 from which block on and up to which, 3 the last record that counts of partitions -1, 0, 1 …
+# Parameters: 1 and 2 from which block on and up to which, 3 the last record that counts of partitions -1, 0, 1 …,
+# 4 codes of accounts by their ids, 5 the last of those, 6 what codes mean, 7 codes that may owe, 8 those that may after
+# some records.
 _ENTRIES: Final = f"""
-SELECT coalesce(a.kind, ''), coalesce(a.unit, ''), e.partition, count(*), sum(e.amount)::bigint,
+SELECT e.code, e.partition, count(*), sum(e.amount)::bigint,
     bit_xor(hashint8extended(e.account_id, hashint8extended(e.number, e.balance_after))
         # hashint8extended(e.account_id, hashint8extended(e.number - 1, e.balance_after - e.amount))),
     coalesce(bit_xor({_HASH_OF_ENTRY}), 0), count(*) FILTER (WHERE {_BAD})
-FROM %s e LEFT JOIN accounts a ON a.id = e.account_id
-WHERE e.ctid >= $1 AND e.ctid < $2 AND e.seq <= coalesce(($3::bigint[])[e.partition + 2], 9223372036854775807)
-GROUP BY a.kind, a.unit, e.partition
+FROM (
+    SELECT *, coalesce(
+        nullif(CASE WHEN account_id BETWEEN 0 AND $5::bigint THEN get_byte($4::bytea, account_id::int) END, {LOOK_UP}),
+        (SELECT array_position($6::text[], a.kind || ' ' || a.unit) FROM accounts a WHERE a.id = account_id), 0
+    ) AS code
+    FROM %s
+    WHERE ctid >= $1 AND ctid < $2 AND seq <= coalesce(($3::bigint[])[partition + 2], 9223372036854775807) OFFSET 0
+) e GROUP BY e.code, e.partition
 """  # noqa: S608 - texts of ours
 # Parameters: 1 the account before, 2 accounts, 3 the last record that counts of partitions -1, 0, 1 …
 _ENDS: Final = """
-SELECT count(*), coalesce(max(a.id), 0), coalesce(bit_xor(
+SELECT a.id, a.kind || ' ' || a.unit,
     hashint8extended(a.id, hashint8extended(coalesce(e.number, 0), coalesce(e.balance_after, 0)))
-    # hashint8extended(a.id, hashint8extended(0, 0))), 0)
-FROM (SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2) a
+    # hashint8extended(a.id, hashint8extended(0, 0))
+FROM (SELECT id, kind, unit FROM accounts WHERE id > $1 ORDER BY id LIMIT $2) a
 LEFT JOIN LATERAL (
     SELECT number, balance_after FROM entries
     WHERE account_id = a.id AND seq <= coalesce(($3::bigint[])[partition + 2], 9223372036854775807)
     ORDER BY number DESC LIMIT 1
-) e ON true
+) e ON true ORDER BY a.id
 """
 _TABLES: Final = """
 SELECT t.relid::regclass::text, pg_relation_filenode(t.relid)::bigint,
@@ -86,6 +103,42 @@ FROM (SELECT *, {MOVED} AS moved FROM journal_records WHERE partition = $1 AND s
 LEFT JOIN gift_discounts l ON l.partition = $1 AND l.seq = r.seq
 GROUP BY r.kind, r.creator, r.agency
 """  # noqa: S608 - texts of ours
+
+
+class Codes:
+    """What each account is, in a byte: so that an entry's account need not be looked up.
+
+    Attributes:
+        chain: what the entries of all these accounts must leave of their hashes.
+        labels: kind and unit by code, counted from 1.
+        bytes: the codes by account, as far as there is room.
+    """
+
+    def __init__(self) -> None:
+        self.chain = 0
+        self.labels = [WALLET, PENDING]
+        self.bytes = bytearray(1)
+        self._codes = {label: code for code, label in enumerate(self.labels, 1)}
+
+    def add(self, account: int, label: str, hash_: int) -> None:
+        """One more account; they come in the order of their ids."""
+        self.chain ^= hash_
+        code = self._codes.get(label)
+        if code is None:
+            self.labels.append(label)
+            code = self._codes[label] = len(self.labels)
+        if account < CODES_BYTES_MAX:
+            self.bytes.extend(bytes(account + 1 - len(self.bytes)))
+            self.bytes[account] = min(code, LOOK_UP)
+
+    @functools.cached_property
+    def parameters(self) -> tuple[bytes, int, list[str], list[int], list[int]]:
+        """As PostgreSQL is told of them with each page; no more come."""
+        return bytes(self.bytes), len(self.bytes) - 1, self.labels, self.of(MAY_OWE), self.of(_MAY_COME_TO_OWE)
+
+    def of(self, kinds: Collection[str]) -> list[int]:
+        """The codes of these kinds of account."""
+        return [code for code, label in enumerate(self.labels, 1) if label.partition(" ")[0] in kinds]
 
 
 class EntrySums(Struct):
@@ -153,9 +206,14 @@ async def entry_tables(connection: Connection) -> list[Table]:
 
 
 async def add_entries(
-    connection: Connection, sums: EntrySums, table: Table, blocks: tuple[int, int], until: Sequence[int]
+    connection: Connection,
+    total: EntrySums,
+    table: Table,
+    blocks: tuple[int, int],
+    until: Sequence[int],
+    codes: Codes,
 ) -> int:
-    """Add the entries in these blocks of a table to the sums; how many there were.
+    """Add the entries in these blocks of a table; how many there were.
 
     Args:
         blocks: from the first up to, and without, the second.
@@ -163,28 +221,26 @@ async def add_entries(
     """
     first, end = blocks
     rows = 0
-    query = _ENTRIES % table.name
-    for kind, unit, partition, count, amount, chain, found, bad in await connection.fetch(
-        query, (first, 0), (end, 0), until
+    for code, partition, count, amount, chain, found, bad in await connection.fetch(
+        _ENTRIES % table.name, (first, 0), (end, 0), until, *codes.parameters
     ):
+        kind, _, unit = codes.labels[code - 1].partition(" ") if code else ("", "", "")
         rows += count
-        sums.chain ^= chain
-        sums.bad += bad
-        for of, key, more in ((sums.amounts, (partition, unit), amount), (sums.counts, (partition, kind), count)):
+        total.chain ^= chain
+        total.bad += bad
+        for of, key, more in ((total.amounts, (partition, unit), amount), (total.counts, (partition, kind), count)):
             of[key] = of.get(key, 0) + more
-        sums.hashes[partition, kind] = sums.hashes.get((partition, kind), 0) ^ found
-    sums.rows += rows
+        total.hashes[partition, kind] = total.hashes.get((partition, kind), 0) ^ found
+    total.rows += rows
     return rows
 
 
-async def chain_ends(connection: Connection, after: int, rows: int, until: Sequence[int]) -> tuple[int, int, int]:
-    """What the entries of the next accounts must leave of their hashes.
-
-    Returns:
-        How many accounts, the last of them, and the hash.
-    """
-    row = await connection.fetchrow(_ENDS, after, rows, until)
-    return (0, after, 0) if row is None else tuple(row)
+async def add_accounts(connection: Connection, codes: Codes, after: int, rows: int, until: Sequence[int]) -> int:
+    """Add the next accounts, and what their entries must leave of their hashes; the last of them, 0 behind the last."""
+    found = await connection.fetch(_ENDS, after, rows, until)
+    for account, label, hash_ in found:
+        codes.add(account, label, hash_)
+    return found[-1][0] if found else 0
 
 
 async def add_records(connection: Connection, partition: Partition, after: int, until: int) -> RecordSums:

@@ -198,9 +198,18 @@ async def test_share_of_nothing_audits_nothing(pool: Pool, redis: Any, config: L
     assert rolling.stats.slices == 0
 
 
-async def test_healthy_books_cancel(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
+@pytest.mark.parametrize("bytes_max", [rolling_sums.CODES_BYTES_MAX, 4, 0])
+async def test_healthy_books_cancel(
+    ledger: Ledger,
+    pool: Pool,
+    redis: Any,
+    config: LedgerConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    bytes_max: int,
+) -> None:
     """Entries leave nothing but the ends of their accounts and the records that made them, also while more are added;
-    so only a small part of them is walked through."""
+    so only a small part of them is walked through. It is the same with accounts that have no byte and are looked up."""
+    monkeypatch.setattr(rolling_sums, "CODES_BYTES_MAX", bytes_max)
     await busy(ledger)
     await flush_all(pool, redis, config)
     async with pool.acquire() as connection:
