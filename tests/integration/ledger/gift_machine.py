@@ -303,7 +303,6 @@ class GiftMachine(MachineCore):
             self._give_all([self._order(wish), self._order(again), self._order(again)])
             self._undo(self.undoable[-1], viewer)
 
-    @precondition(lambda self: self.all_open)
     @rule(partition=st.integers(0, 1), limit=st.sampled_from([1, 10]))
     def settle_gifts(self, partition: int, limit: int) -> None:
         self._settle_gifts(Partition(partition), limit)
