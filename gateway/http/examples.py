@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from gateway.wire.http import admin, agency, creator, demo, public, users, viewer
+from gateway.wire.http import admin, agency, creator, demo, public, rails, users, viewer
 from gateway.wire.messages import (
     Accepted,
     Ack,
@@ -40,6 +40,9 @@ ID: Final = "019a1b2c-0000-7000-8000-000000000001"
 OTHER_ID: Final = "019a1b2c-0000-7000-8000-000000000002"
 TOKEN: Final = "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"  # noqa: S105 - no token of anybody
 
+_UNUSABLE_EVENT: Final = rails.UnusableEvent(
+    "stripe", "evt_1", ID, "paid", 499, "USD", "wrong_amount", 1_790_000_000_000
+)
 _REFUND: Final = admin.Refund(
     id=OTHER_ID,
     purchase=ID,
@@ -182,6 +185,8 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     ),
     _REFUND,
     admin.Refunds([_REFUND], None),
+    rails.UnusableEvents([_UNUSABLE_EVENT]),
+    _UNUSABLE_EVENT,
     viewer.WalletHolds(
         [viewer.WalletHold(ID, 40, "order 4711", "open", AT_MS, AT_MS + 900_000, taken_coins=None, ended_ms=None)], None
     ),
@@ -232,6 +237,7 @@ _BODIES: Final[tuple[Struct, ...]] = (
     admin.HoldBody(ID, "vera", 40, 900_000, "order 4711"),
     admin.HoldSettleBody(25),
     admin.RefundBody(OTHER_ID, ID, "refund", "Bought by a child.", 50),
+    rails.LookedBody("evt_1", "Paid back by hand."),
     admin.RefundByHandBody("Looked through with the bank."),
     admin.CreatorBody("Ada", "GB", "standard", None),
     agency.AgencyBody("Stars", "GB"),
