@@ -48,18 +48,26 @@ class HistoryOvertaken(Exception):
     """The room went on so fast that the history lost what was to be read next. Read it anew."""
 
 
-async def read_history(redis: Redis, room: str, page_entries: int) -> AsyncIterator[list[tuple[int, GiftFact]]]:
-    """The facts of a room with their seq, oldest first, in pages of so many entries.
+async def read_history(
+    redis: Redis, room: str, page_entries: int, facts_wanted: int = 0
+) -> AsyncIterator[list[tuple[int, GiftFact]]]:
+    """The facts of a room with their seq, oldest first, in pages.
+
+    Args:
+        page_entries: entries of the first page.
+        facts_wanted: as long as there are not so many facts in a page, the next has twice as many entries.
 
     Raises:
         HistoryOvertaken: see there.
     """
-    start, entries, last_seq = "-", page_entries, 0
-    while entries == page_entries:
-        page = await _page(redis, room, start, page_entries)
+    start, count, entries, last_seq = "-", page_entries, page_entries, 0
+    while entries == count:
+        page = await _page(redis, room, start, count)
         entries = len(page)
         if page:
             facts = numbered(batch for _, batch in page)
+            if entries == count and len(facts) < facts_wanted:
+                count = entries = 2 * count
             if last_seq and facts[0][0] != last_seq + 1:
                 oldest = await _page(redis, room, "-", 1)
                 if oldest and oldest[0][1].first_seq > last_seq:

@@ -27,7 +27,8 @@ from ledger.pacing import Pacer
 NAMED_MAX: Final = 20
 """So many violations of an invariant are logged in a round; the others are only counted."""
 HISTORY_ENTRIES: Final = 8
-"""Entries of a history that are looked at in one go: up to some thousand facts, and the relay shares this loop."""
+HISTORY_FACTS: Final = 500
+"""So many facts of a history, or up to twice as many, are looked at in one go: the relay shares this loop."""
 LOST_RECORDS_MAX: Final = 10_000
 """So many records are looked through for the gifts that a hole in a history had."""
 _KEYS_SCANNED: Final = 1_000
@@ -69,6 +70,7 @@ class RollingRooms:
         self._gifts = gifts
         self._redis = redis
         self._config = config
+        # Half of what following the gifts may take: nothing waits for the end of a round.
         self._pacer = Pacer(max(1, config.audit_share_permille) / 2_000)
         self._last: Counter[str] = Counter()
         self._present: Counter[str] = Counter()
@@ -120,7 +122,7 @@ class RollingRooms:
         # Without a rest in between: a busy room would pass by meanwhile. Other tasks have their turn at each page.
         async with self._pacer.slice(bounded=False):
             try:
-                async for facts in read_history(self._redis, room, HISTORY_ENTRIES):
+                async for facts in read_history(self._redis, room, HISTORY_ENTRIES, HISTORY_FACTS):
                     walk.add(facts)
                     told = [fact for _, fact in facts if told_gift(fact)]
                     shown.update((fact.partition, fact.record) for fact in told)

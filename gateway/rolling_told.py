@@ -8,7 +8,7 @@ then what stands in the histories.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -32,6 +32,7 @@ BACK_RECORDS: Final = 10_000
 BEHIND_RECORDS_MAX: Final = 1_000_000
 """If more wait, all partitions together, it passes over to the newest: long before that, histories have lost theirs."""
 _ENTRIES_FIRST: Final = 4
+_ROOMS_AT_ONCE: Final = 50
 _REACHES_MAX: Final = 1_000
 _log = structlog.get_logger()
 
@@ -58,6 +59,42 @@ class RollingToldStats(Struct):
     violations_I5: int = 0  # noqa: N815 - the invariant's own number
 
 
+class _Search:
+    """A walk through the history of a room, from its end backwards, until every wanted gift was met.
+
+    Attributes:
+        first_seq, first: the oldest fact that was met, and the oldest record of each partition.
+        end, count: which entries are next.
+        at_start: there are no more.
+    """
+
+    def __init__(self, room: str, wanted: dict[Place, GiftInOrder]) -> None:
+        self.room = room
+        self.wanted = wanted
+        self.first_seq = 0
+        self.first: dict[int, int] = {}
+        self.end = "+"
+        self.count = _ENTRIES_FIRST
+        self.at_start = False
+
+    def take(self, page: Sequence[tuple[bytes, Mapping[bytes, bytes]]], entries_max: int) -> list[GiftInOrder]:
+        """Look at the next entries; the gifts that were met with another content than they were paid with."""
+        found = []
+        for stream_id, fields in page:
+            self.end = f"({stream_id.decode()}"
+            batch = decode_batch(fields[b"b"])
+            self.first_seq = batch.first_seq
+            for fact in reversed(batch.facts):
+                if told_gift(fact):
+                    self.first[fact.partition] = fact.record
+                    gift = self.wanted.pop((fact.partition, fact.record), None)
+                    if gift is not None and content_of(fact) != gift[3:]:
+                        found.append(gift)
+        self.at_start = len(page) < self.count
+        self.count = min(2 * self.count, entries_max)
+        return found
+
+
 class RollingTold:
     """One task; `run` is the worker's duty.
 
@@ -72,8 +109,7 @@ class RollingTold:
         self._redis = redis
         self._relayed = relayed
         self._config = config
-        # The walk through the rooms has the other half.
-        self._pacer = Pacer(max(1, config.audit_share_permille) / 2_000)
+        self._pacer = Pacer(max(1, config.audit_share_permille) / 1_000)
         self._reaches: dict[str, Mapping[int, int]] = {}
 
     async def run(self) -> None:
@@ -104,11 +140,8 @@ class RollingTold:
                 room = room_of(gift.place)
                 if room is not None:
                     by_room[room][gift.partition, gift.seq] = gift
-        for room, wanted in by_room.items():
-            async with self._pacer.slice():
-                await self._look(room, wanted)
+        await self._look([_Search(room, wanted) for room, wanted in by_room.items()])
         await self._note({partition: until for partition, (_, until) in spans.items()})
-        self.stats.slices, self.stats.busy_ms = self._pacer.slices, round(self._pacer.busy_s * 1_000)
         return True
 
     def _spans(self, after: Mapping[Partition, int], ends: Mapping[Partition, int]) -> dict[Partition, tuple[int, int]]:
@@ -139,33 +172,34 @@ class RollingTold:
         key: Any = LOOKED_AT
         await self._redis.hset(key, mapping={str(partition): str(seq) for partition, seq in untils.items()})
 
-    async def _look(self, room: str, wanted: dict[Place, GiftInOrder]) -> None:
-        """Look for these gifts in the history of their room."""
-        self.stats.gifts += len(wanted)
-        reach = self._reaches.get(room, {})
-        self._leave_out(wanted, reach)
-        first_seq, first, count, end = 0, dict[int, int](), _ENTRIES_FIRST, "+"
-        while wanted:
-            page: Any = await self._redis.xrevrange(keys_of(room).history, max=end, count=count)
-            for stream_id, fields in page:
-                end = f"({stream_id.decode()}"
-                batch = decode_batch(fields[b"b"])
-                first_seq = batch.first_seq
-                for fact in reversed(batch.facts):
-                    if told_gift(fact):
-                        first[fact.partition] = fact.record
-                        gift = wanted.pop((fact.partition, fact.record), None)
-                        if gift is not None and content_of(fact) != gift[3:]:
-                            self._violate(altered(room, gift.id, gift.viewer))
-            if len(page) < count:
-                break
-            count = min(2 * count, self._config.history_page_entries)
-        if wanted:
-            reach = reach_of(first_seq, first, (await read_mark(self._redis, room)).told)
-            self._remember(room, reach)
-            self._leave_out(wanted, reach)
-            for place, gift in wanted.items():
-                self._violate(missing(room, gift.id, gift.viewer, place, undone=gift.undone))
+    async def _look(self, searches: list[_Search]) -> None:
+        """Look for gifts in the histories of their rooms, many rooms in a round trip."""
+        for search in searches:
+            self.stats.gifts += len(search.wanted)
+            self._leave_out(search.wanted, self._reaches.get(search.room, {}))
+        pending = [search for search in searches if search.wanted]
+        while pending:
+            some, pending = pending[:_ROOMS_AT_ONCE], pending[_ROOMS_AT_ONCE:]
+            async with self._pacer.slice():
+                pipeline = self._redis.pipeline(transaction=False)
+                for search in some:
+                    pipeline.xrevrange(keys_of(search.room).history, max=search.end, count=search.count)
+                for search, page in zip(some, await pipeline.execute(), strict=True):
+                    for gift in search.take(page, self._config.history_page_entries):
+                        self._violate(altered(search.room, gift.id, gift.viewer))
+                for search in some:
+                    if search.wanted and search.at_start:
+                        await self._judge(search)
+            pending += [search for search in some if search.wanted and not search.at_start]
+            self.stats.slices, self.stats.busy_ms = self._pacer.slices, round(self._pacer.busy_s * 1_000)
+
+    async def _judge(self, search: _Search) -> None:
+        """What was not found in a whole history is missing, or older than it reaches."""
+        reach = reach_of(search.first_seq, search.first, (await read_mark(self._redis, search.room)).told)
+        self._remember(search.room, reach)
+        self._leave_out(search.wanted, reach)
+        for place, gift in search.wanted.items():
+            self._violate(missing(search.room, gift.id, gift.viewer, place, undone=gift.undone))
 
     def _leave_out(self, wanted: dict[Place, GiftInOrder], reach: Mapping[int, int]) -> None:
         """Drop what the history may have lost by now."""

@@ -48,8 +48,9 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         undo_coins_min: a gift outside combos that costs so much can be undone by its sender for a while; 0 for none.
         undo_window_ms: for how long; its creator is paid then.
         combo_late_ms_max: a combo that is open so long after its deadline is a fault to the audit.
-        audit_share_permille: what looking after the rooms all the time may use of one processor, its work in the
-            servers included, in thousandths; with 0 nobody looks.
+        audit_share_permille: what looking for every gift in its room may use of one processor all the time, its work
+            in the servers included, in thousandths; walking through all histories may use half as much. With 0 nobody
+            looks.
         audit_records: journal records whose gifts are looked for in one go.
         audit_pause_ms: pause where nothing is left to look at.
     """
