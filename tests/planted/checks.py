@@ -88,7 +88,7 @@ def machine(folder: Path, database_url: str) -> list[str]:
 def repairs(folder: Path, database_url: str) -> list[str]:
     """The state machine with books, losses and repairs, the same examples each time."""
     examples = settings(
-        max_examples=60,
+        max_examples=20,
         stateful_step_count=30,
         deadline=None,
         database=None,
