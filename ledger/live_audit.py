@@ -222,20 +222,33 @@ async def _read_journal(
     trimmed_seq = records[0].seq - 1 if records else last_seq
     holes = await real_holes(redis, keys, gaps)
     if records and records[-1].seq < last_seq:
-        # The end is missing. What is before it would only hide that.
-        holes.append(f"the journal ends at record {records[-1].seq}, the totals say {last_seq}")
+        # What is before a missing end would only hide that.
+        holes += await missing_end(redis, keys, records[-1].seq, last_seq)
         records, trimmed_seq = [], last_seq
     return records, trimmed_seq, holes
 
 
 async def real_holes(redis: Redis, keys: PartitionKeys, gaps: list[tuple[int, int]]) -> list[str]:
     """Trimming takes from the front: a gap is a hole when something before it is still there."""
-    if not gaps:
+    first_seq = await _first_kept(redis, keys) if gaps else None
+    if first_seq is None:
         return []
+    return [f"record {after} follows {before}" for before, after in gaps if first_seq <= before]
+
+
+async def missing_end(redis: Redis, keys: PartitionKeys, read_seq: int, last_seq: int) -> list[str]:
+    """Of a journal whose pages ended at record `read_seq`, before the last: say so unless it was trimmed meanwhile."""
+    first_seq = await _first_kept(redis, keys)
+    if first_seq is None or first_seq > read_seq:
+        return []
+    return [f"the journal ends at record {read_seq}, the totals say {last_seq}"]
+
+
+async def _first_kept(redis: Redis, keys: PartitionKeys) -> int | None:
+    """The last record of the journal's first entry; None when the journal is empty."""
     name: Any = keys.journal
     page: Any = await redis.xrange(name, count=1)
-    first_seq = Position.parse(page[0][0]).seq if page else 0
-    return [f"record {after} follows {before}" for before, after in gaps if page and first_seq <= before]
+    return Position.parse(page[0][0]).seq if page else None
 
 
 async def find_forgotten(

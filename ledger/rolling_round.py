@@ -25,6 +25,7 @@ from ledger.keys import Keys, PartitionKeys
 from ledger.live_audit import (
     LiveTotals,
     find_forgotten,
+    missing_end,
     read_balances_at,
     read_seq,
     read_totals,
@@ -464,9 +465,11 @@ class Round:
             if len(entries) < ENTRIES_READ or (last is not None and last >= end):
                 break
         if last is not None and last < end:
-            self._violate(
-                Invariant.I4, f"partition {partition}: the journal ends at record {last}, the totals say {end}"
-            )
+            missing = await missing_end(self._redis, names, last, end)
+            for words in missing:
+                self._violate(Invariant.I4, f"partition {partition}: {words}")
+            if not missing:
+                await self._check_front(partition, names, end)
 
     async def _check_front(self, partition: Partition, names: PartitionKeys, trimmed: int) -> None:
         relay: Any = names.relay

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import structlog
 
-from ledger import rolling_sums
+from ledger import rolling_round, rolling_sums
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
 from ledger.invariants import Invariant
@@ -22,6 +22,7 @@ from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all, flushing, until
 from tests.integration.ledger_postgres.test_audit import BOOK_FAULTS, LIVE_FAULTS, Fault, busy, sql, told_rooms
+from tests.integration.ledger_postgres.trimmed_amid import TrimmedAmid
 from tests.waiting import back_off
 
 
@@ -93,6 +94,20 @@ async def test_running_system_gives_no_false_alarm(
             await living
     assert flusher.stats.trimmed_entries > 0
     assert rolling.stats.rounds > 1
+
+
+async def test_journal_trimmed_between_two_pages_is_no_alarm(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was in the journal when its first page was read, and is gone before the second, is in the books."""
+    monkeypatch.setattr(rolling_round, "ENTRIES_READ", 2)
+    await busy(ledger)
+    await flush_all(pool, redis, config)
+    await told_rooms(ledger, redis)
+    amid: Any = TrimmedAmid(redis, ledger)
+    with structlog.testing.capture_logs() as logs:
+        assert await RollingAudit(pool, amid, config).round() == {}, logs
+    assert amid.trimmed_entries > 2
 
 
 async def test_books_that_lag_are_waited_for(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
