@@ -18,8 +18,11 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """A running demo, shared by tests of which each brings guests of its own."""
-    with serving(tmp_path_factory.mktemp("demo") / "var", "--demo") as serve:
+    """A running demo, shared by tests of which each brings guests of its own.
+
+    Every gift is paid at once: one that is settled seconds later would come into another test's sums.
+    """
+    with pytest.MonkeyPatch.context() as patch, _demo(tmp_path_factory, patch) as serve:
         yield serve
 
 
