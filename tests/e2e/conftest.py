@@ -22,8 +22,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
     Every gift is paid at once: one that is settled seconds later would come into another test's sums.
     """
-    with pytest.MonkeyPatch.context() as patch, _demo(tmp_path_factory, patch) as serve:
-        yield serve
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIFTWIRE_ROOMS_UNDO_COINS_MIN", "0")
+        with serving(tmp_path_factory.mktemp("demo") / "var", "--demo") as serve:
+            yield serve
 
 
 @pytest.fixture
