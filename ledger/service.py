@@ -49,6 +49,7 @@ from ledger.model import (
 from ledger.promotion import note_server
 from ledger.redis_client import connect
 from ledger.scripts import PreparedGift, Scripts
+from ledger.wallet_reads import WalletReads
 
 SERVER_VERSION_MIN: Final = (7, 0)
 """Of Redis, or of the Redis that a Valkey says it equals: sharded channels, and MINID of XTRIM."""
@@ -99,6 +100,7 @@ class Ledger:
         self._own_gifts = config.own_gifts
         self._durability = config.durability
         self._scripts = Scripts(redis, self.keys, config)
+        self._wallet_reads = WalletReads(redis, self.keys)
         self.batcher = Batcher(self._scripts, config)
 
     async def start(self) -> None:
@@ -138,6 +140,7 @@ class Ledger:
     async def stop(self) -> None:
         """Commit what waits, then let go of the server."""
         await self.batcher.stop()
+        await self._wallet_reads.aclose()
         await self._scripts.aclose()
         await self.redis.aclose()
 
@@ -310,8 +313,7 @@ class Ledger:
 
     async def balance(self, viewer: str) -> int:
         """Coins in a viewer's wallet; 0 for a viewer never heard of."""
-        keys = self.keys.of(self.keys.partition_of(viewer))
-        return int(await self._read(self.redis.hget(keys.wallets, viewer)) or 0)
+        return await self._wallet_reads.balance(viewer)
 
     async def came_seq(self, partition: Partition) -> int:
         """The last record of a partition by which coins came into a wallet, or left it otherwise than by paying."""
