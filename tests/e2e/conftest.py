@@ -1,5 +1,6 @@
 """Fixtures of the pages' tests: one demo for all of them, and a browser for each file."""
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -22,10 +23,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
     Every gift is paid at once: one that is settled seconds later would come into another test's sums.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GIFTWIRE_ROOMS_UNDO_COINS_MIN", "0")
-        with serving(tmp_path_factory.mktemp("demo") / "var", "--demo") as serve:
-            yield serve
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("GIFTWIRE_ROOMS_UNDO_COINS_MIN", "0")
+            serve = stack.enter_context(serving(tmp_path_factory.mktemp("demo") / "var", "--demo"))
+        yield serve
 
 
 @pytest.fixture
