@@ -26,7 +26,8 @@ from loadtest.frames import FrameBook, Watch
 from loadtest.latency import Latencies
 from loadtest.naming import GiftIds, GiftKeys
 from loadtest.orders import Assignment, Begin, Begun, Failed, Finish, Harvest, Progress, Ready
-from loadtest.workload import sendings
+from loadtest.scenario import Slow
+from loadtest.workload import sendings, slow_viewers
 
 REPORT_EVERY_S: Final = 0.25
 LOOP_PROBE_S: Final = 0.01
@@ -89,7 +90,7 @@ class Agent:
         if self._desk is not None:
             self._desk.begin(begin.start_ns, begin.unix_minus_monotonic_ns)
         async with asyncio.TaskGroup() as group:
-            chores = [group.create_task(chore) for chore in (self._report(), self._probe_loop(), *self._drops())]
+            chores = [group.create_task(chore) for chore in self._chores()]
             await self._hear(Finish)
             for chore in chores:
                 chore.cancel()
@@ -121,10 +122,12 @@ class Agent:
         for member in assignment.overlays:
             room, name = run.room(member.room), f"{run.creator(member.room)} overlay"
             self._overlays.append(OverlayClient(line, name, member.token, room, Sightings(member.room), keys))
+        slow = slow_viewers(scenario)
         for member in assignment.viewers:
             book = self._books.setdefault(member.room, FrameBook(member.room))
             name, room = run.viewer(member.number), run.room(member.room)
-            self._viewers.append(ViewerClient(line, name, member.token, member.number, room, book))
+            is_slow = member.number in slow
+            self._viewers.append(ViewerClient(line, name, member.token, member.number, room, book, slow=is_slow))
         return clients + self._overlays + self._viewers
 
     async def _hear(self, kind: type[Order]) -> Order:
@@ -145,6 +148,11 @@ class Agent:
                 told_again_s = time.monotonic()
                 self._desk.tell_again()
             self._lead.send(self._progress())
+
+    def _chores(self) -> list[Coroutine[None, None, None]]:
+        slow, seconds = self._assignment.scenario.slow, self._assignment.scenario.duration_s
+        stalls = [_stall(self._line.rng, one, slow, seconds) for one in self._viewers if one.bad_line]
+        return [self._report(), self._probe_loop(), *self._drops(), *stalls]
 
     def _drops(self) -> list[Coroutine[None, None, None]]:
         """What makes the clients of this process lose their sockets; each takes its part of the whole."""
@@ -244,6 +252,17 @@ async def _drop_some(line: Line, clients: Sequence[Client], per_s: float, second
         await asyncio.sleep(pause_s)
         if line.rng.choice(clients).drop():
             line.drops += 1
+
+
+async def _stall(rng: random.Random, viewer: ViewerClient, slow: Slow, seconds: float) -> None:
+    """Let a viewer read nothing, and then something, for so long in all; afterwards it reads everything."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + seconds
+    while loop.time() < end_s:
+        await asyncio.sleep(rng.expovariate(1000 / slow.read_ms))
+        viewer.stall(True)
+        await asyncio.sleep(min(rng.expovariate(1000 / slow.stall_ms), max(end_s - loop.time(), 0.0)))
+        viewer.stall(False)
 
 
 def main(assignment: Assignment, lead: Connection) -> None:

@@ -111,7 +111,8 @@ def print_summary(report: Report, console: Console) -> None:
     console.print(
         f"[bold]{report.scenario.name}[/bold]  {verdict.gifts_accepted:,} of {verdict.gifts_told:,} gifts accepted, "
         f"{verdict.gifts_undone:,} undone, {report.gifts_per_s:,.0f} a second; {verdict.combos_seen:,} combos, "
-        f"{verdict.viewers_checked:,} viewers, {verdict.wallets_checked:,} wallets checked{_reconnects(report)}"
+        f"{verdict.viewers_checked:,} viewers, {verdict.wallets_checked:,} wallets checked"
+        f"{_slow(report)}{_reconnects(report)}"
     )
     table = Table("ms from the intended send time", "p50", "p90", "p99", "p99.9", "max", "samples")
     for label, summary in (
@@ -148,6 +149,11 @@ def _percentiles(samples_ms: list[float]) -> tuple[str, str]:
         return "–", ""
     ordered = sorted(samples_ms)
     return f"p50 {ordered[len(ordered) // 2]:.1f} ms", f"p99 {ordered[int(len(ordered) * 0.99)]:.1f} ms"
+
+
+def _slow(report: Report) -> str:
+    count = report.verdict.slow_viewers_lost
+    return f"; {count:,} slow viewers were told that they missed something" if count else ""
 
 
 def _reconnects(report: Report) -> str:

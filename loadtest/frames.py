@@ -70,17 +70,19 @@ class Watch:
 
     Attributes:
         lost: why the viewer no longer counts for sums (closed for good, told of a gap); empty while it does.
+        slow: it reads slowly on purpose, so its times say nothing of the server.
     """
 
-    __slots__ = ("epoch", "frames", "lost", "seen_ns", "since_seq", "viewer")
+    __slots__ = ("epoch", "frames", "lost", "seen_ns", "since_seq", "slow", "viewer")
 
-    def __init__(self, viewer: int, epoch: int, since_seq: int) -> None:
+    def __init__(self, viewer: int, epoch: int, since_seq: int, *, slow: bool = False) -> None:
         self.viewer = viewer
         self.epoch = epoch
         self.since_seq = since_seq
         self.frames = array("i")
         self.seen_ns = array("q")
         self.lost = ""
+        self.slow = slow
 
 
 def _shown(events: Events) -> Shown:

@@ -156,17 +156,23 @@ def _kinds(scenario: Scenario, catalog: dict[str, CatalogGift]) -> list[Kind]:
 
 def _purses(stage: Stage, kinds: Sequence[Kind]) -> dict[int, int]:
     scenario = stage.scenario
-    weights = sum(mix.weight for mix in scenario.mix)
-    coins_mean = sum(
-        mix.weight / weights * kind.price_coins * (1 + mix.count_max) / 2
-        for mix, kind in zip(scenario.mix, kinds, strict=True)
-    )
-    dearest = max(kind.price_coins * mix.count_max for mix, kind in zip(scenario.mix, kinds, strict=True))
-    senders = scenario.population.senders
-    expected = coins_mean * scenario.rate_peak_per_s * scenario.duration_s / senders
+    whales, senders = scenario.whales.senders, scenario.population.senders
+    expected, dearest = _expected_coins(scenario, kinds, scenario.rate_peak_per_s / (senders - whales), whale=False)
     poor = poor_senders(scenario.population, scenario.seed)
     rich_coins, poor_coins = math.ceil(expected * WEALTH) + 20 * dearest, math.ceil(expected / 2) + 1
-    return {sender: poor_coins if sender in poor else rich_coins for sender in range(senders)}
+    purses = {sender: poor_coins if sender in poor else rich_coins for sender in range(senders)}
+    if whales:
+        expected, dearest = _expected_coins(scenario, kinds, scenario.whales.rate_per_s / whales, whale=True)
+        purses |= dict.fromkeys(range(whales), math.ceil(expected * WEALTH) + 20 * dearest)
+    return purses
+
+
+def _expected_coins(scenario: Scenario, kinds: Sequence[Kind], per_s: float, *, whale: bool) -> tuple[float, int]:
+    """What a sender of so many gifts a second spends, and its dearest gift."""
+    mixed = [(mix, kind) for mix, kind in zip(scenario.mix, kinds, strict=True) if mix.whale is whale]
+    weights = sum(mix.weight for mix, _ in mixed)
+    mean = sum(mix.weight / weights * kind.price_coins * (1 + mix.count_max) / 2 for mix, kind in mixed)
+    return mean * per_s * scenario.duration_s, max(kind.price_coins * mix.count_max for mix, kind in mixed)
 
 
 def _undo_s(scenario: Scenario, limits: Limits) -> float:

@@ -11,7 +11,17 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-BUILT_IN: Final = ("hot_room", "many_rooms", "combo_storm", "reconnect_storm", "dear_gifts")
+BUILT_IN: Final = (
+    "hot_room",
+    "many_rooms",
+    "combo_storm",
+    "dear_gifts",
+    "whale",
+    "slow_viewers",
+    "reconnect_storm",
+    "mixed_evening",
+    "soak",
+)
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -43,12 +53,14 @@ class Mix(Struct, frozen=True, forbid_unknown_fields=True):
         weight: relative to the other kinds.
         count_max: a gift is sent 1 to this many times in one command, evenly.
         combo: whether it is sent as part of a combo.
+        whale: sent by whales, and by them only.
     """
 
     gift: str
     weight: Positive = 1.0
     count_max: Annotated[int, Meta(ge=1, le=9_999)] = 1
     combo: bool = False
+    whale: bool = False
 
 
 class Population(Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +95,18 @@ class Bursts(Struct, frozen=True, forbid_unknown_fields=True):
     interval_ms: Positive = 150.0
 
 
+class Whales(Struct, frozen=True, forbid_unknown_fields=True):
+    """Few senders who give what others do not: what the mix marks as theirs, single gifts at a rate of their own.
+
+    Attributes:
+        senders: the first so many of the senders.
+        rate_per_s: gifts per second of all of them, which the phases do not change; it stands in no other rate.
+    """
+
+    senders: Count = 0
+    rate_per_s: Positive = 1.0
+
+
 class Drops(Struct, frozen=True, forbid_unknown_fields=True):
     """Sockets that clients lose without a word, at random times; each comes back by itself and asks for what it missed.
 
@@ -95,6 +119,19 @@ class Drops(Struct, frozen=True, forbid_unknown_fields=True):
     senders_per_s: Annotated[float, Meta(ge=0, le=10_000)] = 0.0
 
 
+class Slow(Struct, frozen=True, forbid_unknown_fields=True):
+    """Viewers on bad lines: small buffers, and again and again they read nothing for a while.
+
+    Attributes:
+        viewers_share: of the viewers.
+        stall_ms, read_ms: how long such a viewer reads nothing, and then reads on, on the average.
+    """
+
+    viewers_share: Share = 0.0
+    stall_ms: Positive = 3_000.0
+    read_ms: Positive = 200.0
+
+
 class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
     """Limits that decide the exit code beside the verdict; an absent one is not looked at.
 
@@ -102,7 +139,7 @@ class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
         accepted_p99_ms, overlay_p99_ms, viewer_p99_ms: from the intended send time.
         shed_share_max: of gifts that were refused for lack of capacity (overloaded, unavailable, rate
             limited).
-        viewers_lost_share_max: of viewers who were closed or told of a gap.
+        viewers_lost_share_max: of viewers who were closed or told of a gap, the slow ones left out.
         lag_p99_ms: of the generator itself; past it the numbers are not the server's.
     """
 
@@ -135,6 +172,8 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     population: Population = Population()
     bursts: Bursts = Bursts()
     drops: Drops = Drops()
+    slow: Slow = Slow()
+    whales: Whales = Whales()
     thresholds: Thresholds = Thresholds()
     repeat_share: Share = 0.0
     undo_share: Share = 0.0
@@ -209,8 +248,12 @@ def _faults(scenario: Scenario) -> list[str]:
         faults.append("phases: their shares must sum to 1")
     elif scenario.rate_peak_per_s == 0:
         faults.append("phases: no phase sends anything")
-    if not scenario.mix:
-        faults.append("mix: at least one gift is needed")
+    if all(mix.whale for mix in scenario.mix):
+        faults.append("mix: at least one gift is needed, beside those of whales")
+    if any(mix.whale for mix in scenario.mix) != bool(scenario.whales.senders):
+        faults.append("whales: they need senders, and gifts in the mix that are theirs")
+    if scenario.whales.senders >= scenario.population.senders:
+        faults.append("whales: there must be other senders too")
     names = [mix.gift for mix in scenario.mix]
     faults += [f"mix: {name} stands twice" for name in sorted({n for n in names if names.count(n) > 1})]
     return faults

@@ -75,7 +75,7 @@ def viewer_latencies(
         seqs, intended_ns = _np(truth.seq)[ours], intended_ns[ours]
         frame_seqs = np.array([frame.seq for frame in book.frames], dtype=np.int64)
         for watch in watches[::every]:
-            if not watch.lost and watch.frames:
+            if not watch.lost and not watch.slow and watch.frames:
                 latencies.record_ns(_shown_after(seqs, intended_ns, frame_seqs, watch))
     return latencies, every
 

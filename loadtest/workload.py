@@ -11,8 +11,10 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from loadtest.arrivals import arrival_times
-from loadtest.scenario import Population, Scenario
+from loadtest.scenario import Bursts, Phase, Population, Scenario
 
 RUN_GIFTS_MAX = 1_000
 """The longest run of one finger: bounds the tail of the geometric law."""
@@ -53,23 +55,43 @@ def poor_senders(population: Population, seed: int) -> frozenset[int]:
     return frozenset(rng.sample(range(population.senders), min(poor, population.senders)))
 
 
+def slow_viewers(scenario: Scenario) -> frozenset[int]:
+    """Viewers who read slowly."""
+    rng, viewers = random.Random(f"{scenario.seed}:slow"), scenario.population.viewers
+    return frozenset(rng.sample(range(viewers), math.ceil(viewers * scenario.slow.viewers_share)))
+
+
 def sendings(scenario: Scenario, *, slice_index: int = 0, slices: int = 1) -> Iterator[Sending]:
     """The sendings of every `slices`-th sender from `slice_index` on, in order of time."""
+    everybody, whales = range(slice_index, scenario.population.senders, slices), scenario.whales.senders
+    ordinary = [sender for sender in everybody if sender >= whales]
+    rich = [sender for sender in everybody if sender < whales]
     rng = random.Random(f"{scenario.seed}:sendings:{slice_index}/{slices}")
-    senders = range(slice_index, scenario.population.senders, slices)
+    row = _row(scenario, rng, ordinary, len(ordinary) / (scenario.population.senders - whales))
+    if not rich:
+        return row
+    theirs = msgspec.structs.replace(
+        scenario, rate_per_s=scenario.whales.rate_per_s, phases=[Phase(1, 1, 1)], bursts=Bursts()
+    )
+    rng = random.Random(f"{scenario.seed}:whales:{slice_index}/{slices}")
+    return heapq.merge(row, _row(theirs, rng, rich, len(rich) / whales, whale=True))
+
+
+def _row(
+    scenario: Scenario, rng: random.Random, senders: Sequence[int], share: float, *, whale: bool = False
+) -> Iterator[Sending]:
     if not senders:
         return iter(())
-    share = len(senders) / scenario.population.senders
-    runs = _runs(scenario, rng, senders, arrival_times(scenario, rng, share=share))
+    runs = _runs(scenario, rng, senders, arrival_times(scenario, rng, share=share), whale=whale)
     if scenario.bursts.length_mean == 1:
         return itertools.chain.from_iterable(runs)
     return _merged(runs)
 
 
 def _runs(
-    scenario: Scenario, rng: random.Random, senders: Sequence[int], starts: Iterator[float]
+    scenario: Scenario, rng: random.Random, senders: Sequence[int], starts: Iterator[float], *, whale: bool
 ) -> Iterator[list[Sending]]:
-    bounds = _bounds([mix.weight for mix in scenario.mix])
+    bounds = _bounds([mix.weight if mix.whale is whale else 0.0 for mix in scenario.mix])
     interval_s = scenario.bursts.interval_ms / 1000
     goes_on = 1 - 1 / scenario.bursts.length_mean
     for start_s in starts:

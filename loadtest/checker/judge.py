@@ -7,7 +7,7 @@ from msgspec import Struct
 from loadtest.checker.combos import check_combos
 from loadtest.checker.faults import Fault, FaultKind, Faults
 from loadtest.checker.money import check_earnings, check_wallets
-from loadtest.checker.shown import check_shown
+from loadtest.checker.shown import ViewersChecked, check_shown
 from loadtest.checker.sightings import check_sightings
 from loadtest.checker.told import Told, check_answers
 from loadtest.columns import NO_KEY, Sightings
@@ -38,7 +38,11 @@ class Seen(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What was found; `ok` when nothing was found wrong and there was something to judge."""
+    """What was found; `ok` when nothing was found wrong and there was something to judge.
+
+    Attributes:
+        viewers_lost: who missed something and were told so; `slow_viewers_lost` those who read slowly on purpose.
+    """
 
     ok: bool
     faults: list[Fault]
@@ -49,6 +53,7 @@ class Verdict(Struct, frozen=True):
     combos_seen: int
     viewers_checked: int
     viewers_lost: int
+    slow_viewers_lost: int
     wallets_checked: int
 
 
@@ -81,7 +86,7 @@ def judge(
         faults.add(FaultKind.VACUOUS, f"{told.run.room(room)} had gifts and no complete receiver")
     if not accepted:
         faults.add(FaultKind.VACUOUS, "no gift was accepted")
-    checked, lost = _check_viewers(told, truths, seen, faults)
+    viewers = _check_viewers(told, truths, seen, faults)
     check_wallets(told, money.balances, faults)
     check_earnings(told, money.live_diamonds, money.share_bp, faults)
     for words in ["the audit could not be had"] if money.audit_faults is None else money.audit_faults:
@@ -94,16 +99,15 @@ def judge(
         gifts_undone=sum(len(keys) for keys in undone.values()),
         gifts_seen=sum(len(book) - book.key.count(NO_KEY) - book.undone.count(1) for book in truths.values()),
         combos_seen=sum(len(book.combos.names) for book in truths.values()),
-        viewers_checked=checked,
-        viewers_lost=lost,
+        viewers_checked=viewers.checked,
+        viewers_lost=viewers.lost,
+        slow_viewers_lost=viewers.slow_lost,
         wallets_checked=len(money.balances),
     )
 
 
-def _check_viewers(
-    told: Told, truths: Mapping[int, Sightings], seen: Sequence[Seen], faults: Faults
-) -> tuple[int, int]:
-    checked = lost = 0
+def _check_viewers(told: Told, truths: Mapping[int, Sightings], seen: Sequence[Seen], faults: Faults) -> ViewersChecked:
+    checked = lost = slow_lost = 0
     for viewers in seen:
         room = told.run.room(viewers.book.room)
         truth = truths.get(viewers.book.room)
@@ -113,6 +117,7 @@ def _check_viewers(
         result = check_shown(room, truth, viewers.book, viewers.watches, faults)
         checked += result.checked
         lost += result.lost
+        slow_lost += result.slow_lost
     if lost and not checked:
         faults.add(FaultKind.VACUOUS, f"all {lost} viewers had missed something, so no sum was checked")
-    return checked, lost
+    return ViewersChecked(checked, lost, slow_lost)

@@ -12,10 +12,15 @@ Key = tuple[str | None, str]
 
 
 class ViewersChecked(Struct, frozen=True):
-    """How many viewers of a room were judged, and how many could not be because they had missed something."""
+    """How many viewers of a room were judged, and how many could not be because they had missed something.
+
+    Attributes:
+        slow_lost: those of them who read slowly on purpose; they are not in `lost`.
+    """
 
     checked: int
     lost: int
+    slow_lost: int
 
 
 def check_shown(
@@ -30,17 +35,18 @@ def check_shown(
         truth: what a complete receiver of the same room saw from the start.
     """
     alike: dict[tuple[int, int, bytes], list[Watch]] = {}
-    lost = 0
+    lost = slow_lost = 0
     for watch in watches:
         if watch.lost:
-            lost += 1
+            lost += not watch.slow
+            slow_lost += watch.slow
         else:
             alike.setdefault((watch.epoch, watch.since_seq, watch.frames.tobytes()), []).append(watch)
     for group in alike.values():
         words = _fault(truth, book, group[0])
         for watch in group if words else ():
             faults.add(FaultKind.VIEWER_SUM, f"{room}: viewer {watch.viewer} {words}")
-    return ViewersChecked(checked=len(watches) - lost, lost=lost)
+    return ViewersChecked(len(watches) - lost - slow_lost, lost, slow_lost)
 
 
 def _fault(truth: Sightings, book: FrameBook, watch: Watch) -> str:

@@ -6,12 +6,13 @@ Built on picows callbacks: a frame costs one call, and there is no task per sock
 
 import asyncio
 import random
+import socket
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 from msgspec import Struct
-from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSParsedURL, WSTransport, ws_connect
 
 from gateway.wire.codec import Encoding
 from gateway.wire.codes import CloseCode
@@ -37,6 +38,9 @@ from gateway.wire.messages import (
 
 READ_BUFFER_BYTES: Final = 1024
 """picows' default is 16 KiB a socket; most frames are far smaller, and the buffer grows when needed."""
+SEGMENT_BYTES: Final = 536
+"""Of a bad line: on loopback's large segments the system keeps 2.5 MB a socket that nobody reads."""
+RECEIVE_BYTES: Final = 2_304
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 READY_TIMEOUT_S: Final = 15.0
@@ -101,6 +105,8 @@ class Client:
         self.line = line
         self.name = name
         self.transport: WSTransport | None = None
+        self.bad_line = False
+        """Whether it connects over small segments and buffers."""
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the client first stands ready for the run."""
         self.decode: Callable[[Payload], ServerMessage] = _decoders[line.encoding]
@@ -139,6 +145,15 @@ class Client:
             return False
         self.transport.disconnect(graceful=False)
         return True
+
+    def stall(self, stalled: bool) -> None:
+        """Read nothing more, or go on reading."""
+        if self.transport is None:
+            return
+        if stalled:
+            self.transport.underlying_transport.pause_reading()
+        else:
+            self.transport.underlying_transport.resume_reading()
 
     def send(self, message: Hello | Join | SendGift | Undo | Ack | Ping) -> bool:
         """Write one message; False when there is no connection now, or it has not been welcomed yet."""
@@ -245,7 +260,25 @@ class Client:
                 read_buffer_init_size=READ_BUFFER_BYTES,
                 extra_headers={"Sec-WebSocket-Protocol": self.line.encoding.value},
                 logger_name=None,
+                socket_factory=_bad_line if self.bad_line else None,
             )
+
+
+async def _bad_line(url: WSParsedURL) -> socket.socket:
+    """A connected socket that takes little at a time."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+    family, kind, proto, _, address = found[0]
+    line = socket.socket(family, kind, proto)
+    try:
+        line.setblocking(False)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
+        await loop.sock_connect(line, address)
+    except BaseException:
+        line.close()
+        raise
+    return line
 
 
 def _number(code: object) -> int:

@@ -8,10 +8,17 @@ from loadtest.frames import FrameBook, Watch
 
 
 class ViewerClient(Client):
-    """One viewer of one room, and the list of frames that it was shown."""
+    """One viewer of one room, and the list of frames that it was shown.
 
-    def __init__(self, line: Line, name: str, token: str, number: int, room: str, book: FrameBook) -> None:
+    Args:
+        slow: on a bad line, which `stall` stops.
+    """
+
+    def __init__(
+        self, line: Line, name: str, token: str, number: int, room: str, book: FrameBook, *, slow: bool = False
+    ) -> None:
         super().__init__(line, name, token)
+        self.bad_line = slow
         self.watch: Watch | None = None
         self.room = room
         self._number = number
@@ -55,7 +62,7 @@ class ViewerClient(Client):
             self.give_up(f"join refused: {message.code} {message.message}")
         elif isinstance(message, Joined):
             if self.watch is None:
-                self.watch = Watch(self._number, message.epoch, message.seq)
+                self.watch = Watch(self._number, message.epoch, message.seq, slow=self.bad_line)
                 self.settled.set_result(None)
             elif not message.recovered:
                 self._lose("came back and was not given what it missed")

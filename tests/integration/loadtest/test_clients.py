@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +27,7 @@ from gateway.wire.messages import (
     Undone,
     UndoneEvent,
 )
-from loadtest.clients.connection import Client, ClientRefused, Line
+from loadtest.clients.connection import RECEIVE_BYTES, Client, ClientRefused, Line
 from loadtest.clients.overlay import OverlayClient
 from loadtest.clients.sender import SenderClient, SenderDesk
 from loadtest.clients.viewer import ViewerClient
@@ -400,6 +401,28 @@ async def test_viewer_that_resumes_still_counts(scripted: "ScriptedServer", line
         await scripted.until(lambda: viewer.seq == 2)
     assert viewer.watch is not None
     assert viewer.watch.lost == ""
+
+
+async def test_viewer_on_a_bad_line_reads_nothing_while_it_stalls(scripted: "ScriptedServer", line: Line) -> None:
+    """Its frames wait in small buffers, so the server's fill; when it goes on it is shown all that was written."""
+    viewer = ViewerClient(line, "v", "token", 0, "room-0", FrameBook(0), slow=True)
+    watcher = ViewerClient(line, "w", "token", 1, "room-0", FrameBook(0))
+    async with opened(viewer, watcher):
+        assert viewer.transport is not None
+        taken_bytes = viewer.transport.underlying_transport.get_extra_info("socket").getsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVBUF
+        )
+        assert taken_bytes <= 2 * RECEIVE_BYTES
+        viewer.stall(True)
+        for seq in range(1, 301):
+            for peer in scripted.peers:
+                peer.send(events(seq, seq))
+        await scripted.until(lambda: watcher.seq == 300)
+        assert viewer.seq == 0
+        viewer.stall(False)
+        await scripted.until(lambda: viewer.seq == 300)
+    assert viewer.watch is not None
+    assert viewer.watch.slow
 
 
 async def test_clients_stop_coming_back_when_the_run_ends(scripted: "ScriptedServer", line: Line) -> None:

@@ -296,6 +296,16 @@ def test_checker_excuses_viewer_that_was_told(perfect: "PerfectRun") -> None:
     assert perfect.verdict().viewers_lost == 1
 
 
+def test_checker_tells_slow_viewers_from_others(perfect: "PerfectRun") -> None:
+    """One who reads slowly on purpose and missed something is counted apart."""
+    number = perfect.tell()
+    perfect.accept(number)
+    perfect.see(number)
+    perfect.watch.lost, perfect.watch.slow = "told of a gap", True
+    verdict = perfect.verdict()
+    assert (verdict.viewers_checked, verdict.viewers_lost, verdict.slow_viewers_lost) == (0, 0, 1)
+
+
 def test_checker_judges_late_viewer_from_where_it_joined(perfect: "PerfectRun") -> None:
     """What was before a viewer's `joined` is not in its sum."""
     early = perfect.tell()

@@ -22,6 +22,7 @@ def judged(limits: Thresholds, *, accepted_p99_ms: float | None = 5.0, shed: int
         combos_seen=0,
         viewers_checked=10 - lost,
         viewers_lost=lost,
+        slow_viewers_lost=0,
         wallets_checked=1,
     )
     scenario = Scenario("t", "t", 1.0, 1.0, [Phase(1, 1, 1)], [Mix("rose")], thresholds=limits)

@@ -13,6 +13,7 @@ rate_per_s = 10.0
 duration_s = 2.0
 phases = [{ share = 0.5, start = 0.0, end = 1.0 }, { share = 0.5, start = 1.0, end = 2.0 }]
 mix = [{ gift = "rose" }]
+seed = 1
 """
 
 
@@ -48,6 +49,10 @@ def test_scenario_file_is_read(tmp_path: Path) -> None:
         ("rate_per_s = 10.0", "rate_per_sec = 10.0", "rate_per_sec"),
         ("rate_per_s = 10.0", "rate_per_s = ", "Invalid value"),
         ("end = 1.0", "end = -1.0", "end"),
+        ('[{ gift = "rose" }]', '[{ gift = "rose", whale = true }]', "beside those of whales"),
+        ('[{ gift = "rose" }]', '[{ gift = "rose" }, { gift = "swan", whale = true }]', "they need senders"),
+        ("seed = 1", "seed = 1\n[whales]\nsenders = 2", "they need senders"),
+        ("seed = 1", "seed = 1\n[whales]\nsenders = 50", "other senders"),
     ],
 )
 def test_wrong_scenario_is_refused_by_name_of_the_fault(tmp_path: Path, old: str, new: str, told: str) -> None:

@@ -6,8 +6,8 @@ import itertools
 import msgspec
 import pytest
 
-from loadtest.scenario import Bursts, Mix, Phase, Population, Scenario
-from loadtest.workload import RUN_GIFTS_MAX, poor_senders, rooms_of, sendings
+from loadtest.scenario import Bursts, Mix, Phase, Population, Scenario, Slow, Whales
+from loadtest.workload import RUN_GIFTS_MAX, poor_senders, rooms_of, sendings, slow_viewers
 
 
 def scenario(length_mean: float = 1.0, *, senders: int = 20, repeat_share: float = 0.0) -> Scenario:
@@ -70,6 +70,32 @@ def test_slices_share_the_senders_and_the_rate() -> None:
 def test_slice_without_senders_sends_nothing() -> None:
     """More processes than senders is no fault."""
     assert list(sendings(scenario(senders=1), slice_index=1, slices=2)) == []
+
+
+def test_whales_give_their_gifts_at_their_rate_and_nobody_else_does() -> None:
+    """The first two senders send what is theirs, twice a second; the phases' rate is all of the others'."""
+    mix = [Mix("rose"), Mix("rocket", whale=True), Mix("castle", 3.0, whale=True)]
+    storm = msgspec.structs.replace(scenario(8.0), mix=mix, whales=Whales(2, 20.0))
+    for slices in (1, 3):
+        rows = [list(sendings(storm, slice_index=index, slices=slices)) for index in range(slices)]
+        assert all(a.at_s <= b.at_s for row in rows for a, b in itertools.pairwise(row))
+        row = [sending for row in rows for sending in row]
+        theirs = [sending for sending in row if sending.kind > 0]
+        assert {sending.sender for sending in theirs} == {0, 1}
+        assert {sending.sender for sending in row if sending.kind == 0} == set(range(2, 20))
+        assert 140 < len(theirs) < 260
+        assert 4_000 < len(row) - len(theirs) < 6_000
+        assert collections.Counter(sending.kind for sending in theirs)[2] > len(theirs) / 2
+
+
+def test_slow_viewers_are_their_share() -> None:
+    """A tenth of the viewers, rounded up, and always the same ones."""
+    crowd = msgspec.structs.replace(scenario(), population=Population(viewers=101), slow=Slow(viewers_share=0.1))
+    found = slow_viewers(crowd)
+    assert len(found) == 11
+    assert found == slow_viewers(crowd)
+    assert found <= set(range(101))
+    assert slow_viewers(scenario()) == frozenset()
 
 
 def test_repeats_have_their_share() -> None:
