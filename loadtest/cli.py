@@ -15,8 +15,9 @@ from gateway.wire.codec import Encoding
 from loadtest.api import ApiError
 from loadtest.casting import Crowd
 from loadtest.clients.connection import ClientRefused
+from loadtest.climb import Climb, find_max, words_of
 from loadtest.crew import CrewFailed
-from loadtest.display import LiveView, Silent, print_summary
+from loadtest.display import LiveView, Silent, print_step, print_summary
 from loadtest.report import Report, write_json
 from loadtest.run import Options, run_loadtest
 from loadtest.scenario import Scenario, ScenarioError, load_scenario, scale
@@ -49,6 +50,10 @@ COULD_NOT_RUN = 2
     "--viewer-processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of the viewers."
 )
 @click.option("--report", "report_dir", type=click.Path(path_type=Path), help="Folder for JSON reports and plots.")
+@click.option("--find-max", "find", is_flag=True, help="Search the highest rate that holds, from --rate on.")
+@click.option(
+    "--rate-max", type=float, default=100_000.0, show_default=True, metavar="N", help="No higher rate is searched."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON, and nothing else.")
 @click.option("--quiet", is_flag=True, help="No live view.")
 def loadtest(
@@ -65,12 +70,15 @@ def loadtest(
     sender_processes: int,
     viewer_processes: int,
     report_dir: Path | None,
+    find: bool,
+    rate_max: float,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Drive a running server and check from outside that every gift arrived once and every coin adds up.
 
-    SCENARIO is hot_room, many_rooms, combo_storm, reconnect_storm, or a TOML file.
+    SCENARIO is hot_room, many_rooms, combo_storm, dear_gifts, whale, slow_viewers, reconnect_storm, mixed_evening,
+    soak, or a TOML file.
     """
     console = Console(stderr=as_json)
     try:
@@ -82,21 +90,31 @@ def loadtest(
             encoding=Encoding.MSGPACK if msgpack else Encoding.JSON,
             crowd=Crowd(sender_processes, viewer_processes),
         )
-        reports = []
-        for name in scenarios:
-            scenario = scale(load_scenario(name), duration_s=duration, rate_per_s=rate, viewers=viewers, seed=seed)
-            report = _run(scenario, options, console, shown=not (quiet or as_json) and console.is_terminal)
-            reports.append(report)
+        shown = not (quiet or as_json) and console.is_terminal
+
+        def run(scenario: Scenario) -> Report:
+            report = _run(scenario, options, console, shown=shown)
             if not as_json:
-                print_summary(report, console)
+                (print_step if find else print_summary)(report, console)
             if report_dir is not None:
                 _write(report, report_dir, console)
+            return report
+
+        chosen = [
+            scale(load_scenario(name), duration_s=duration, rate_per_s=rate, viewers=viewers, seed=seed)
+            for name in scenarios
+        ]
+        found: list[Climb] | list[Report]
+        found = [find_max(one, rate_max, run) for one in chosen] if find else [run(one) for one in chosen]
     except (ScenarioError, KeyUnreadable, ApiError, ClientRefused, CrewFailed) as exc:
         click.echo(f"loadtest: {exc}", err=True)
         sys.exit(COULD_NOT_RUN)
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(reports), indent=2) + b"\n")
-    sys.exit(0 if all(report.ok for report in reports) else 1)
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    elif find:
+        for line in words_of([one for one in found if isinstance(one, Climb)]):
+            console.print(f"[bold]{line}[/bold]")
+    sys.exit(0 if all(one.ok for one in found) else 1)
 
 
 def _run(scenario: Scenario, options: Options, console: Console, *, shown: bool) -> Report:

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from loadtest.climb import step_of
 from loadtest.latency import Summary
 from loadtest.orders import Progress
 from loadtest.report import Report
@@ -137,6 +138,14 @@ def print_summary(report: Report, console: Console) -> None:
     if verdict.ok:
         console.print("[green]nothing lost, nothing doubled, every sum and balance right; the audit holds[/green]")
     console.print("[green bold]PASSED[/]" if report.ok else "[red bold]FAILED[/]")
+
+
+def print_step(report: Report, console: Console) -> None:
+    """A run of a search, in a line."""
+    step = step_of(report)
+    p99 = "–" if step.accepted_p99_ms is None else f"{step.accepted_p99_ms:.1f}"
+    mark = "[green]held[/green]" if step.held else f"[red]did not hold[/red]: {step.why_not}"
+    console.print(f"{step.rate_per_s:>10,.0f} gifts/s: accepted {step.accepted_per_s:,.0f}/s, p99 {p99} ms, {mark}")
 
 
 def _figures(summary: Summary) -> list[str]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from loadtest.bench.procfs import cpu_by_part
 from loadtest.bench.server import BenchServer
+from loadtest.climb import Step, climb, step_of
 from loadtest.latency import Summary
 from loadtest.orders import Progress
 from loadtest.report import Report
@@ -21,21 +22,9 @@ from loadtest.tokens import KEY_FILE, TokenSigner
 
 ACCEPTED_P99_MS_MAX: Final = 250.0
 """A rate holds when nothing is shed, every check passes and 99 % of the gifts are accepted this soon."""
-STEP_FACTOR: Final = 1.5
 REFINEMENTS: Final = 2
 RISE: Final = 0.1
 """Share of a run in which the rate climbs to its level."""
-
-
-class Step(Struct, frozen=True):
-    """One rate that was tried, and whether and how it held."""
-
-    rate_per_s: float
-    accepted_per_s: float
-    accepted_p99_ms: float | None
-    overlay_p99_ms: float | None
-    held: bool
-    why_not: str
 
 
 class LatencyResult(Struct, frozen=True):
@@ -87,17 +76,13 @@ def measure_latency(
 ) -> LatencyResult:
     """Climb until a rate no longer holds, look closer, then measure at half of the highest that did."""
     steps: list[Step] = []
-    held, rate = 0.0, first_rate
-    while rate <= rate_max:
-        steps.append(_try(server, viewers, rate, seconds))
-        if not steps[-1].held:
-            break
-        held, rate = rate, rate * STEP_FACTOR
-    low, high = held, rate
-    for _ in range(REFINEMENTS if held and rate <= rate_max else 0):
-        middle = (low + high) / 2
-        steps.append(_try(server, viewers, middle, seconds))
-        low, high = (middle, high) if steps[-1].held else (low, middle)
+
+    def holds(rate: float) -> bool:
+        report = run_loadtest(_scenario(viewers, rate, seconds), _options(server), CpuWatch(server))
+        steps.append(step_of(report, _level_rate(report)))
+        return steps[-1].held
+
+    low, _ = climb(first_rate, rate_max, holds, REFINEMENTS)
     max_per_s = max((step.accepted_per_s for step in steps if step.held), default=0.0)
     at_half = max((low or first_rate) / 2, 1.0)
     watch = CpuWatch(server)
@@ -112,20 +97,6 @@ def measure_latency(
         cpu_us_per_gift=_per_gift(watch, report),
         limited_by=report.generator.limited_by,
         ok=report.verdict.ok,
-    )
-
-
-def _try(server: BenchServer, viewers: int, rate: float, seconds: float) -> Step:
-    report = run_loadtest(_scenario(viewers, rate, seconds), _options(server), CpuWatch(server))
-    faults = [fault.kind.value for fault in report.verdict.faults]
-    missed = [threshold.name for threshold in report.thresholds if not threshold.held]
-    return Step(
-        rate_per_s=rate,
-        accepted_per_s=_level_rate(report),
-        accepted_p99_ms=report.accepted.p99_ms,
-        overlay_p99_ms=report.overlay.p99_ms,
-        held=report.ok,
-        why_not=", ".join(faults + missed + report.generator.limited_by),
     )
 
 
