@@ -5,6 +5,7 @@ Exit codes: 0 when nothing was lost or doubled and the limits held, 1 when not, 
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -16,14 +17,16 @@ from loadtest.api import ApiError
 from loadtest.casting import Crowd
 from loadtest.clients.connection import ClientRefused
 from loadtest.climb import Climb, find_max, words_of
+from loadtest.compare import NotComparable, compare_files
 from loadtest.crew import CrewFailed
-from loadtest.display import LiveView, Silent, print_step, print_summary
+from loadtest.display import LiveView, Silent, print_comparison, print_step, print_summary
 from loadtest.report import Report, write_json
-from loadtest.run import Options, run_loadtest
+from loadtest.run import NotLocal, Options, run_loadtest
 from loadtest.scenario import Scenario, ScenarioError, load_scenario, scale
 from loadtest.tokens import KEY_FILE, KeyUnreadable, TokenSigner
 
 COULD_NOT_RUN = 2
+COMPARE = "compare"
 
 
 @click.command(name="loadtest")
@@ -49,7 +52,10 @@ COULD_NOT_RUN = 2
 @click.option(
     "--viewer-processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of the viewers."
 )
-@click.option("--report", "report_dir", type=click.Path(path_type=Path), help="Folder for JSON reports and plots.")
+@click.option("--report", "report_dir", type=click.Path(path_type=Path), help="Folder for reports: HTML, JSON, a plot.")
+@click.option(
+    "--faults", is_flag=True, help="Kill and stop processes of the server of --data-dir meanwhile, by the seed."
+)
 @click.option("--find-max", "find", is_flag=True, help="Search the highest rate that holds, from --rate on.")
 @click.option(
     "--rate-max", type=float, default=100_000.0, show_default=True, metavar="N", help="No higher rate is searched."
@@ -70,6 +76,7 @@ def loadtest(
     sender_processes: int,
     viewer_processes: int,
     report_dir: Path | None,
+    faults: bool,
     find: bool,
     rate_max: float,
     as_json: bool,
@@ -79,8 +86,13 @@ def loadtest(
 
     SCENARIO is hot_room, many_rooms, combo_storm, dear_gifts, whale, slow_viewers, reconnect_storm, mixed_evening,
     soak, or a TOML file.
+
+    `compare A B` sets two JSON reports side by side.
     """
     console = Console(stderr=as_json)
+    if scenarios[0] == COMPARE:
+        _compare(scenarios[1:], console, as_json=as_json)
+        return
     try:
         signer = TokenSigner.from_file(token_key_file or data_dir / KEY_FILE)
         options = Options(
@@ -89,6 +101,8 @@ def loadtest(
             signer=signer,
             encoding=Encoding.MSGPACK if msgpack else Encoding.JSON,
             crowd=Crowd(sender_processes, viewer_processes),
+            data_dir=data_dir,
+            blows=faults,
         )
         shown = not (quiet or as_json) and console.is_terminal
 
@@ -106,7 +120,7 @@ def loadtest(
         ]
         found: list[Climb] | list[Report]
         found = [find_max(one, rate_max, run) for one in chosen] if find else [run(one) for one in chosen]
-    except (ScenarioError, KeyUnreadable, ApiError, ClientRefused, CrewFailed) as exc:
+    except (ScenarioError, KeyUnreadable, ApiError, ClientRefused, CrewFailed, NotLocal) as exc:
         click.echo(f"loadtest: {exc}", err=True)
         sys.exit(COULD_NOT_RUN)
     if as_json:
@@ -117,6 +131,20 @@ def loadtest(
     sys.exit(0 if all(one.ok for one in found) else 1)
 
 
+def _compare(words: Sequence[str], console: Console, *, as_json: bool) -> None:
+    try:
+        if len(words) != 2:
+            raise NotComparable("compare takes two reports")
+        found = compare_files(Path(words[0]), Path(words[1]))
+    except NotComparable as exc:
+        click.echo(f"loadtest: {exc}", err=True)
+        sys.exit(COULD_NOT_RUN)
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    else:
+        print_comparison(found, console)
+
+
 def _run(scenario: Scenario, options: Options, console: Console, *, shown: bool) -> Report:
     with contextlib.ExitStack() as stack:
         watcher = stack.enter_context(LiveView(scenario, console)) if shown else Silent()
@@ -124,13 +152,15 @@ def _run(scenario: Scenario, options: Options, console: Console, *, shown: bool)
 
 
 def _write(report: Report, folder: Path, console: Console) -> None:
+    from loadtest.page import page
     from loadtest.plot import plot_percentiles
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{report.scenario.name}-{report.run}"
     write_json(report, path.with_suffix(".json"))
     plot_percentiles(report, path.with_suffix(".png"))
-    console.print(f"report: {path.with_suffix('.json')}, {path.with_suffix('.png')}")
+    path.with_suffix(".html").write_text(page(report))
+    console.print(f"report: {path.with_suffix('.html')}, and .json and .png beside it")
 
 
 def _endpoint(url: str) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Protocol
 
@@ -12,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtest.climb import step_of
+from loadtest.compare import Comparison
+from loadtest.disturber import Struck
 from loadtest.latency import Summary
 from loadtest.orders import Progress
 from loadtest.report import Report
@@ -129,6 +132,8 @@ def print_summary(report: Report, console: Console) -> None:
     for threshold in report.thresholds:
         if not threshold.held:
             console.print(f"[red]threshold[/red] {threshold.name}: {threshold.value} is over {threshold.limit}")
+    for line in blows(report.struck):
+        console.print(line)
     for words in report.generator.limited_by:
         console.print(f"[yellow]the generator may be the limit[/yellow]: {words}")
     for fault in verdict.faults:
@@ -146,6 +151,35 @@ def print_step(report: Report, console: Console) -> None:
     p99 = "–" if step.accepted_p99_ms is None else f"{step.accepted_p99_ms:.1f}"
     mark = "[green]held[/green]" if step.held else f"[red]did not hold[/red]: {step.why_not}"
     console.print(f"{step.rate_per_s:>10,.0f} gifts/s: accepted {step.accepted_per_s:,.0f}/s, p99 {p99} ms, {mark}")
+
+
+def print_comparison(found: Comparison, console: Console) -> None:
+    """Two runs side by side."""
+    table = Table(found.scenario, "first", "second", "second / first", "")
+    marks = {None: "", True: "[bold]clear[/bold]", False: "within the spread"}
+    for one in found.differences:
+        numbers = ["–" if value is None else f"{value:,.6g}" for value in (one.first, one.second, one.ratio)]
+        table.add_row(one.name, *numbers, marks[one.clear])
+    console.print(table)
+    console.print("clear: the middle halves of both runs' seconds lie apart", highlight=False)
+    for words in found.unlike:
+        console.print(f"not the same: {words}", highlight=False, markup=False)
+    if not found.ok:
+        console.print("[red]one of the runs had failed[/red]")
+
+
+def blows(struck: Sequence[Struck]) -> list[str]:
+    """A line for each blow: what fell, and how long until the server was itself again."""
+    lines = []
+    for one in struck:
+        what = "killed" if one.action == "kill" else f"stopped for {one.stopped_s:.0f} s"
+        ready, accepted = _seconds(one.ready_after_s), _seconds(one.accepted_after_s)
+        lines.append(f"{one.at_s:.1f} s: {one.process} {what}; ready after {ready}, a gift accepted after {accepted}")
+    return lines
+
+
+def _seconds(value: float | None) -> str:
+    return "– (not in time)" if value is None else f"{value:.2f} s"
 
 
 def _figures(summary: Summary) -> list[str]:

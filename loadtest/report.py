@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -12,7 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.checker.judge import Verdict
+from loadtest.disturber import Struck
 from loadtest.latency import Summary
+from loadtest.observer import Moment
 from loadtest.scenario import Scenario
 from loadtest.timing import Second
 
@@ -57,13 +60,14 @@ class GeneratorUse(Struct, frozen=True):
 
 
 class Environment(Struct, frozen=True):
-    """Where the run took place."""
+    """Where the run took place; `commit` of the generator's own checkout, with a + where files in it were changed."""
 
     machine: str
     cores: int
     kernel: str
     python: str
     packages: dict[str, str]
+    commit: str = ""
 
 
 class Report(Struct, frozen=True):
@@ -73,6 +77,8 @@ class Report(Struct, frozen=True):
         ok: the verdict holds and so do all thresholds.
         gifts_per_s: accepted, over the time in which gifts were sent.
         refusals: how many by code.
+        server: what it showed of itself meanwhile.
+        struck: what was killed and stopped meanwhile, on demand.
     """
 
     ok: bool
@@ -91,6 +97,8 @@ class Report(Struct, frozen=True):
     viewer: Summary
     seconds: list[Second]
     generator: GeneratorUse
+    server: list[Moment] = []
+    struck: list[Struck] = []
 
 
 def environment() -> Environment:
@@ -101,6 +109,7 @@ def environment() -> Environment:
         kernel=platform.release(),
         python=platform.python_version(),
         packages={name: version for name in _PACKAGES if (version := _version(name))},
+        commit=_commit(),
     )
 
 
@@ -158,6 +167,19 @@ def _cpu_model() -> str:
         return platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def _commit() -> str:
+    here = Path(__file__).resolve()
+    git = ["git", "-C", str(here.parent)]
+    try:
+        # An installed copy may lie inside of another checkout.
+        subprocess.run([*git, "ls-files", "--error-unmatch", here.name], capture_output=True, check=True)
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
 def _version(package: str) -> str:

@@ -1,12 +1,15 @@
 """A load test from beginning to end: set up over HTTP, start the agents, wait, read the money, judge, report."""
 
 import asyncio
+import contextlib
 import math
 import random
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
+import msgspec
 from msgspec import UNSET, Struct
 
 from gateway.wire.codec import Encoding
@@ -21,7 +24,10 @@ from loadtest.clients.sender import UNDO_LATEST
 from loadtest.columns import Answer, Commands, Sightings
 from loadtest.crew import Crew
 from loadtest.display import Watcher
+from loadtest.disturber import Disturber
+from loadtest.local_server import find_local_server
 from loadtest.naming import new_run
+from loadtest.observer import Observer
 from loadtest.orders import Begin, Harvest, Progress
 from loadtest.report import (
     GeneratorUse,
@@ -31,17 +37,21 @@ from loadtest.report import (
     environment,
     thresholds_of,
 )
-from loadtest.scenario import Scenario, ScenarioError, with_senders_for
+from loadtest.scenario import Scenario, ScenarioError, Thresholds, with_senders_for
 from loadtest.timing import (
     accepted_latencies,
     overlay_latencies,
+    recovered,
     seconds_of,
     sending_lag,
     viewer_latencies,
+    with_recovery,
 )
 from loadtest.tokens import TokenSigner
 from loadtest.workload import poor_senders
 
+_UNDER_BLOWS: Final = Thresholds(shed_share_max=1.0, viewers_lost_share_max=1.0, lag_p99_ms=60_000.0)
+"""While processes die only right and wrong count, and whether gifts are accepted again."""
 START_AFTER_S: Final = 0.5
 ANSWERS_S_MAX: Final = 30.0
 """How long after the last gift answers are waited for; the agents ask again meanwhile."""
@@ -58,12 +68,18 @@ WEALTH: Final = 8
 """A sender who is not poor gets this many times what it is expected to spend."""
 
 
+class NotLocal(Exception):
+    """What is asked for can only be done to a server on this machine."""
+
+
 class Options(Struct, frozen=True):
     """How to reach the server, and how to run.
 
     Attributes:
         url: of the WebSocket, such as `ws://127.0.0.1:8080/v1/ws`.
         crowd: how many processes play senders and viewers.
+        data_dir: of the server, where it runs on this machine: then its processes can be looked at.
+        blows: whether they are killed and stopped meanwhile.
     """
 
     url: str
@@ -71,6 +87,8 @@ class Options(Struct, frozen=True):
     signer: TokenSigner
     encoding: Encoding = Encoding.JSON
     crowd: Crowd = Crowd()
+    data_dir: Path | None = None
+    blows: bool = False
 
 
 class Ground(Struct, frozen=True):
@@ -87,7 +105,14 @@ def run_loadtest(scenario: Scenario, options: Options, watcher: Watcher) -> Repo
     Raises:
         ScenarioError: the server has no such gift, or none that may be a combo where one is meant to be.
         ApiError, ClientRefused, CrewFailed: the run could not be set up or carried out.
+        NotLocal: processes are to be killed of a server that is not on this machine.
     """
+    origin = http_url(options.url)
+    local = None if options.data_dir is None else find_local_server(options.data_dir, origin)
+    if options.blows:
+        if local is None:
+            raise NotLocal(f"{origin} is no `giftwire serve` of {options.data_dir}: nothing of it can be killed")
+        scenario = msgspec.structs.replace(scenario, thresholds=_UNDER_BLOWS)
     run, started_at_ms = new_run(), int(time.time() * 1000)
     watcher.stage("setting up")
     limits = asyncio.run(_probe_limits(options))
@@ -98,14 +123,23 @@ def run_loadtest(scenario: Scenario, options: Options, watcher: Watcher) -> Repo
         crew.wait_ready()
         start_ns = time.monotonic_ns() + int(START_AFTER_S * 1e9)
         crew.begin(Begin(start_ns, time.time_ns() - time.monotonic_ns()))
-        _attend(crew, stage.scenario, _undo_s(stage.scenario, limits), start_ns, watcher)
+        with contextlib.ExitStack() as stack:
+            observer = stack.enter_context(Observer(origin, local, start_ns))
+            disturber = None
+            if options.blows and local is not None:
+                disturber = stack.enter_context(Disturber(local, scenario.seed, start_ns, scenario.duration_s))
+            _attend(crew, stage.scenario, _undo_s(stage.scenario, limits), start_ns, watcher)
         watcher.stage("collecting")
         harvests = crew.finish()
     watcher.stage("judging")
     books = [harvest.commands for harvest in harvests if harvest.commands is not None]
     told = Told(stage.run, ground.kinds, ground.granted_coins, books)
     money = asyncio.run(_read_money(stage, ground, options, told))
-    return _report(stage, told, options, started_at_ms, start_ns, harvests, money)
+    report = _report(stage, told, options, started_at_ms, start_ns, harvests, money)
+    struck = [] if disturber is None else with_recovery(disturber.struck, books, start_ns)
+    if disturber is not None:
+        report = msgspec.structs.replace(report, ok=report.ok and bool(struck) and all(map(recovered, struck)))
+    return msgspec.structs.replace(report, server=observer.moments, struck=struck)
 
 
 async def _probe_limits(options: Options) -> Limits:

@@ -8,11 +8,13 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
 from loadtest.columns import Answer, Commands, Sightings
+from loadtest.disturber import Struck
 from loadtest.frames import FrameBook, Watch
 from loadtest.latency import Latencies
 
@@ -20,6 +22,7 @@ VIEWER_SAMPLES_MAX: Final = 200_000_000
 """Bound of the work for gift→viewer; over it, every n-th viewer is taken, and the report says so."""
 
 Integers = npt.NDArray[np.int64]
+_NOTHING: Final[Integers] = np.zeros(0, dtype=np.int64)
 
 
 class Second(Struct, frozen=True):
@@ -102,6 +105,24 @@ def seconds_of(books: Sequence[Commands], start_ns: int) -> list[Second]:
             )
         )
     return seconds
+
+
+def with_recovery(struck: Sequence[Struck], books: Sequence[Commands], start_ns: int) -> list[Struck]:
+    """Each blow with the time until the first gift was accepted that was sent after it."""
+    sent_ns = np.concatenate([_np(book.sent_ns)[_accepted(book)] for book in books] or [_NOTHING])
+    answered_ns = np.concatenate([_np(book.answered_ns)[_accepted(book)] for book in books] or [_NOTHING])
+    found = []
+    for blow in struck:
+        at_ns = start_ns + int(blow.at_s * 1e9)
+        later = answered_ns[sent_ns >= at_ns]
+        after_s = round((int(later.min()) - at_ns) / 1e9, 2) if later.size else None
+        found.append(msgspec.structs.replace(blow, accepted_after_s=after_s))
+    return found
+
+
+def recovered(struck: Struck) -> bool:
+    """Whether the server was ready again after a blow, and took gifts."""
+    return struck.ready_after_s is not None and struck.accepted_after_s is not None
 
 
 def _shown_after(seqs: Integers, intended_ns: Integers, frame_seqs: Integers, watch: Watch) -> Integers:

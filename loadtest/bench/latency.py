@@ -10,11 +10,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from loadtest.bench.procfs import cpu_by_part
 from loadtest.bench.server import BenchServer
 from loadtest.climb import Step, climb, step_of
 from loadtest.latency import Summary
 from loadtest.orders import Progress
+from loadtest.procfs import cpu_by_part
 from loadtest.report import Report
 from loadtest.run import Options, run_loadtest
 from loadtest.scenario import Mix, Phase, Population, Scenario, Thresholds

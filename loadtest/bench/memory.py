@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from gateway.wire.codec import Encoding
 from loadtest.agent import raise_files_limit
-from loadtest.bench.procfs import cpu_s, pss_kb
 from loadtest.bench.server import BenchServer
 from loadtest.bench.spread import Spread, spread
 from loadtest.casting import Crowd, assign, set_stage
 from loadtest.crew import Crew
 from loadtest.naming import new_run
+from loadtest.procfs import cpu_s, pss_kb
 from loadtest.run import Options, prepare
 from loadtest.scenario import Mix, Phase, Population, Scenario
 from loadtest.tokens import KEY_FILE, TokenSigner

@@ -19,11 +19,11 @@ import uvloop
 from msgspec import Struct
 
 from loadtest.bench.flood import Fate, Flood, Gifts, text_frame
-from loadtest.bench.procfs import cpu_by_part, pss_kb
 from loadtest.bench.server import BenchServer
 from loadtest.casting import set_stage
 from loadtest.latency import Latencies
 from loadtest.naming import GiftIds, Run, new_run
+from loadtest.procfs import cpu_by_part, pss_kb
 from loadtest.run import Options, prepare
 from loadtest.scenario import Mix, Phase, Population, Scenario
 from loadtest.tokens import KEY_FILE, TokenSigner

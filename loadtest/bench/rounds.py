@@ -8,12 +8,12 @@ import msgspec
 from msgspec import Struct
 
 from gateway.wire.codec import Encoding
-from loadtest.bench.procfs import cpu_s
 from loadtest.bench.server import BenchServer
 from loadtest.casting import Crowd, assign, set_stage
 from loadtest.crew import Crew
 from loadtest.naming import new_run
 from loadtest.orders import Begin
+from loadtest.procfs import cpu_s
 from loadtest.run import Options, prepare
 from loadtest.scenario import Scenario
 from loadtest.tokens import KEY_FILE, TokenSigner

@@ -43,6 +43,8 @@ SEGMENT_BYTES: Final = 536
 RECEIVE_BYTES: Final = 2_304
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
+RETRY_S: Final = 0.2
+"""Until something is asked for again whose refusal names no time."""
 READY_TIMEOUT_S: Final = 15.0
 CONNECTING_MAX: Final = 64
 """Connections of one process that are being opened at a time."""
@@ -206,6 +208,20 @@ class Client:
             case _:
                 pass
 
+    def ask_again(self, refused: Refused, ask: Callable[[], None]) -> bool:
+        """Ask for something again after a while, if its refusal says that this may help and the connection lasts."""
+        if not refused.retryable:
+            return False
+        told_ms, transport = refused.retry_after_ms, self.transport
+        pause_s = RETRY_S if told_ms is msgspec.UNSET else told_ms / 1000
+
+        def again() -> None:
+            if self.transport is transport and not self.line.closing:
+                ask()
+
+        asyncio.get_running_loop().call_later(pause_s, again)
+        return True
+
     def give_up(self, reason: str) -> None:
         """This client cannot take part."""
         if not self.settled.done():
@@ -254,7 +270,7 @@ class Client:
 
     async def _connect(self) -> None:
         async with self.line.slots:
-            await ws_connect(
+            _, listener = await ws_connect(
                 lambda: _Listener(self),
                 self.line.url,
                 read_buffer_init_size=READ_BUFFER_BYTES,
@@ -262,6 +278,9 @@ class Client:
                 logger_name=None,
                 socket_factory=_bad_line if self.bad_line else None,
             )
+        # picows returns here too when the socket was closed before the upgrade was answered.
+        if not (isinstance(listener, _Listener) and listener.upgraded):
+            raise ConnectionResetError("the socket was closed before the upgrade was answered")
 
 
 async def _bad_line(url: WSParsedURL) -> socket.socket:
@@ -291,8 +310,10 @@ class _Listener(WSListener):
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self.upgraded = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
+        self.upgraded = True
         self._client.connected(transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:

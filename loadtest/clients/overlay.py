@@ -49,13 +49,17 @@ class OverlayClient(Client):
 
     def on_welcome(self, welcome: Welcome) -> None:
         """Enter the room: the first time from now on, later from the last event known."""
+        self._join()
+
+    def _join(self) -> None:
         since = Position(self.epoch, self.seq) if self._joined_once else None
         self.send(Join(ref="join", room=self.room, since=since))
 
     def on_reply(self, message: Reply) -> None:
         """Entered, or kept out."""
         if isinstance(message, Refused):
-            self.give_up(f"join refused: {message.code} {message.message}")
+            if not self.ask_again(message, self._join):
+                self.give_up(f"join refused: {message.code} {message.message}")
         elif isinstance(message, Joined):
             if self._joined_once:
                 if not message.recovered:

@@ -50,6 +50,9 @@ class ViewerClient(Client):
 
     def on_welcome(self, welcome: Welcome) -> None:
         """Enter the room; after a reconnect, ask for what was missed."""
+        self._join()
+
+    def _join(self) -> None:
         since = None
         if self.watch is not None:
             epoch = self._book.frames[self.watch.frames[-1]].epoch if self.watch.frames else self.watch.epoch
@@ -59,7 +62,8 @@ class ViewerClient(Client):
     def on_reply(self, message: Reply) -> None:
         """Entered, or kept out."""
         if isinstance(message, Refused):
-            self.give_up(f"join refused: {message.code} {message.message}")
+            if not self.ask_again(message, self._join):
+                self.give_up(f"join refused: {message.code} {message.message}")
         elif isinstance(message, Joined):
             if self.watch is None:
                 self.watch = Watch(self._number, message.epoch, message.seq, slow=self.bad_line)

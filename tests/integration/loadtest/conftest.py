@@ -16,6 +16,7 @@ from gateway.wire.messages import (
     Join,
     Joined,
     Limits,
+    Refused,
     RoomState,
     ServerMessage,
     Welcome,
@@ -54,6 +55,8 @@ class ScriptedServer:
         self.answer: Answer = lambda peer, message: None
         self.welcomes = True
         self.recovers = True
+        self.unavailable = 0
+        """How many joins are refused for now."""
         self.seq = 0
         self._changed = asyncio.Event()
         self._listening: asyncio.Server | None = None
@@ -76,6 +79,9 @@ class ScriptedServer:
         self._changed.set()
         if isinstance(message, Hello) and self.welcomes:
             self.welcome(peer)
+        elif isinstance(message, Join) and self.unavailable:
+            self.unavailable -= 1
+            peer.send(Refused("unavailable", "not now", retryable=True, ref=message.ref, retry_after_ms=10))
         elif isinstance(message, Join):
             recovered = message.since is not None and self.recovers
             state = RoomState(message.room, "", "c", "c", 0, [], 5_000)

@@ -458,3 +458,35 @@ async def test_client_comes_back_when_it_was_told_to(scripted: "ScriptedServer",
         scripted.peers[1].cut(4000)
         await scripted.until(lambda: not client.send(Ping("p")))
         assert len(scripted.peers) == 2
+
+
+async def test_overlay_that_is_kept_out_for_now_asks_again(scripted: "ScriptedServer", line: Line) -> None:
+    """A join that was refused for now is repeated on the same connection, from where the overlay was."""
+    overlay = OverlayClient(line, "o", "token", "room-0", Sightings(0), GiftKeys(RUN))
+    async with opened(overlay):
+        scripted.peers[0].send(events(1, 1))
+        await scripted.until(lambda: overlay.seq == 1)
+        scripted.unavailable = 2
+        scripted.peers[0].cut()
+        joins = [Join("join", "room-0"), *[Join("join", "room-0", Position(1, 1))] * 3]
+        await scripted.until(lambda: [one for one in scripted.messages if isinstance(one, Join)] == joins)
+        assert len(scripted.peers) == 2
+    assert line.faults == []
+
+
+async def test_client_whose_handshake_is_cut_comes_back(scripted: "ScriptedServer", line: Line) -> None:
+    """A socket that a dying server accepts and closes before the upgrade is a loss like any other."""
+    viewer = ViewerClient(line, "v", "token", 0, "room-0", FrameBook(0))
+    cut = asyncio.Event()
+
+    async def cut_off(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        cut.set()
+
+    async with opened(viewer), await asyncio.start_server(cut_off, "127.0.0.1", 0) as dying:
+        good, line.url = line.url, f"ws://127.0.0.1:{dying.sockets[0].getsockname()[1]}/v1/ws"
+        scripted.peers[0].cut()
+        async with asyncio.timeout(10):
+            await cut.wait()
+        line.url = good
+        await scripted.until(lambda: len(scripted.peers) == 2)

@@ -3,13 +3,10 @@
 import msgspec
 import pytest
 
-from loadtest.checker.judge import Verdict
 from loadtest.climb import DOWN_MAX, REFINEMENTS, Climb, climb, find_max, words_of
-from loadtest.latency import Latencies, Summary
-from loadtest.report import GeneratorUse, Report, environment
-from loadtest.scenario import Mix, Phase, Scenario
-
-SCENARIO = Scenario("t", "t", 100.0, 1.0, [Phase(1, 1, 1)], [Mix("rose")])
+from loadtest.report import Report
+from loadtest.scenario import Scenario
+from tests.unit.loadtest.reports import SCENARIO, report
 
 
 @pytest.mark.parametrize("limit", [1.6, 90.0, 100.0, 101.0, 777.0, 4_321.0])
@@ -51,24 +48,15 @@ def test_search_gives_up_on_a_server_that_holds_nothing() -> None:
 def report_of(scenario: Scenario, *, limit: float, loses: bool = False, limited: bool = False) -> Report:
     """The run of a server that carries so many gifts a second, and may lose one beyond that."""
     held = scenario.rate_per_s <= limit
-    lag = Latencies().summary()
-    return Report(
+    whole = report(scenario=scenario)
+    return msgspec.structs.replace(
+        whole,
         ok=held,
-        run="r",
-        command=[],
-        url="",
-        started_at_ms=0,
-        scenario=scenario,
-        environment=environment(),
-        verdict=Verdict(held or not loses, [], 1, 1, 0, 1, 0, 0, 0, 0, 0),
-        thresholds=[],
+        verdict=msgspec.structs.replace(whole.verdict, ok=held or not loses),
         gifts_per_s=min(scenario.rate_per_s, limit),
-        refusals={},
-        accepted=Summary(1, p99_ms=5.0),
-        overlay=Summary(1, p99_ms=6.0),
-        viewer=Summary(0),
-        seconds=[],
-        generator=GeneratorUse(lag, lag, [], ["process 1 was busy"] if limited and not held else [], 1),
+        generator=msgspec.structs.replace(
+            whole.generator, limited_by=["process 1 was busy"] if limited and not held else []
+        ),
     )
 
 

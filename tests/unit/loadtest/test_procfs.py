@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from loadtest.bench.procfs import ServerProcess, cpu_s, family, pss_kb
 from loadtest.bench.spread import spread
+from loadtest.procfs import ServerProcess, cpu_s, family, pss_kb
 
 
 def test_own_cpu_time_is_counted() -> None:

@@ -1,0 +1,37 @@
+"""The load tester on a whole server whose processes die meanwhile: it judges, and says how long each was felt."""
+
+from pathlib import Path
+
+import msgspec
+
+from loadtest.compare import compare
+from loadtest.report import Report
+from tests.serving import serving
+
+
+def test_blows_lose_and_double_nothing(tmp_path: Path) -> None:
+    """Processes are killed and stopped under load; every gift is where it belongs, and the report tells all of it.
+
+    A server that is not that of the data folder is not struck.
+    """
+    with serving(tmp_path / "var", "--workers", "2") as serve:
+        endpoints, elsewhere = serve.data_dir / "endpoints.json", tmp_path / "endpoints.json"
+        endpoints.rename(elsewhere)
+        refused = serve.run("loadtest", "hot_room", "--faults", "--url", serve.ws_url)
+        elsewhere.rename(endpoints)
+        words = ["--url", serve.ws_url, "--rate", "80", "--viewers", "30", "--seed", "1", "--report", str(tmp_path)]
+        done = serve.run("loadtest", "many_rooms", "--faults", "--duration", "16", "--json", *words)
+    assert refused.returncode == 2
+    assert "nothing of it can be killed" in refused.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    (report,) = msgspec.json.decode(done.stdout, type=list[Report])
+    assert report.verdict.faults == []
+    assert len({blow.process for blow in report.struck}) >= 2
+    assert all(blow.ready_after_s is not None and blow.accepted_after_s is not None for blow in report.struck)
+    seen = [moment for moment in report.server if moment.gifts_per_s]
+    assert seen
+    assert {"gateway", "worker", "valkey", "postgres"} <= seen[0].cpu.keys() & seen[0].memory_mb.keys()
+    assert compare(report, report).unlike == []
+    for ending in ("html", "json", "png"):
+        (written,) = tmp_path.glob(f"many_rooms-*.{ending}")
+        assert written.stat().st_size > 10_000
