@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-READ_BYTES: Final = 65_536
+from tests.proxy import READ_BYTES, Proxy, to_socket
+
 _READS: Final = frozenset(
     b"CLIENT CONFIG DBSIZE EXISTS GET HELLO HGET HGETALL HLEN HMGET HSCAN HVALS INFO MGET PING SCAN SCRIPT SELECT"
     b" SMEMBERS STRLEN TIME TTL TYPE XINFO XLEN XRANGE XREAD XREVRANGE ZCARD ZRANGE ZRANGEBYSCORE ZSCORE".split()
 )
 
 
-class StoppingProxy:
-    """Listens on a unix socket and passes everything on, in the event loop of whoever starts it.
+class StoppingProxy(Proxy):
+    """Listens on a unix socket.
 
     Attributes:
         url: of the socket.
@@ -25,26 +26,16 @@ class StoppingProxy:
     """
 
     def __init__(self, upstream: Path, listen: Path) -> None:
+        super().__init__(to_socket(upstream))
         self.url = f"unix://{listen}"
         self.writes: list[bytes] = []
         self.stopped = asyncio.Event()
-        self._upstream = upstream
         self._listen = listen
         self._stop_before = 0
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Take connections."""
-        self._server = await asyncio.start_unix_server(self._accept, self._listen)
-
-    async def stop(self) -> None:
-        """Take no more, and close what is open."""
-        if self._server is not None:
-            self._server.close()
-            for connection in self._open:
-                connection.cancel()
-            await asyncio.gather(*self._open, return_exceptions=True)
+        await self.listen_on_socket(self._listen)
 
     def stop_before(self, number: int) -> None:
         """Count from 1 again; pass nothing on from the command with this number that may write, 0 for never."""
@@ -52,30 +43,8 @@ class StoppingProxy:
         self.stopped.clear()
         self._stop_before = number
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.create_task(self._serve(reader, writer))
-        self._open.add(connection)
-        connection.add_done_callback(self._open.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        commands: asyncio.StreamWriter | None = None
-        pumps: list[asyncio.Task[None]] = []
-        try:
-            answers, commands = await asyncio.open_unix_connection(self._upstream)
-            pumps = [
-                asyncio.create_task(self._pass_commands(reader, commands)),
-                asyncio.create_task(_pass_answers(answers, writer)),
-            ]
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            for end in (writer, commands):
-                if end is not None:
-                    end.transport.abort()
-            await asyncio.gather(*pumps, return_exceptions=True)
-
-    async def _pass_commands(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def pass_commands(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        """Pass on whole commands, and stop before the one with the chosen number."""
         buffer = b""
         while some := await source.read(READ_BYTES):
             buffer += some
@@ -91,12 +60,6 @@ class StoppingProxy:
             sink.write(buffer[:whole])
             buffer = buffer[whole:]
             await sink.drain()
-
-
-async def _pass_answers(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    while some := await source.read(READ_BYTES):
-        sink.write(some)
-        await sink.drain()
 
 
 def _commands(buffer: bytes) -> Iterator[tuple[bytes, int]]:

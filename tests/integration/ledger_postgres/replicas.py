@@ -1,6 +1,5 @@
 """Replicas of a Valkey of the test's own: they catch up, are cut off from the primary, and are promoted."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any, Final
 from ledger.config import LedgerConfig
 from ledger.redis_client import connect
 from tests.integration.ledger.test_durability import free_port
+from tests.proxy import Proxy, to_port
 from tests.servers import Valkey, running_valkey
 from tests.waiting import until_true
 
 WITHIN_S: Final = 30.0
-_READ_BYTES: Final = 65_536
 
 
 class Replica:
@@ -24,15 +23,13 @@ class Replica:
 
     def __init__(self, valkey: Valkey, primary_port: int) -> None:
         self.url = valkey.url
-        self._primary_port = primary_port
-        self._link: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
+        self._link = Proxy(to_port(primary_port))
 
     async def follow(self) -> None:
         """Follow the primary, until it has been given all that the primary had."""
-        self._link = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        port = await self._link.listen_on_port()
         async with _client(self.url) as redis:
-            await redis.replicaof("127.0.0.1", self._link.sockets[0].getsockname()[1])
+            await redis.replicaof("127.0.0.1", port)
 
             async def has_caught_up() -> bool:
                 return bool((await redis.info("replication"))["master_link_status"] == "up")
@@ -41,39 +38,12 @@ class Replica:
 
     async def cut(self) -> None:
         """From now on it hears nothing of its primary."""
-        if self._link is not None:
-            self._link.close()
-        for connection in self._open:
-            connection.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await self._link.stop()
 
     async def promote(self) -> None:
         """What an operator or a sentinel says when the primary is gone."""
         async with _client(self.url) as redis:
             await redis.replicaof("NO", "ONE")
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.create_task(self._serve(reader, writer))
-        self._open.add(connection)
-        connection.add_done_callback(self._open.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        commands: asyncio.StreamWriter | None = None
-        pumps: list[asyncio.Task[None]] = []
-        try:
-            answers, commands = await asyncio.open_connection("127.0.0.1", self._primary_port)
-            pumps = [asyncio.create_task(_pump(reader, commands)), asyncio.create_task(_pump(answers, writer))]
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        except OSError:
-            # The primary is gone.
-            pass
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            for end in (writer, commands):
-                if end is not None:
-                    end.transport.abort()
-            await asyncio.gather(*pumps, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
@@ -113,9 +83,3 @@ async def _client(url: str) -> AsyncIterator[Any]:
         yield redis
     finally:
         await redis.aclose()
-
-
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    while some := await source.read(_READ_BYTES):
-        sink.write(some)
-        await sink.drain()
