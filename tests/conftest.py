@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 
 from ledger.migrate import migrate
+from tests.databases import Databases
 from tests.servers import Postgres, Valkey, running_postgres, running_valkey
 
 
@@ -43,16 +44,14 @@ def empty_postgres_url(session_postgres: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def migrated_database(session_postgres: Postgres) -> str:
-    """Name of a database with the schema, to be copied: faster than to migrate for each test."""
-    name = session_postgres.create_database()
-    asyncio.run(migrate(session_postgres.url(name)))
-    return name
+def session_databases(session_postgres: Postgres) -> Databases:
+    """Clean databases with the schema for this test process."""
+    template = session_postgres.create_database()
+    asyncio.run(migrate(session_postgres.url(template)))
+    return Databases(session_postgres, template)
 
 
 @pytest.fixture
-def database_url(session_postgres: Postgres, migrated_database: str) -> Iterator[str]:
+def database_url(session_postgres: Postgres, session_databases: Databases) -> str:
     """URL of a database with the schema and nothing in it."""
-    name = session_postgres.create_database(migrated_database)
-    yield session_postgres.url(name)
-    session_postgres.drop_database(name)
+    return session_postgres.url(session_databases.clean())

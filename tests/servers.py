@@ -137,9 +137,15 @@ class Postgres:
 
     def create_database(self, template: str = "template0") -> str:
         """A fresh copy of a database, and its name."""
-        name = f"test_{next(self._names)}"
+        name = self._fresh_name()
         self.run_sql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
+
+    def rename_database(self, name: str) -> str:
+        """Give it a name that nobody knows yet; nobody may be connected to it."""
+        fresh = self._fresh_name()
+        self.run_sql(f"ALTER DATABASE {name} RENAME TO {fresh}")
+        return fresh
 
     def drop_database(self, name: str) -> None:
         """Remove a database, whoever is still connected to it."""
@@ -148,6 +154,15 @@ class Postgres:
     def run_sql(self, statement: str) -> None:
         """Run one statement outside of any transaction."""
         subprocess.run([*self._psql(), "-c", statement], check=True, capture_output=True, timeout=60)
+
+    def run_script(self, script: str, database: str) -> str:
+        """Run statements in a database, up to the first that fails; what they select, columns apart by `|`.
+
+        Raises:
+            subprocess.CalledProcessError: one failed.
+        """
+        command = [*self._psql(database), "-A", "-t", "-v", "ON_ERROR_STOP=1"]
+        return subprocess.run(command, input=script, check=True, capture_output=True, text=True, timeout=60).stdout
 
     def cpu_s(self) -> float:
         """CPU seconds that the server's processes have used so far, of those that live and those that ended."""
@@ -186,8 +201,11 @@ class Postgres:
             return False
         return subprocess.run([*self._psql(), "-c", "SELECT 1"], capture_output=True, timeout=60).returncode == 0
 
-    def _psql(self) -> list[str]:
-        return [str(postgres_binaries() / "psql"), "-X", "-q", "-d", self.url()]
+    def _psql(self, database: str = "postgres") -> list[str]:
+        return [str(postgres_binaries() / "psql"), "-X", "-q", "-d", self.url(database)]
+
+    def _fresh_name(self) -> str:
+        return f"test_{next(self._names)}"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import pytest
 from redis.asyncio import Redis
 
 from ledger.config import LedgerConfig
-from ledger.migrate import migrate
 from ledger.postgres import Pool, open_pool
 from ledger.redis_client import connect
 from ledger.service import Ledger, open_ledger
@@ -14,12 +13,11 @@ from tests.integration.ledger_postgres.repairing import NoRooms
 
 
 @pytest.fixture
-async def config(valkey_url: str, empty_postgres_url: str) -> LedgerConfig:
+def config(valkey_url: str, database_url: str) -> LedgerConfig:
     """Two partitions, a schema, and a flusher that loses no time."""
-    await migrate(empty_postgres_url)
     return LedgerConfig(
         redis_url=valkey_url,
-        database_url=empty_postgres_url,
+        database_url=database_url,
         partitions=2,
         flush_interval_ms=1,
         trim_interval_ms=1,

@@ -13,7 +13,6 @@ from ledger.audit import audit
 from ledger.config import LedgerConfig
 from ledger.former import lost_with_former
 from ledger.ids import format_id
-from ledger.migrate import migrate
 from ledger.model import GiftAccepted
 from ledger.postgres import Pool
 from ledger.reconcile import require_agreement
@@ -41,11 +40,10 @@ def primary(tmp_path: Path) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-async def config(primary: Valkey, empty_postgres_url: str) -> LedgerConfig:
+def config(primary: Valkey, database_url: str) -> LedgerConfig:
     """One partition on it, so that the last commit is the file's end."""
-    await migrate(empty_postgres_url)
     return LedgerConfig(
-        redis_url=primary.url, database_url=empty_postgres_url, partitions=1, flush_interval_ms=1, trim_interval_ms=1
+        redis_url=primary.url, database_url=database_url, partitions=1, flush_interval_ms=1, trim_interval_ms=1
     )
 
 
