@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -180,7 +181,7 @@ async def running_gateway(
     config = Config(signing_key=KEY, demo=True, redis_url=valkey_url, database_url=database_url, ledger=ledger, **given)
     app = await build(config)
     await app.start()
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             app.asgi,
             ws=app.ws_protocol_class,  # type: ignore[arg-type]
@@ -206,10 +207,30 @@ async def running_gateway(
         if relaying is not None:
             relaying.cancel()
             await asyncio.gather(relaying, return_exceptions=True)
-        server.should_exit = True
+        server.ended.set()
         await serving
         await app.stop()
         shutil.rmtree(folder)
+
+
+class _Server(uvicorn.Server):
+    """Ends as soon as it can: uvicorn's own looks for its end every tenth of a second, and rests as long after it."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ended = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.ended.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listening in self.servers:
+            listening.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        await until(lambda: not (state.connections or state.tasks), ANSWER_S_MAX)
 
 
 def fresh_id_bytes() -> bytes:
