@@ -1,18 +1,24 @@
 """A whole `giftwire serve` for a test: real processes, a free port, a data folder of its own, nothing left behind."""
 
+import asyncio
 import contextlib
+import functools
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+from gateway.run.folder import DataFolder
+from gateway.run.postgres import chosen_identity, make_database
 from loadtest.tokens import TokenSigner
 from tests.waiting import wait_until
 
@@ -120,10 +126,23 @@ class Serve:
         )
 
 
+@functools.cache
+def _made_once() -> tempfile.TemporaryDirectory[str]:
+    made = tempfile.TemporaryDirectory(prefix="gw-")
+    folder = DataFolder(Path(made.name))
+    making = make_database(folder, chosen_identity(folder), folder.logs / "postgres.log")
+    with ThreadPoolExecutor(1) as another:  # in this thread a browser's event loop may run
+        another.submit(asyncio.run, making).result()
+    return made
+
+
 @contextlib.contextmanager
 def serving(data_dir: Path, *flags: str) -> Iterator[Serve]:
-    """A running `serve` that is stopped at the end."""
+    """A running `serve` that is stopped at the end. On a fresh folder it finds PostgreSQL's own as a start makes it."""
     serve = Serve(data_dir, *flags)
+    if not data_dir.exists():
+        data_dir.mkdir(mode=0o700)
+        subprocess.run(["cp", "-a", f"{_made_once().name}/postgres", data_dir], check=True)
     try:
         serve.start()
         yield serve

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
@@ -60,9 +60,9 @@ async def locks_of(url: str) -> AsyncIterator[Locks]:
         await locks.let_go()
 
 
-async def ask(url: str, query: str, *values: object) -> object:
+async def ask(url: str, query: str, *values: object) -> Any:
     """The first value of a query, asked until the server answers."""
-    answers: list[object] = []
+    answers: list[Any] = []
 
     async def answered() -> bool:
         try:

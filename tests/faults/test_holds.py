@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -19,10 +18,10 @@ LONG_MS: Final = 3_600_000
 WAIT_S_MAX: Final = 60.0
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """A server with one gateway."""
-    with serving(tmp_path / "var") as running:
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """A server with one gateway, for a viewer of each test's own."""
+    with serving(tmp_path_factory.mktemp("serve") / "var") as running:
         yield running
 
 
@@ -52,19 +51,20 @@ def _insist(client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, 
 @pytest.mark.parametrize("victim", ["worker", "valkey", "postgres", "gateway-1"])
 def test_each_hold_ends_once_whatever_dies(serve: Serve, victim: str) -> None:
     """Holds of three kinds over a kill: some expire, some are settled in part, some voided; the wallet adds up."""
-    with serve.client("olga", "operator") as olga, serve.client("vera", "viewer") as vera:
-        _insist(olga, "/v1/admin/grants", {"id": _fresh(), "user": "vera", "coins": 1_000, "reason": "test"})
+    viewer = f"vera-{victim}"
+    with serve.client("olga", "operator") as olga, serve.client(viewer, "viewer") as vera:
+        _insist(olga, "/v1/admin/grants", {"id": _fresh(), "user": viewer, "coins": 1_000, "reason": "test"})
         ids = [_fresh() for _ in range(HOLDS)]
         for number, hold in enumerate(ids):
             lasts_ms = SHORT_MS if number % 3 == 0 else LONG_MS
-            _insist(olga, "/v1/admin/holds", {"id": hold, "user": "vera", "coins": COINS, "lasts_ms": lasts_ms})
+            _insist(olga, "/v1/admin/holds", {"id": hold, "user": viewer, "coins": COINS, "lasts_ms": lasts_ms})
             if number == HOLDS // 2:
                 old_pid = serve.processes()[victim]
                 serve.kill(victim)
         for number, hold in enumerate(ids):
             step, body = [("", {}), ("settle", {"coins": 4}), ("void", {})][number % 3]
             if step:
-                ended = _insist(olga, f"/v1/admin/users/vera/holds/{hold}/{step}", body)
+                ended = _insist(olga, f"/v1/admin/users/{viewer}/holds/{hold}/{step}", body)
                 assert ended["taken_coins"] == (4 if step == "settle" else 0)
         wait_until(lambda: serve.processes().get(victim, old_pid) != old_pid and serve.is_ready(), WAIT_S_MAX)
         expected = 1_000 - 4 * HOLDS // 3

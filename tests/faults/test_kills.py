@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,10 +10,10 @@ from tests.serving import Serve, serving
 from tests.waiting import wait_until
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """A server with two gateways and a demo room."""
-    with serving(tmp_path / "var", "--demo", "--workers", "2") as running:
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """A server with two gateways and a demo room, for senders of each test's own."""
+    with serving(tmp_path_factory.mktemp("serve") / "var", "--demo", "--workers", "2") as running:
         yield running
 
 

@@ -9,8 +9,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Final
 
 import httpx
@@ -26,6 +25,8 @@ GIVEN: Final = 60
 BOUGHT: Final = 120
 """The smallest package with the bonus of a first purchase."""
 DIAMONDS: Final = 50
+ACCOUNTS: Final = ("coins_sold", "coins_reversed", "spent", "wallet", "pending", "commission", "commission_returned")
+KINDS: Final = ("purchase", "gift", "chargeback", "clawed_back")
 _SUM: Final = """
 SELECT coalesce(sum(amount), 0)::bigint FROM entries JOIN accounts ON id = account_id WHERE kind = $1
 """
@@ -37,8 +38,8 @@ Step = Callable[["Shop", "Chargeback"], Awaitable[None]]
 class Chargeback:
     """One viewer's purchase that is charged back: 60 of its coins were given away, so the wallet owes them."""
 
-    def __init__(self, number: int) -> None:
-        self.viewer = f"buyer{number}"
+    def __init__(self) -> None:
+        self.viewer = f"buyer-{fresh()}"
         self.purchase = fresh()
         self.gift = fresh()
         self.id = fresh()
@@ -85,7 +86,7 @@ class Shop:
         booked = "SELECT count(*) FROM journal_records WHERE id = $1"
 
         async def in_the_books() -> bool:
-            return await ask(self.database_url, booked, uuid.UUID(one.gift)) == 1
+            return bool(await ask(self.database_url, booked, uuid.UUID(one.gift)) == 1)
 
         await until_true(in_the_books, WITHIN_S)
 
@@ -163,23 +164,32 @@ STEPS: Final[tuple[Step, ...]] = (
 )
 
 
-@pytest.fixture
-async def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """A server with one gateway and the demo's provider; earnings stay pending."""
-    monkeypatch.setenv("GIFTWIRE_LEDGER_MATURING_DAYS", "7")
-    with serving(tmp_path / "var", "--demo") as serve:
-        url = json.loads((serve.data_dir / "endpoints.json").read_text())["database_url"]
-        client = httpx.AsyncClient(base_url=serve.url, timeout=20.0, trust_env=False)
-        async with client, locks_of(url) as locks:
-            yield Shop(serve, locks, client)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIFTWIRE_LEDGER_MATURING_DAYS", "7")
+        with serving(tmp_path_factory.mktemp("serve") / "var", "--demo") as running:
+            yield running
+
+
+@pytest.fixture
+async def shop(serve: Serve) -> AsyncIterator[Shop]:
+    """What the test asks of it."""
+    url = json.loads((serve.data_dir / "endpoints.json").read_text())["database_url"]
+    client = httpx.AsyncClient(base_url=serve.url, timeout=20.0, trust_env=False)
+    async with client, locks_of(url) as locks:
+        yield Shop(serve, locks, client)
 
 
 @pytest.mark.parametrize("victim", ["gateway-1", "worker", "valkey", "postgres"])
 async def test_each_charge_back_takes_effect_once_whatever_dies(shop: Shop, victim: str) -> None:
     """A kill at each of the five steps: wallets, creator, platform and records are what five charge-backs make them."""
-    serve = shop.serve
-    for number, step in enumerate(STEPS):
-        one = Chargeback(number)
+    serve, url = shop.serve, shop.database_url
+    before = {kind: await ask(url, _SUM, kind) for kind in ACCOUNTS}
+    records = {kind: await ask(url, _RECORDS, kind) for kind in KINDS}
+    for step in STEPS:
+        one = Chargeback()
         await shop.sell(one)
         await step(shop, one)
         old_pid = serve.processes()[victim]
@@ -202,7 +212,7 @@ async def test_each_charge_back_takes_effect_once_whatever_dies(shop: Shop, vict
         }, step.__name__
         wallet = await shop.insist(one.viewer, "viewer", "GET", "/v1/wallet")
         assert wallet["balance_coins"] == -GIVEN, step.__name__
-    times, url = len(STEPS), shop.database_url
+    times = len(STEPS)
     earned = times * GIVEN * DIAMONDS
     expected = {
         "coins_sold": -times * BOUGHT,
@@ -213,8 +223,7 @@ async def test_each_charge_back_takes_effect_once_whatever_dies(shop: Shop, vict
         "commission": earned,
         "commission_returned": -earned,
     }
-    assert {kind: await ask(url, _SUM, kind) for kind in expected} == expected
-    kinds = ("purchase", "gift", "chargeback", "clawed_back")
-    assert {kind: await ask(url, _RECORDS, kind) for kind in kinds} == dict.fromkeys(kinds, times)
+    assert {kind: await ask(url, _SUM, kind) - before[kind] for kind in ACCOUNTS} == expected
+    assert {kind: await ask(url, _RECORDS, kind) - records[kind] for kind in KINDS} == dict.fromkeys(KINDS, times)
     report = await asyncio.to_thread(serve.audit)
     assert report["ok"], [found for found in report["invariants"] if not found["ok"]]

@@ -20,6 +20,7 @@ from tests.serving import Serve, serving
 from tests.waiting import wait_until
 
 WAIT_S_MAX = 90.0
+DATABASE_MS_MAX = 5_000
 PARTS = {"gateway-1", "gateway-2", "worker"}
 
 
@@ -32,8 +33,9 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def serve(tmp_path: Path, file: Path) -> Iterator[Serve]:
-    """A server with two gateways, a demo room and a file of settings."""
+def serve(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """A server with two gateways, a demo room and a file of settings; it soon knows that PostgreSQL is away."""
+    monkeypatch.setenv("GIFTWIRE_LEDGER_DATABASE_TIMEOUT_MS", str(DATABASE_MS_MAX))
     with serving(tmp_path / "var", "--demo", "--workers", "2", "--config", str(file)) as running:
         yield running
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -19,13 +18,15 @@ WAIT_S_MAX: Final = 60.0
 _EXPIRED: Final = 410
 
 
-@pytest.fixture
-def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """A server with the demo's room, where what costs 100 coins can be undone for a while."""
-    monkeypatch.setenv("GIFTWIRE_ROOMS_UNDO_COINS_MIN", str(COINS))
-    monkeypatch.setenv("GIFTWIRE_ROOMS_UNDO_WINDOW_MS", str(WINDOW_MS))
-    with serving(tmp_path / "var", "--demo") as running:
-        yield running
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """A server with the demo's room, where what costs 100 coins can be undone for a while; each test has a viewer of
+    its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIFTWIRE_ROOMS_UNDO_COINS_MIN", str(COINS))
+        patch.setenv("GIFTWIRE_ROOMS_UNDO_WINDOW_MS", str(WINDOW_MS))
+        with serving(tmp_path_factory.mktemp("serve") / "var", "--demo") as running:
+            yield running
 
 
 def _fresh() -> str:
@@ -51,9 +52,10 @@ def _insist(client: httpx.Client, path: str, body: dict[str, Any] | None) -> htt
 @pytest.mark.parametrize("victim", ["worker", "valkey", "postgres", "gateway-1"])
 def test_each_dear_gift_ends_once_whatever_dies(serve: Serve, victim: str) -> None:
     """Whoever was told that it is undone has the coins, all others are paid; wallet, earnings and books agree."""
-    with serve.client("olga", "operator") as olga, serve.client("vera", "viewer") as vera:
+    viewer = f"vera-{victim}"
+    with serve.client("olga", "operator") as olga, serve.client(viewer, "viewer") as vera:
         granted = GIFTS * COINS + 7
-        grant = {"id": _fresh(), "user": "vera", "coins": granted, "reason": "test"}
+        grant = {"id": _fresh(), "user": viewer, "coins": granted, "reason": "test"}
         assert _insist(olga, "/v1/admin/grants", grant).status_code == 200
         ids = [_fresh() for _ in range(GIFTS)]
         undone = set()
