@@ -59,7 +59,7 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tick_ms_max: _Millis = 250
     tick_viewers: _Count = 2_000
     tick_share_permille_max: Annotated[int, Meta(ge=10, le=1_000)] = 500
-    events_per_tick_max: _Count = 20
+    events_per_tick_max: _Count = 10
     big_gift_coins: _Coins = 1_000
     history_facts_max: _Count = 20_000
     resume_facts_max: _Count = 5_000
