@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 import uvloop
 
+from loadtest.clients.buyer import Shop
 from loadtest.clients.connection import CONNECTING_MAX, Client, ClientRefused, Line
 from loadtest.clients.overlay import OverlayClient
 from loadtest.clients.sender import SenderClient, SenderDesk
@@ -62,6 +63,7 @@ class Agent:
         self._overlays: list[OverlayClient] = []
         self._viewers: list[ViewerClient] = []
         self._books: dict[int, FrameBook] = {}
+        self._shop: Shop | None = None
         self._loop_lag = Latencies()
         self._reported = 0
         self._unix_minus_monotonic_ns = 0
@@ -90,7 +92,7 @@ class Agent:
         if self._desk is not None:
             self._desk.begin(begin.start_ns, begin.unix_minus_monotonic_ns)
         async with asyncio.TaskGroup() as group:
-            chores = [group.create_task(chore) for chore in self._chores()]
+            chores = [group.create_task(chore) for chore in self._chores(begin.start_ns)]
             await self._hear(Finish)
             for chore in chores:
                 chore.cancel()
@@ -122,6 +124,8 @@ class Agent:
         for member in assignment.overlays:
             room, name = run.room(member.room), f"{run.creator(member.room)} overlay"
             self._overlays.append(OverlayClient(line, name, member.token, room, Sightings(member.room), keys))
+        if assignment.buyers:
+            self._shop = Shop(assignment.url, assignment.buyers, scenario, line.faults)
         slow = slow_viewers(scenario)
         for member in assignment.viewers:
             book = self._books.setdefault(member.room, FrameBook(member.room))
@@ -149,10 +153,11 @@ class Agent:
                 self._desk.tell_again()
             self._lead.send(self._progress())
 
-    def _chores(self) -> list[Coroutine[None, None, None]]:
+    def _chores(self, start_ns: int) -> list[Coroutine[None, None, None]]:
         slow, seconds = self._assignment.scenario.slow, self._assignment.scenario.duration_s
         stalls = [_stall(self._line.rng, one, slow, seconds) for one in self._viewers if one.bad_line]
-        return [self._report(), self._probe_loop(), *self._drops(), *stalls]
+        shops = [] if self._shop is None else [self._shop.run(start_ns)]
+        return [self._report(), self._probe_loop(), *self._drops(), *stalls, *shops]
 
     def _drops(self) -> list[Coroutine[None, None, None]]:
         """What makes the clients of this process lose their sockets; each takes its part of the whole."""
@@ -203,9 +208,10 @@ class Agent:
             accepted=self._commands.accepted_total,
             refused=self._commands.refused_total,
             undone=self._commands.undone_total,
-            unanswered=0 if desk is None else len(desk.unanswered()),
+            unanswered=(0 if desk is None else len(desk.unanswered()))
+            + (0 if self._shop is None else self._shop.unanswered),
             undo_until_ms=self._commands.undo_until_ms_max,
-            done=desk is None or desk.done,
+            done=(desk is None or desk.done) and (self._shop is None or self._shop.done),
             seen=seen,
             overlay_seqs=overlay_seqs,
             viewer_seqs=viewer_seqs,
@@ -230,6 +236,7 @@ class Agent:
         return Harvest(
             process=self._assignment.process,
             commands=None if self._desk is None else self._commands,
+            purchases=None if self._shop is None else self._shop.book,
             sightings=[overlay.sightings for overlay in self._overlays],
             books=list(self._books.values()),
             watches=watches,

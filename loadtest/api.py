@@ -96,6 +96,11 @@ class Api:
         body = {"id": grant_id(int(time.time() * 1000)), "user": user, "coins": coins, "reason": "load test"}
         await self._call("POST", "/v1/admin/grants", self._operator_token, body)
 
+    async def has_sandbox(self) -> bool:
+        """Whether somebody can buy without paying: only a demo has the route, and OPTIONS asks nothing of it."""
+        response = await self._client.options(f"/v1/demo/purchases/{grant_id(int(time.time() * 1000))}/pay")
+        return response.status_code != httpx.codes.NOT_FOUND
+
     async def balance(self, user: str) -> int:
         """Coins in a user's wallet."""
         answer = await self._call("GET", "/v1/wallet", self._signer.token(user, "viewer"))

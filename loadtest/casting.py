@@ -55,6 +55,7 @@ def assign(stage: Stage, crowd: Crowd, url: str, encoding: Encoding, signer: Tok
     viewers = _members(stage.viewer_rooms, run.viewer, signer)
     sender_processes = min(crowd.senders, len(senders))
     viewer_processes = min(crowd.viewers, len(viewers)) if viewers else 0
+    buyers = [Member(number, signer.token(run.buyer(number), "viewer"), 0) for number in range(scenario.buying.buyers)]
     parts: list[tuple[int, int, list[Member], list[Member], list[Member]]] = [(0, 1, [], overlays, [])]
     parts += [(index, sender_processes, senders[index::sender_processes], [], []) for index in range(sender_processes)]
     parts += [(0, 1, [], [], viewers[index::viewer_processes]) for index in range(viewer_processes)]
@@ -70,6 +71,8 @@ def assign(stage: Stage, crowd: Crowd, url: str, encoding: Encoding, signer: Tok
             senders=its_senders,
             overlays=its_overlays,
             viewers=its_viewers,
+            # With the overlays: one process, and few sockets.
+            buyers=[] if process else buyers,
         )
         for process, (slice_index, slices, its_senders, its_overlays, its_viewers) in enumerate(parts)
     ]

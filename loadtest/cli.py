@@ -84,8 +84,8 @@ def loadtest(
 ) -> None:
     """Drive a running server and check from outside that every gift arrived once and every coin adds up.
 
-    SCENARIO is hot_room, many_rooms, combo_storm, dear_gifts, whale, slow_viewers, reconnect_storm, mixed_evening,
-    soak, or a TOML file.
+    SCENARIO is hot_room, many_rooms, combo_storm, dear_gifts, whale, slow_viewers, reconnect_storm,
+    purchase_rush, mixed_evening, soak, or a TOML file.
 
     `compare A B` sets two JSON reports side by side.
     """

@@ -116,13 +116,14 @@ def print_summary(report: Report, console: Console) -> None:
         f"[bold]{report.scenario.name}[/bold]  {verdict.gifts_accepted:,} of {verdict.gifts_told:,} gifts accepted, "
         f"{verdict.gifts_undone:,} undone, {report.gifts_per_s:,.0f} a second; {verdict.combos_seen:,} combos, "
         f"{verdict.viewers_checked:,} viewers, {verdict.wallets_checked:,} wallets checked"
-        f"{_slow(report)}{_reconnects(report)}"
+        f"{_purchases(report)}{_slow(report)}{_reconnects(report)}"
     )
     table = Table("ms from the intended send time", "p50", "p90", "p99", "p99.9", "max", "samples")
     for label, summary in (
         ("gift → accepted", report.accepted),
         ("gift → overlay", report.overlay),
         ("gift → viewer", report.viewer),
+        *([("purchase → coins", report.credited)] if report.credited.samples else []),
         ("generator late", report.generator.lag),
     ):
         table.add_row(label, *_figures(summary))
@@ -192,6 +193,11 @@ def _percentiles(samples_ms: list[float]) -> tuple[str, str]:
         return "–", ""
     ordered = sorted(samples_ms)
     return f"p50 {ordered[len(ordered) // 2]:.1f} ms", f"p99 {ordered[int(len(ordered) * 0.99)]:.1f} ms"
+
+
+def _purchases(report: Report) -> str:
+    count = report.verdict.purchases_credited
+    return f"; {count:,} purchases credited" if count else ""
 
 
 def _slow(report: Report) -> str:

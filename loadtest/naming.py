@@ -41,6 +41,10 @@ class Run(Struct, frozen=True):
         """A user who sends."""
         return f"{self.prefix}-s{number}"
 
+    def buyer(self, number: int) -> str:
+        """A user who buys."""
+        return f"{self.prefix}-b{number}"
+
     def viewer(self, number: int) -> str:
         """A user who watches."""
         return f"{self.prefix}-v{number}"

@@ -8,6 +8,7 @@ from loadtest.columns import Commands, Sightings
 from loadtest.frames import FrameBook, Watch
 from loadtest.latency import Latencies
 from loadtest.naming import Run
+from loadtest.purchase_book import PurchaseBook
 from loadtest.scenario import Scenario
 
 
@@ -37,6 +38,7 @@ class Assignment(Struct, frozen=True):
     senders: list[Member]
     overlays: list[Member]
     viewers: list[Member]
+    buyers: list[Member]
 
 
 class Begin(Struct, frozen=True):
@@ -70,7 +72,8 @@ class Progress(Struct, frozen=True):
     """Where a process stands; counts are since the start, samples since the last progress.
 
     Attributes:
-        told, accepted, undone, refused, unanswered: gifts of its senders; `done` when all are told.
+        told, accepted, undone, refused, unanswered: gifts of its senders; `done` when all are told. Purchases of its
+            buyers that are not at their end are among the unanswered.
         undo_until_ms: until when, by the server's clock, one of them could be undone; 0 when none could.
         seen: gifts, and gifts undone, by room, as the overlay saw them that is the furthest behind.
         overlay_seqs, viewer_seqs: by room, the position of its overlay that is the furthest behind (same for
@@ -109,6 +112,7 @@ class Harvest(Struct):
 
     process: int
     commands: Commands | None
+    purchases: PurchaseBook | None
     sightings: list[Sightings]
     books: list[FrameBook]
     watches: dict[int, list[Watch]]

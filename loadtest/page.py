@@ -49,6 +49,7 @@ def page(report: Report) -> str:
                     f"{verdict.viewers_checked:,} checked, {verdict.viewers_lost:,} missed something and were told, "
                     f"{verdict.slow_viewers_lost:,} of the slow ones",
                 ),
+                ("purchases", f"{verdict.purchases_credited:,} credited"),
                 ("wallets", f"{verdict.wallets_checked:,} checked"),
             ],
         ),
@@ -90,6 +91,7 @@ def _latencies(report: Report) -> str:
             ("gift → accepted", report.accepted),
             ("gift → overlay", report.overlay),
             ("gift → viewer", report.viewer),
+            *([("purchase → coins", report.credited)] if report.credited.samples else []),
         )
     ]
     return _table(("ms", "p50", "p90", "p99", "p99.9", "p99.99", "max", "samples"), rows, numbers=True)

@@ -77,6 +77,7 @@ class Report(Struct, frozen=True):
         ok: the verdict holds and so do all thresholds.
         gifts_per_s: accepted, over the time in which gifts were sent.
         refusals: how many by code.
+        credited: purchases, from their intended beginning until their coins were there.
         server: what it showed of itself meanwhile.
         struck: what was killed and stopped meanwhile, on demand.
     """
@@ -97,6 +98,7 @@ class Report(Struct, frozen=True):
     viewer: Summary
     seconds: list[Second]
     generator: GeneratorUse
+    credited: Summary = Summary(0)
     server: list[Moment] = []
     struck: list[Struck] = []
 
@@ -119,6 +121,7 @@ def thresholds_of(
     accepted: Summary,
     overlay: Summary,
     viewer: Summary,
+    credited: Summary,
     lag: Summary,
     shed: int,
 ) -> list[Threshold]:
@@ -133,6 +136,7 @@ def thresholds_of(
         ("accepted_p99_ms", limits.accepted_p99_ms, accepted.p99_ms),
         ("overlay_p99_ms", limits.overlay_p99_ms, overlay.p99_ms),
         ("viewer_p99_ms", limits.viewer_p99_ms if viewers else None, viewer.p99_ms),
+        ("credited_p99_ms", limits.credited_p99_ms, credited.p99_ms),
         ("shed_share_max", limits.shed_share_max, shed / told if told else None),
         ("viewers_lost_share_max", limits.viewers_lost_share_max, verdict.viewers_lost / viewers if viewers else 0.0),
         ("lag_p99_ms", limits.lag_p99_ms, lag.p99_ms),

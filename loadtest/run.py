@@ -41,6 +41,7 @@ from loadtest.scenario import Scenario, ScenarioError, Thresholds, with_senders_
 from loadtest.timing import (
     accepted_latencies,
     overlay_latencies,
+    purchase_latencies,
     recovered,
     seconds_of,
     sending_lag,
@@ -169,6 +170,8 @@ async def prepare(stage: Stage, options: Options) -> Ground:
     run, population = stage.run, stage.scenario.population
     async with Api(http_url(options.url), options.operator_token, options.signer) as api:
         kinds = _kinds(stage.scenario, await api.catalog())
+        if stage.scenario.buying.buyers and not await api.has_sandbox():
+            raise ScenarioError("the server has no sandbox to buy at: it must run with --demo")
         granted_coins = _purses(stage, kinds)
         share_bp = await api.each(range(population.rooms), lambda room: api.make_creator(run.creator(room)))
         await api.each(range(population.rooms), lambda room: api.make_room(run.room(room), run.creator(room)))
@@ -269,6 +272,7 @@ async def _read_money(stage: Stage, ground: Ground, options: Options, told: Told
 
     async with Api(http_url(options.url), options.operator_token, options.signer) as api:
         balances = await api.each_readable(ground.granted_coins, lambda sender: api.balance(run.sender(sender)))
+        buyers = await api.each_readable(range(stage.scenario.buying.buyers), lambda one: api.balance(run.buyer(one)))
         live_diamonds = await api.each_readable(ground.share_bp, lambda room: api.live_diamonds(run.creator(room)))
         # What could be undone is paid to its creator when the time is over, by a duty that comes round.
         late_s = time.monotonic() + SETTLE_S_MAX
@@ -278,9 +282,9 @@ async def _read_money(stage: Stage, ground: Ground, options: Options, told: Told
         try:
             audit = await api.audit()
         except ApiError as exc:
-            return MoneyRead(balances, live_diamonds, ground.share_bp, [str(exc)])
+            return MoneyRead(balances, live_diamonds, ground.share_bp, [str(exc)], buyers)
     audit_faults = audit.violations if audit.violations or audit.ok else ["not ok, without a word why"]
-    return MoneyRead(balances, live_diamonds, ground.share_bp, audit_faults)
+    return MoneyRead(balances, live_diamonds, ground.share_bp, audit_faults, buyers)
 
 
 def _report(
@@ -295,6 +299,7 @@ def _report(
     scenario = stage.scenario
     books = list(told.books.values())
     sightings = [book for harvest in harvests for book in harvest.sightings]
+    purchases = [harvest.purchases for harvest in harvests if harvest.purchases is not None]
     seen = [(book, harvest.watches[book.room]) for harvest in harvests for book in harvest.books]
     verdict = judge(
         told,
@@ -303,6 +308,7 @@ def _report(
         max(harvest.combo_window_ms for harvest in harvests),
         money,
         [words for harvest in harvests for words in harvest.faults],
+        purchases,
     )
     by_process = {book.process: book for book in books}
     truths: dict[int, Sightings] = {}
@@ -313,7 +319,8 @@ def _report(
     generator = _generator_use(scenario, harvests, books, sampled_every)
     refusals = _refusals(books)
     shed = sum(count for code, count in refusals.items() if code in SHED)
-    thresholds = thresholds_of(scenario, verdict, accepted, overlay, viewer.summary(), generator.lag, shed)
+    credited = purchase_latencies(purchases).summary()
+    thresholds = thresholds_of(scenario, verdict, accepted, overlay, viewer.summary(), credited, generator.lag, shed)
     return Report(
         ok=verdict.ok and all(threshold.held for threshold in thresholds),
         run=stage.run.prefix,
@@ -329,6 +336,7 @@ def _report(
         accepted=accepted,
         overlay=overlay,
         viewer=viewer.summary(),
+        credited=credited,
         seconds=seconds_of(books, start_ns),
         generator=generator,
     )

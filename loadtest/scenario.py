@@ -19,6 +19,7 @@ BUILT_IN: Final = (
     "whale",
     "slow_viewers",
     "reconnect_storm",
+    "purchase_rush",
     "mixed_evening",
     "soak",
 )
@@ -107,6 +108,19 @@ class Whales(Struct, frozen=True, forbid_unknown_fields=True):
     rate_per_s: Positive = 1.0
 
 
+class Buying(Struct, frozen=True, forbid_unknown_fields=True):
+    """Viewers who buy coins at the sandbox of a demo server: they send no gifts.
+
+    Attributes:
+        rate_per_s: purchases begun a second at a phase factor of 1.
+        packages: of the catalogue; each purchase is of one of them, evenly.
+    """
+
+    buyers: Count = 0
+    rate_per_s: Positive = 1.0
+    packages: Annotated[tuple[str, ...], Meta(min_length=1)] = ("coins_100",)
+
+
 class Drops(Struct, frozen=True, forbid_unknown_fields=True):
     """Sockets that clients lose without a word, at random times; each comes back by itself and asks for what it missed.
 
@@ -140,12 +154,14 @@ class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
         shed_share_max: of gifts that were refused for lack of capacity (overloaded, unavailable, rate
             limited).
         viewers_lost_share_max: of viewers who were closed or told of a gap, the slow ones left out.
+        credited_p99_ms: from the intended beginning of a purchase until its coins are there.
         lag_p99_ms: of the generator itself; past it the numbers are not the server's.
     """
 
     accepted_p99_ms: Positive | None = None
     overlay_p99_ms: Positive | None = None
     viewer_p99_ms: Positive | None = None
+    credited_p99_ms: Positive | None = None
     shed_share_max: Share = 0.0
     viewers_lost_share_max: Share = 0.0
     lag_p99_ms: Positive = 20.0
@@ -174,6 +190,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     drops: Drops = Drops()
     slow: Slow = Slow()
     whales: Whales = Whales()
+    buying: Buying = Buying()
     thresholds: Thresholds = Thresholds()
     repeat_share: Share = 0.0
     undo_share: Share = 0.0

@@ -17,6 +17,7 @@ from loadtest.columns import Answer, Commands, Sightings
 from loadtest.disturber import Struck
 from loadtest.frames import FrameBook, Watch
 from loadtest.latency import Latencies
+from loadtest.purchase_book import Bought, PurchaseBook
 
 VIEWER_SAMPLES_MAX: Final = 200_000_000
 """Bound of the work for gift→viewer; over it, every n-th viewer is taken, and the report says so."""
@@ -40,6 +41,15 @@ def accepted_latencies(books: Iterable[Commands]) -> Latencies:
     latencies = Latencies()
     for book in books:
         latencies.record_ns((_np(book.answered_ns) - _np(book.intended_ns))[_accepted(book)])
+    return latencies
+
+
+def purchase_latencies(books: Iterable[PurchaseBook]) -> Latencies:
+    """From the intended beginning of a purchase until its coins were there."""
+    latencies = Latencies()
+    for book in books:
+        credited = np.frombuffer(book.state, dtype=np.int8) == Bought.CREDITED
+        latencies.record_ns((_np(book.credited_ns) - _np(book.intended_ns))[credited])
     return latencies
 
 

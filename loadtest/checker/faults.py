@@ -54,6 +54,8 @@ class FaultKind(enum.StrEnum):
     """What a viewer was shown does not add up to what was accepted (I6)."""
     WALLET = "wallet"
     """A wallet is not grants less accepted coins (I1)."""
+    PURCHASE = "purchase"
+    """A purchase was not credited, not once, or not with its coins."""
     EARNINGS = "earnings"
     """A creator's live earnings are not its part of the accepted coins (I1)."""
     AUDIT = "audit"

@@ -6,19 +6,20 @@ from msgspec import Struct
 
 from loadtest.checker.combos import check_combos
 from loadtest.checker.faults import Fault, FaultKind, Faults
-from loadtest.checker.money import check_earnings, check_wallets
+from loadtest.checker.money import check_earnings, check_purchases, check_wallets
 from loadtest.checker.shown import ViewersChecked, check_shown
 from loadtest.checker.sightings import check_sightings
 from loadtest.checker.told import Told, check_answers
 from loadtest.columns import NO_KEY, Sightings
 from loadtest.frames import FrameBook, Watch
+from loadtest.purchase_book import Bought, PurchaseBook
 
 
 class MoneyRead(Struct, frozen=True):
     """What the server said over HTTP after the run.
 
     Attributes:
-        balances: coins by sender; None where it could not be read.
+        balances, buyers: coins by sender, and by buyer; None where it could not be read.
         live_diamonds, share_bp: by room; the earnings of its creator and the creator's share of a coin.
         audit_faults: invariants that the server's audit found broken, in words; None when it could not be
             had.
@@ -28,6 +29,7 @@ class MoneyRead(Struct, frozen=True):
     live_diamonds: Mapping[int, int | None]
     share_bp: Mapping[int, int]
     audit_faults: Sequence[str] | None
+    buyers: Mapping[int, int | None] = {}
 
 
 class Seen(Struct, frozen=True):
@@ -55,6 +57,7 @@ class Verdict(Struct, frozen=True):
     viewers_lost: int
     slow_viewers_lost: int
     wallets_checked: int
+    purchases_credited: int = 0
 
 
 def judge(
@@ -64,6 +67,7 @@ def judge(
     combo_window_ms: int,
     money: MoneyRead,
     client_faults: Sequence[str] = (),
+    purchases: Sequence[PurchaseBook] = (),
 ) -> Verdict:
     """Check everything that can be checked from outside.
 
@@ -88,6 +92,7 @@ def judge(
         faults.add(FaultKind.VACUOUS, "no gift was accepted")
     viewers = _check_viewers(told, truths, seen, faults)
     check_wallets(told, money.balances, faults)
+    check_purchases(told.run, purchases, money.buyers, faults)
     check_earnings(told, money.live_diamonds, money.share_bp, faults)
     for words in ["the audit could not be had"] if money.audit_faults is None else money.audit_faults:
         faults.add(FaultKind.AUDIT, words)
@@ -102,7 +107,8 @@ def judge(
         viewers_checked=viewers.checked,
         viewers_lost=viewers.lost,
         slow_viewers_lost=viewers.slow_lost,
-        wallets_checked=len(money.balances),
+        wallets_checked=len(money.balances) + len(money.buyers),
+        purchases_credited=sum(book.state.count(Bought.CREDITED) for book in purchases),
     )
 
 

@@ -1,9 +1,11 @@
 """Wallets and live earnings against arithmetic."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from loadtest.checker.faults import FaultKind, Faults
 from loadtest.checker.told import Told
+from loadtest.naming import Run
+from loadtest.purchase_book import Bought, PurchaseBook
 
 
 def check_wallets(told: Told, balances: Mapping[int, int | None], faults: Faults) -> None:
@@ -18,6 +20,26 @@ def check_wallets(told: Told, balances: Mapping[int, int | None], faults: Faults
         if balance != due:
             name = told.run.sender(sender)
             faults.add(FaultKind.WALLET, f"{name} has {balance} coins, by arithmetic {due}")
+
+
+def check_purchases(
+    run: Run, books: Sequence[PurchaseBook], balances: Mapping[int, int | None], faults: Faults
+) -> None:
+    """Each buyer has the coins of its purchases, each of them once.
+
+    Args:
+        balances: read from the server after the run, by buyer; None where it could not be read.
+    """
+    for book in books:
+        for words in book.contradictions:
+            faults.add(FaultKind.PURCHASE, words)
+        for number, state in enumerate(book.state):
+            if state != Bought.CREDITED:
+                faults.add(FaultKind.PURCHASE, f"purchase {number} came no further than {Bought(state).name.lower()}")
+        for buyer, due in book.coins_by_buyer().items():
+            if balances.get(buyer) != due:
+                words = f"{run.buyer(buyer)} has {balances.get(buyer)} coins, {due} were bought"
+                faults.add(FaultKind.PURCHASE, words)
 
 
 def check_earnings(

@@ -27,7 +27,7 @@ def judged(limits: Thresholds, *, accepted_p99_ms: float | None = 5.0, shed: int
     )
     scenario = Scenario("t", "t", 1.0, 1.0, [Phase(1, 1, 1)], [Mix("rose")], thresholds=limits)
     fast = Summary(1, p99_ms=1.0)
-    return thresholds_of(scenario, verdict, Summary(1, p99_ms=accepted_p99_ms), fast, fast, fast, shed)
+    return thresholds_of(scenario, verdict, Summary(1, p99_ms=accepted_p99_ms), fast, fast, fast, fast, shed)
 
 
 def broken(found: list[Threshold]) -> list[str]:
