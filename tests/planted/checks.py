@@ -45,10 +45,10 @@ from tests.integration.gateway.test_relay_crashes import Died, doomed_relay
 from tests.integration.ledger.gift_machine import run_machine
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_money.money import purchase_order
-from tests.integration.ledger_postgres.books_machine import run_books_machine
 from tests.integration.ledger_postgres.cutting import cut_first_volume
 from tests.integration.ledger_postgres.flushing import flushing
 from tests.integration.ledger_postgres.holding import hold, hold_in_every_way, settle
+from tests.integration.ledger_postgres.refunds_machine import run_books_machine
 from tests.integration.ledger_postgres.undoing import give_dear, give_in_every_way, later, settle_all, undo
 from tests.servers import running_valkey
 from tests.unit.gateway.room.room_facts import gift

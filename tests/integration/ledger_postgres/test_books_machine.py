@@ -8,10 +8,10 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, settings
 
-from tests.integration.ledger_postgres.books_machine import run_books_machine
+from tests.integration.ledger_postgres.refunds_machine import run_books_machine
 from tests.servers import running_valkey
 
-EXAMPLES, STEPS = int(os.environ.get("GIFTWIRE_TEST_EXAMPLES", "30")), 30
+EXAMPLES, STEPS = int(os.environ.get("GIFTWIRE_TEST_EXAMPLES", "24")), 30
 SEED = os.environ.get("GIFTWIRE_TEST_SEED")
 
 
