@@ -247,8 +247,7 @@ def _post_gift(
         day.earned -= less.creator
         day.discounted += less.creator
     if type(body) is GiftSettledBody:
-        held = (AccountKind.COINS_HELD, partition)
-        sums[held] = sums.get(held, 0) - coins
+        _add(sums, AccountKind.COINS_HELD, partition, -coins)
         batch.records += pack_held_gift(record, body)
         batch.gifts_settled += 1
     elif type(body) is GiftBody:
@@ -269,8 +268,7 @@ def _discount(
     pay = lots.settle_gift if type(body) is GiftSettledBody else lots.pay
     less = pay(body.id, body.coins, body.creator_diamonds, body.agency_diamonds)
     if less.creator or less.agency:
-        account = (AccountKind.DISCOUNT, partition)
-        sums[account] = sums.get(account, 0) + less.creator + less.agency
+        _add(sums, AccountKind.DISCOUNT, partition, less.creator + less.agency)
         batch.discounts.append(Discount(partition, record.seq, body.creator, *less))
     return less
 
@@ -296,12 +294,10 @@ def _post_held_gift(
     book: OpenBook,
 ) -> None:
     _move_wallet(batch, record, body, -body.coins, book)
-    lots = book.open_lots.get(body.viewer)
+    lots = _note_lots(batch, record, body.viewer, book)
     if lots is not None:
-        batch.open_lots[body.viewer] = (record.partition, lots)
         lots.hold_gift(body.id, body.coins)
-    held = (AccountKind.COINS_HELD, record.partition)
-    sums[held] = sums.get(held, 0) + body.coins
+    _add(sums, AccountKind.COINS_HELD, record.partition, body.coins)
     batch.records += pack_held_gift(record, body)
     batch.gifts_held += 1
 
@@ -314,12 +310,10 @@ def _post_undone_gift(
     book: OpenBook,
 ) -> None:
     _move_wallet(batch, record, body, body.coins, book)
-    lots = book.open_lots.get(body.viewer)
+    lots = _note_lots(batch, record, body.viewer, book)
     if lots is not None:
-        batch.open_lots[body.viewer] = (record.partition, lots)
         lots.undo_gift(body.id)
-    held = (AccountKind.COINS_HELD, record.partition)
-    sums[held] = sums.get(held, 0) - body.coins
+    _add(sums, AccountKind.COINS_HELD, record.partition, -body.coins)
     batch.records += pack_held_gift(record, body)
     batch.gifts_undone += 1
 
@@ -332,11 +326,9 @@ def _post_credit(
     book: OpenBook,
 ) -> None:
     _move_wallet(batch, record, body, body.coins, book)
-    source = (_SOURCE_OF[body.cause], record.partition)
-    sums[source] = sums.get(source, 0) - body.coins
-    lots = book.open_lots.get(body.viewer)
+    _add(sums, _SOURCE_OF[body.cause], record.partition, -body.coins)
+    lots = _note_lots(batch, record, body.viewer, book)
     if lots is not None:
-        batch.open_lots[body.viewer] = (record.partition, lots)
         lots.come(body.id, body.cause, body.coins, book.worths.get(body.id))
     batch.records += pack_credit(record, body)
     batch.credits += 1
@@ -350,11 +342,9 @@ def _post_reversal(
     book: OpenBook,
 ) -> None:
     _move_wallet(batch, record, body, -body.taken_coins, book)
-    sink = (AccountKind.COINS_REVERSED, record.partition)
-    sums[sink] = sums.get(sink, 0) + body.taken_coins
-    lots = book.open_lots.get(body.viewer)
+    _add(sums, AccountKind.COINS_REVERSED, record.partition, body.taken_coins)
+    lots = _note_lots(batch, record, body.viewer, book)
     if lots is not None:
-        batch.open_lots[body.viewer] = (record.partition, lots)
         lots.reverse(body.purchase, body.taken_coins)
     batch.records += pack_reversal(record, body)
     batch.reversals += 1
@@ -368,12 +358,10 @@ def _post_hold(
     book: OpenBook,
 ) -> None:
     _move_wallet(batch, record, body, -body.coins, book)
-    lots = book.open_lots.get(body.viewer)
+    lots = _note_lots(batch, record, body.viewer, book)
     if lots is not None:
-        batch.open_lots[body.viewer] = (record.partition, lots)
         lots.hold(body.id, body.coins)
-    held = (AccountKind.COINS_HELD, record.partition)
-    sums[held] = sums.get(held, 0) + body.coins
+    _add(sums, AccountKind.COINS_HELD, record.partition, body.coins)
     batch.records += pack_hold(record, body)
     batch.holds += 1
 
@@ -390,14 +378,26 @@ def _post_hold_end(
             "I1", f"{_name(record)}: {body.taken_coins} of {body.coins} coins were taken of a hold that {body.end}"
         )
     _move_wallet(batch, record, body, body.coins - body.taken_coins, book)
-    lots = book.open_lots.get(body.viewer)
+    lots = _note_lots(batch, record, body.viewer, book)
     if lots is not None:
-        batch.open_lots[body.viewer] = (record.partition, lots)
         lots.end_hold(body.id, body.taken_coins)
     for kind, amount in zip(_HOLD_KINDS, (-body.coins, body.taken_coins), strict=True):
-        sums[kind, record.partition] = sums.get((kind, record.partition), 0) + amount
+        _add(sums, kind, record.partition, amount)
     batch.records += pack_hold_end(record, body)
     batch.ends[body.end] = batch.ends.get(body.end, 0) + 1
+
+
+def _note_lots(batch: FlushBatch, record: JournalRecord, viewer: str, book: OpenBook) -> OpenLots | None:
+    """The open lots of a viewer whose coins a record moves; the batch writes them. None where no coin is worth less."""
+    lots = book.open_lots.get(viewer)
+    if lots is not None:
+        batch.open_lots[viewer] = (record.partition, lots)
+    return lots
+
+
+def _add(sums: dict[tuple[AccountKind, Partition], int], kind: AccountKind, partition: Partition, amount: int) -> None:
+    """Count what a record moves of an account that has one entry for each batch."""
+    sums[kind, partition] = sums.get((kind, partition), 0) + amount
 
 
 def _move_wallet(batch: FlushBatch, record: JournalRecord, body: Body, amount: int, book: OpenBook) -> None:

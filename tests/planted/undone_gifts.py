@@ -98,7 +98,7 @@ OF_UNDONE_GIFTS = [
         [
             Edit(
                 "ledger/flush_batch.py",
-                "        held = (AccountKind.COINS_HELD, partition)\n        sums[held] = sums.get(held, 0) - coins\n",
+                "        _add(sums, AccountKind.COINS_HELD, partition, -coins)\n",
                 "",
             )
         ],
