@@ -38,6 +38,7 @@ from gateway.wire.messages import (
 AT_MS: Final = 1_795_000_000_000
 ID: Final = "019a1b2c-0000-7000-8000-000000000001"
 OTHER_ID: Final = "019a1b2c-0000-7000-8000-000000000002"
+DEAR_ID: Final = "019a1b2c-0000-7000-8000-000000000003"
 TOKEN: Final = "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"  # noqa: S105 - no token of anybody
 
 _UNUSABLE_EVENT: Final = rails.UnusableEvent(
@@ -64,7 +65,12 @@ _HOLD: Final = admin.Hold(
     ID, "vera", 40, "order 4711", "settled", AT_MS, AT_MS + 900_000, taken_coins=25, ended_ms=AT_MS + 60_000
 )
 _LOT: Final = admin.ViewerLot(ID, "paid", AT_MS, 100, 0, 60, 40, 60)
-_PAID_GIFT: Final = admin.PaidGift(OTHER_ID, "cleo", "room:demo", AT_MS, 60, 3_000, 3_000, bonus=False, refunded=True)
+_PAID_GIFT: Final = admin.PaidGift(
+    OTHER_ID, "cleo", "room:demo", AT_MS, 60, 3_000, 3_000, bonus=False, refunded=True, held=False
+)
+_HELD_GIFT: Final = admin.PaidGift(
+    DEAR_ID, "cleo", "room:demo", AT_MS + 60_000, 40, 2_000, 2_000, bonus=False, refunded=False, held=True
+)
 _OFFER: Final = public.PackageOffer(
     package="coins_100",
     coins=100,
@@ -195,7 +201,7 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     _HOLD,
     admin.Holds([_HOLD], None),
     admin.ViewerLots("vera", 0, [_LOT], None),
-    admin.PaidGifts(ID, [_PAID_GIFT], None),
+    admin.PaidGifts(ID, [_PAID_GIFT, _HELD_GIFT], None),
     users.User("vera", 995, [_ENTRY], [_PURCHASE], None, True, "A payment was taken back.", _LIMITS, _AGE),
     _CREATOR,
     admin.Creators([_CREATOR], None),

@@ -103,7 +103,10 @@ async def list_lots(services: Services, user: Name, query: NumberPage) -> Viewer
 
 
 async def list_paid_gifts(services: Services, id: Id, query: NumberPage) -> PaidGifts:
-    """List what the coins of a purchase or grant paid for, as the books know it; a gift may be paid in parts."""
+    """List what the coins of a purchase or grant paid for, as the books know it; a gift may be paid in parts.
+
+    A gift that can be undone still is `held`; one that was undone is not listed.
+    """
     limit, first = wanted(query.limit, services.config.http.page_entries_max), query.after or 0
     found = await services.office.lots.paid_by(parse_id(id))
     page = cut(list(enumerate(found, 1))[first : first + limit + 1], limit, lambda row: row[0])
@@ -193,6 +196,7 @@ def _paid(part: PaidPart) -> PaidGift:
         commission_diamonds=part.commission_diamonds,
         bonus=part.lot.value == "bonus",
         refunded=part.returned,
+        held=part.held,
     )
 
 

@@ -694,6 +694,7 @@ export interface PaidGift {
   commission_diamonds: number;
   bonus: boolean;
   refunded: boolean;
+  held: boolean;
 }
 
 /** What the coins of a purchase or grant paid for, in the order of the gifts. */

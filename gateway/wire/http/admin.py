@@ -260,6 +260,7 @@ class PaidGift(Struct, frozen=True):
         creator_diamonds: with what coins that were not paid for are worth less; the platform has the rest.
         bonus: paid with the bonus coins of the purchase.
         refunded: these coins were refunded since.
+        held: the gift may be undone still; its creator has nothing of it yet.
     """
 
     gift: str
@@ -271,6 +272,7 @@ class PaidGift(Struct, frozen=True):
     commission_diamonds: Amount
     bonus: bool
     refunded: bool
+    held: bool
 
 
 class PaidGifts(Struct, frozen=True):

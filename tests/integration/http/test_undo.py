@@ -56,6 +56,24 @@ async def test_gift_is_taken_back(api: Api, place: dict[str, str]) -> None:
     assert await earned(api) == 0
 
 
+async def test_operator_sees_what_is_held_among_what_coins_paid_for(api: Api) -> None:
+    """A gift that can be undone is marked among the gifts that a grant paid for, and gone when it was undone."""
+    await api.flush()
+    lots = await api.get("/v1/admin/users/vera/lots", "olga", "operator")
+    path = f"/v1/admin/purchases/{lots['lots'][0]['id']}/gifts"
+    given, kept = await give(api, {"room": ROOM}), await give(api, {"room": ROOM}, count=1)
+    await api.flush()
+
+    async def listed() -> list[tuple[str, int, bool]]:
+        gifts = (await api.get(path, "olga", "operator"))["gifts"]
+        return [(gift["gift"], gift["coins"], gift["held"]) for gift in gifts]
+
+    assert await listed() == [(given["id"], COINS, True), (kept["id"], 5, False)]
+    await api.post(f"/v1/gifts/{given['id']}/undo", None, "vera")
+    await api.flush()
+    assert await listed() == [(kept["id"], 5, False)]
+
+
 @pytest.mark.parametrize("flushed", [False, True], ids=["journal", "books"])
 async def test_what_became_of_a_gift(api: Api, *, flushed: bool) -> None:
     """It is held while it can be undone, then undone; a cheap one is accepted from the beginning."""
