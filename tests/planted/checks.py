@@ -45,12 +45,13 @@ from tests.integration.gateway.test_relay_crashes import Died, doomed_relay
 from tests.integration.ledger.gift_machine import run_machine
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_money.money import purchase_order
+from tests.integration.ledger_postgres.books_machine import run_books_machine
 from tests.integration.ledger_postgres.cutting import cut_first_volume
 from tests.integration.ledger_postgres.flushing import flushing
 from tests.integration.ledger_postgres.holding import hold, hold_in_every_way, settle
-from tests.integration.ledger_postgres.refunds_machine import run_books_machine
+from tests.integration.ledger_postgres.refunds_machine import run_refunds_machine
 from tests.integration.ledger_postgres.undoing import give_dear, give_in_every_way, later, settle_all, undo
-from tests.servers import running_valkey
+from tests.servers import Valkey, running_valkey
 from tests.unit.gateway.room.room_facts import gift
 from tests.unit.loadtest.conftest import PerfectRun
 from tests.waiting import back_off
@@ -87,21 +88,12 @@ def machine(folder: Path, database_url: str) -> list[str]:
 
 def repairs(folder: Path, database_url: str) -> list[str]:
     """The state machine with books, losses and repairs, the same examples each time."""
-    examples = settings(
-        max_examples=20,
-        stateful_step_count=30,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    with running_valkey(folder) as valkey:
-        try:
-            run_books_machine(valkey, database_url, examples, 1)
-        except BaseException:  # noqa: BLE001 - whatever it was, the machine noticed
-            return [traceback.format_exc()]
-    return []
+    return _run_books(run_books_machine, 20, 30, folder, database_url)
+
+
+def refunds(folder: Path, database_url: str) -> list[str]:
+    """The state machine with an office whose refunds come back, the same examples each time."""
+    return _run_books(run_refunds_machine, 8, 1, folder, database_url)
 
 
 def audit(folder: Path, database_url: str) -> list[str]:
@@ -142,12 +134,33 @@ def volumes(folder: Path, database_url: str) -> list[str]:
 CHECKS: Final[dict[str, Callable[[Path, str], list[str]]]] = {
     "machine": machine,
     "repairs": repairs,
+    "refunds": refunds,
     "audit": audit,
     "reconcile": books,
     "checker": checker,
     "worth": worth,
     "volumes": volumes,
 }
+
+
+def _run_books(
+    run: Callable[[Valkey, str, settings, int], None], examples: int, steps: int, folder: Path, database_url: str
+) -> list[str]:
+    wanted = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    with running_valkey(folder) as valkey:
+        try:
+            run(valkey, database_url, wanted, 1)
+        except BaseException:  # noqa: BLE001 - whatever it was, the machine noticed
+            return [traceback.format_exc()]
+    return []
 
 
 async def _carry(folder: Path, database_url: str) -> tuple[list[str], list[str]]:

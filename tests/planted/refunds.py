@@ -7,7 +7,7 @@ REINSTATING = "ledger/reinstating.py"
 OF_REFUNDS = [
     Bug(
         "reinstated_twice",
-        "repairs",
+        "refunds",
         "",
         [
             Edit(REINSTATING, "WHERE t.done_at IS NULL AND r.state", "WHERE r.state"),
@@ -22,13 +22,13 @@ OF_REFUNDS = [
     ),
     Bug(
         "creators_part_not_given_back",
-        "repairs",
+        "refunds",
         "I1:",
         [Edit(REINSTATING, 'if share["diamonds"] or share["commission"]:', "if False:")],
     ),
     Bug(
         "reinstated_before_its_refund_is_through",
-        "repairs",
+        "refunds",
         "",
         [Edit(REINSTATING, " AND r.state IN ('settled', 'voided')", "")],
     ),

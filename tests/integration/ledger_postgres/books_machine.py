@@ -13,8 +13,9 @@ from unittest.mock import patch
 
 import asyncpg
 import msgspec
+from hypothesis import seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 from msgspec import Struct
 
 from ledger.config import LedgerConfig
@@ -400,3 +401,17 @@ def breaking(at: int | None) -> Iterator[None]:
 
     with patch.object(asyncpg.Connection, "copy_to_table", breaks):
         yield
+
+
+def run_books_machine(valkey: Valkey, database_url: str, examples: settings, number: int) -> None:
+    """Run the examples of this number on these servers.
+
+    Raises:
+        AssertionError: as `run_machine`.
+    """
+
+    class OnTheseServers(BooksMachine):
+        def __init__(self) -> None:
+            super().__init__(valkey, database_url)
+
+    run_state_machine_as_test(seed(number)(OnTheseServers), settings=examples)

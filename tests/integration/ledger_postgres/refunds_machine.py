@@ -275,7 +275,7 @@ def breaking_office(at: int | None) -> Iterator[None]:
         yield
 
 
-def run_books_machine(valkey: Valkey, database_url: str, examples: settings, number: int) -> None:
+def run_refunds_machine(valkey: Valkey, database_url: str, examples: settings, number: int) -> None:
     """Run the examples of this number on these servers.
 
     Raises:
