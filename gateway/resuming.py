@@ -29,7 +29,7 @@ class Missed(Struct, frozen=True):
 
 
 class Resuming:
-    """Finds what sessions missed. Both ways raise `BrokerUnavailable` when the server does not answer."""
+    """Finds what sessions missed. Every way raises `BrokerUnavailable` when the server does not answer."""
 
     def __init__(self, broker: Broker, acks: OverlayAcks, config: RoomConfig, now_ms: Callable[[], int]) -> None:
         self._broker = broker
@@ -63,15 +63,26 @@ class Resuming:
     async def since_ack(self, core: Room, token: str, catch_up: Callable[[], Awaitable[object]]) -> Missed | None:
         """What an overlay missed that does not say where it stopped, from what its token's screens acknowledged.
 
-        Bounded by age and by count, since nobody wants to see the gifts of yesterday: the newest are given.
-
         Returns:
-            None when nothing was acknowledged, or in another epoch, or the history moved on while it was read.
+            As `newest_since`; None also when nothing was acknowledged.
         """
         shown = await self._acks.kept(core.name, token)
-        if shown is None or shown[0] != core.epoch:
+        return None if shown is None else await self.newest_since(core, Position(*shown), catch_up)
+
+    async def newest_since(
+        self, core: Room, shown: Position, catch_up: Callable[[], Awaitable[object]]
+    ) -> Missed | None:
+        """The newest of what came after a position: at most `replay_facts_max` facts, none older than `replay_ms_max`.
+
+        Bounded by age and by count, since nobody wants to see the gifts of yesterday.
+
+        Returns:
+            None when the position is of another epoch or lies ahead, or the history moved on while it was read.
+        """
+        if shown.epoch != core.epoch and (shown.epoch, shown.seq) != _BEGINNING:
             return None
-        after = max(shown[1], core.seq - self._config.replay_facts_max)
+        most = min(self._config.replay_facts_max, self._config.resume_facts_max)
+        after = max(shown.seq, core.seq - most)
         missed = await self.since(core, Position(core.epoch, after), catch_up)
         if missed is None:
             after = max(after, (await self._broker.snapshot(core.name)).oldest_seq - 1)
@@ -83,7 +94,7 @@ class Resuming:
             after = batches[0].first_seq - 1
         elif missed.batches:
             after = missed.batches[-1].last_seq
-        return Missed(Position(core.epoch, after), batches, whole=after == shown[1])
+        return Missed(Position(core.epoch, after), batches, whole=after == shown.seq)
 
     def messages(self, core: Room, missed: Missed, seq: int, *, complete: bool) -> Iterator[Events]:
         """What a session is told of it, up to `seq`: an overlay or a creator everything, a few at a time; a viewer what

@@ -266,7 +266,7 @@ class Rooms:
                 seq=seq,
                 recovered=missed is not None and missed.whole,
                 state=self._state(local),
-                resumed_from=UNSET if missed is None or join.since is not None else missed.since,
+                resumed_from=UNSET if missed is None or missed.since == join.since else missed.since,
             )
         )
         if missed is not None:
@@ -280,13 +280,19 @@ class Rooms:
         return True
 
     async def _missed(self, session: Session, join: Join, local: LocalRoom) -> Missed | None:
-        """What it missed since where it stopped; an overlay that does not know is asked for its acknowledgements."""
+        """What it missed since where it stopped; an overlay that does not know is asked for its acknowledgements.
+
+        An overlay for which that is too much, or partly gone, is given the newest of it.
+        """
 
         async def catch_up() -> None:
             await self._read_missing(local)
 
         if join.since is not None:
-            return await self._resuming.since(local.core, join.since, catch_up)
+            missed = await self._resuming.since(local.core, join.since, catch_up)
+            if missed is None and session.is_overlay:
+                return await self._resuming.newest_since(local.core, join.since, catch_up)
+            return missed
         if session.is_overlay and session.revocable:
             return await self._resuming.since_ack(local.core, session.revocable, catch_up)
         return None

@@ -21,10 +21,10 @@ class RoomConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         big_gift_coins: a gift worth so much is never put into a summary.
         history_facts_max: facts that a room's history holds, give or take one entry of it.
         resume_facts_max: facts that a session may have missed and still be sent when it comes back; beyond that it
-            begins at the present, and reads the history over HTTP if it wants.
+            begins at the present, an overlay with the newest of them, and reads the history over HTTP if it wants.
         resume_page_facts: facts of one message to an overlay or creator that comes back.
         replay_facts_max: the newest facts that an overlay is shown which does not know where it stopped, counted from
-            what it acknowledged.
+            what it acknowledged, or which missed more than `resume_facts_max` or than the history holds.
         replay_ms_max: facts older than that it is not shown then.
         ack_save_ms: what overlays acknowledge is saved no more often than this.
         ack_life_ms: how long that is kept after it was last saved.

@@ -188,8 +188,9 @@ class Joined(Struct, frozen=True, tag="joined", tag_field="type"):
     """The room is entered. When `recovered`, the missed events follow; else some were missed, or none asked for.
 
     Attributes:
-        resumed_from: an overlay that did not say where it stopped is told everything after this position, which follows
-            from what its token's screens acknowledged; `recovered` is then false when there was more before.
+        resumed_from: an overlay is told everything after this position and not after the one that it named, since it
+            named none (then it follows from what its token's screens acknowledged) or missed too much; `recovered` is
+            then false when there was more before.
     """
 
     ref: str

@@ -28,6 +28,8 @@ SHOWN_S_MAX: Final = 15.0
 SHOWN_MS_MAX: Final = SHOWN_S_MAX * 1000
 BOOKED_S_MAX: Final = 20.0
 ALERTS_S_MAX: Final = 90.0
+RESUMED_MAX: Final = 40
+"""So many facts may be missed in the demo's room and still all be given."""
 _NUMBER: Final = re.compile(r"^[\d,]+$")
 _FLAGS: Final = (
     "--no-sandbox",

@@ -1,8 +1,11 @@
 """The overlay in a real browser: every gift is shown, one after another, each once."""
 
+import time
+
 from playwright.sync_api import expect
 
-from tests.e2e.browser import SHOWN_MS_MAX, Windows, has_alerts
+from ledger.ids import format_id, new_id
+from tests.e2e.browser import RESUMED_MAX, SHOWN_MS_MAX, Windows, has_alerts
 
 PRESSES = 4
 PICTURE_PX_MIN = 100
@@ -55,6 +58,25 @@ def test_overlay_shows_what_it_missed(windows: Windows) -> None:
     guest.choose("Sunglasses", "Delights")
     guest.send("third")
     has_alerts(overlay, "first", "second", "third")
+
+
+def test_overlay_that_missed_too_much(windows: Windows) -> None:
+    """It shows the newest of what it missed: of a long combo its alert with the whole count, and nothing twice."""
+    overlay, guest = windows.overlay(), windows.room()
+    guest.choose("Confetti", "Delights")
+    guest.send("before")
+    has_alerts(overlay, "before")
+    address = overlay.page.url
+    overlay.page.goto("about:blank")
+    with windows.serve.client(guest.user, "viewer") as viewer:
+        for _ in range(RESUMED_MAX + 5):
+            body = {"id": format_id(new_id(time.time_ns() // 1_000_000)), "room": "demo", "gift": "rose", "combo": True}
+            viewer.post("/v1/gifts", json=body).raise_for_status()
+    overlay.page.goto(address)
+    expect(overlay.see(".alert.on .times")).to_have_text(f"×{RESUMED_MAX + 5}", timeout=SHOWN_MS_MAX)
+    guest.choose("Sunglasses", "Delights")
+    guest.send("afterwards")
+    has_alerts(overlay, "before", "sent Rose", "afterwards")
 
 
 def test_overlay_whose_page_forgot_everything(windows: Windows) -> None:

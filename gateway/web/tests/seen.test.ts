@@ -42,6 +42,13 @@ test("after a reload the gifts that waited come again and the others do not", ()
   assert.deepEqual(seqs(kept, 6, 7, 8, 9, 10), [7, 10]);
 });
 
+test("what was shown apart is kept until it has come again", () => {
+  const kept = advance(at(1, 6, 8, 9), { epoch: 1, seq: 6 }, []);
+  assert.deepEqual(seqs(kept, 7, 8, 9, 10), [7, 10]);
+  assert.deepEqual(advance(kept, { epoch: 1, seq: 8 }, [7]), at(1, 6, 8, 9));
+  assert.deepEqual(advance(kept, { epoch: 1, seq: 8 }, []), at(1, 8, 9));
+});
+
 test("the position never goes back", () => {
   assert.equal(advance(at(1, 9), { epoch: 1, seq: 9 }, [3]).seq, 9);
 });
@@ -57,4 +64,12 @@ test("a room that goes on keeps the position, any other begins with the present"
 test("a page that knows no position goes on from what its token acknowledged", () => {
   const resumed = { ...joined(3, 9, true), resumed_from: { epoch: 3, seq: 5 } };
   assert.deepEqual(afterJoined(null, resumed), at(3, 5));
+});
+
+test("a page that missed too much shows the newest of it, without what it showed before", () => {
+  const resumed = { ...joined(3, 900, false), resumed_from: { epoch: 3, seq: 400 } };
+  const shown = afterJoined(at(3, 5, 399, 401), resumed);
+  assert.deepEqual(shown, at(3, 400, 401));
+  assert.deepEqual(seqs(shown, 400, 401, 402), [402]);
+  assert.deepEqual(afterJoined(at(2, 5, 401), resumed), at(3, 400));
 });

@@ -180,5 +180,25 @@ async def test_page_is_shown_no_more_than_the_newest(valkey_url: str, database_u
         assert pages == [2, 2, 1]
 
 
+async def test_page_that_missed_too_much_is_shown_the_newest_of_it(valkey_url: str, database_url: str) -> None:
+    """It says where it stopped; what it is given comes once, before what is live. A creator begins at the present."""
+    settings = {"rooms": RoomConfig(resume_facts_max=6, replay_facts_max=4)}
+    async with running_gateway(valkey_url, database_url, settings=settings) as gateway:
+        await gateway.make_room()
+        await gateway.grant("ada", 100)
+        token = gateway.services.tokens.mint("overlay", "cleo")
+        page, joined = await _overlay(gateway, token)
+        since = {"epoch": 1, "seq": joined["seq"]}
+        missed = await _give(gateway, 7)
+        await page.until_gift(lambda event: event["id"] == missed[-1])
+        back, joined = await _overlay(gateway, token, since)
+        assert (joined["recovered"], joined["resumed_from"]) == (False, since | {"seq": joined["seq"] - 4})
+        _, creators = await _overlay(gateway, gateway.services.tokens.mint("creator", "cleo"), since)
+        assert (creators["recovered"], "resumed_from" in creators) == (False, False)
+        [live] = await _give(gateway, 1)
+        await back.until_gift(lambda event: event["id"] == live)
+        assert _ids(back) == [*missed[-4:], live]
+
+
 def _seqs(message: Message) -> list[int]:
     return [event["seq"] for event in message["events"] if event["kind"] == "gift"]

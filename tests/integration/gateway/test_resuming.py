@@ -91,6 +91,51 @@ async def test_acknowledgement_of_another_epoch_counts_for_nothing(valkey_url: s
         assert await _found(broker, config, (1, 0)) is None
 
 
+async def _newest(broker: Broker, config: RoomConfig, since: Position) -> Missed | None:
+    tasks = Tasks("test")
+    resuming = Resuming(broker, OverlayAcks(broker, config, tasks.spawn), config, lambda: NOW_MS)
+    core = await _heard(broker, config)
+
+    async def catch_up() -> None:
+        """There is nothing that it has not heard."""
+
+    try:
+        assert await resuming.since(core, since, catch_up) is None
+        return await resuming.newest_since(core, since, catch_up)
+    finally:
+        await tasks.stop()
+
+
+async def test_position_that_missed_too_much(valkey_url: str) -> None:
+    """The newest that may be shown follow, within both bounds, and it is said that some were left out."""
+    config = RoomConfig(resume_facts_max=6, replay_facts_max=5, replay_ms_max=100)
+    async with opened_broker(valkey_url, config) as broker:
+        for record in range(1, 11):
+            at_ms = NOW_MS - (101 if record < 7 else 0)
+            await broker.tell([told("demo", _given(record, at_ms))])
+        for position, expected in (
+            (Position(1, 3), (6, [7, 8, 9, 10])),
+            (Position(0, 0), (6, [7, 8, 9, 10])),
+            (Position(2, 3), None),
+            (Position(1, 11), None),
+        ):
+            found = await _newest(broker, config, position)
+            seqs = None if found is None else (found.since.seq, [seq for seq, _ in numbered(found.batches)])
+            assert (seqs, found is not None and found.whole) == (expected, False), position
+
+
+async def test_position_that_the_history_has_left_behind(valkey_url: str) -> None:
+    """The oldest that is left is where it begins, also where more may be replayed than be resumed."""
+    for resumed_max, expected in ((5_000, [8, 9, 10]), (2, [9, 10])):
+        config = RoomConfig(history_facts_max=3, resume_facts_max=resumed_max)
+        async with opened_broker(valkey_url, config) as broker:
+            for record in range(1, 11):
+                await broker.tell([told("demo", _given(record, NOW_MS))])
+            found = await _newest(broker, config, Position(1, 2))
+            assert found is not None
+            assert ([seq for seq, _ in numbered(found.batches)], found.whole) == (expected, False)
+
+
 async def test_acknowledgements_that_could_not_be_saved_are_kept(valkey_url: str) -> None:
     """A server that takes nothing, here a full one, takes nothing along; what was newer stays so."""
     config, tasks = RoomConfig(), Tasks("test")

@@ -11,8 +11,11 @@ export interface Shown extends Position {
 
 /** Where to begin after entering a room: the stored position when the server goes on from it, else the present. */
 export function afterJoined(shown: Shown | null, joined: Joined): Shown {
-  // It had no position, or lost it: what the screens of its token acknowledged comes after this one.
-  if (joined.resumed_from !== undefined) return { ...joined.resumed_from, apart: [] };
+  // It had no position, or missed too much: of what it missed the newest comes, after this one.
+  if (joined.resumed_from !== undefined) {
+    const { epoch, seq } = joined.resumed_from;
+    return { epoch, seq, apart: shown?.epoch === epoch ? shown.apart.filter((known) => known > seq) : [] };
+  }
   if (shown !== null && joined.recovered && joined.epoch === shown.epoch) return shown;
   return { epoch: joined.epoch, seq: joined.seq, apart: [] };
 }
@@ -36,10 +39,11 @@ export function fresh(shown: Shown, message: Events): Placed[] {
  */
 export function advance(shown: Shown, heard: Position, waiting: readonly number[]): Shown {
   const now = heard.epoch === shown.epoch ? shown : { epoch: heard.epoch, seq: 0, apart: [] };
-  if (waiting.length === 0) return { epoch: heard.epoch, seq: Math.max(now.seq, heard.seq), apart: [] };
-  const seq = Math.max(now.seq, Math.min(...waiting) - 1);
+  const seq = Math.max(now.seq, waiting.length === 0 ? heard.seq : Math.min(...waiting) - 1);
   const missing = new Set(waiting);
   const apart: number[] = [];
   for (let at = seq + 1; at <= heard.seq && apart.length < APART_MAX; at++) if (!missing.has(at)) apart.push(at);
+  // After a reload what was shown apart may come again still.
+  apart.push(...now.apart.filter((known) => known > Math.max(seq, heard.seq)));
   return { epoch: heard.epoch, seq, apart };
 }

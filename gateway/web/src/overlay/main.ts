@@ -66,7 +66,7 @@ async function begin(token: string): Promise<void> {
   function joined(message: Joined): void {
     const before = shown;
     shown = afterJoined(shown, message);
-    // The server could not go on from there (or it never was asked to): the present counts from here.
+    // The server could not go on from there (or it never was asked to): what it gives, or the present, counts from here.
     if (shown !== before) queue = forgetPlaces(queue);
     if (heard === null || shown !== before) heard = { epoch: shown.epoch, seq: shown.seq };
     keep();
