@@ -275,6 +275,8 @@ class Connection(asyncio.Protocol):
         try:
             session.receive(found[0])
         except Exception:
+            # A fault of ours must end this connection alone and be seen: the client is told, and who called logs it, as
+            # `websockets` does for what it read itself.
             self._fail(WebSocketCode.INTERNAL_ERROR, "")
             raise
         return found[1]
