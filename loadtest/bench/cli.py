@@ -269,7 +269,7 @@ def _reconnect_rows(result: ReconnectResult) -> list[tuple[str, str]]:
         ("on the bare server", str(result.reference_seconds)),
         ("gateway, µs of CPU a viewer", _whole(result.gateway_us)),
         ("bare server, µs a viewer", _whole(result.reference_us)),
-        ("ratio", str(result.ratio)),
+        ("ratio", "too few viewers to tell" if result.ratio is None else str(result.ratio)),
         ("Valkey, µs a viewer", _whole(result.valkey_us)),
         ("PostgreSQL, whose duties go on", _whole(result.postgres_us)),
     ]

@@ -60,11 +60,14 @@ class ReconnectRound(Struct, frozen=True):
 
 
 class ReconnectResult(Struct, frozen=True):
-    """The bench's answer; `ratio` is the gateway's CPU for a client over the reference's."""
+    """The bench's answer; `ratio` is the gateway's CPU for a client over the reference's.
+
+    None where a round was too short for the kernel's clock to count any CPU of the reference: with few sockets.
+    """
 
     sockets: int
     rooms: int
-    ratio: Spread
+    ratio: Spread | None
     seconds: Spread
     gateway_us: Spread
     valkey_us: Spread
@@ -104,7 +107,7 @@ def measure_reconnect(server: BenchServer, *, sockets: int, rooms: int, rounds: 
     return ReconnectResult(
         sockets=sockets,
         rooms=rooms,
-        ratio=spread([one.gateway_us / one.reference_us for one in found]),
+        ratio=ratio_of(found),
         seconds=spread([one.seconds for one in found]),
         gateway_us=spread([one.gateway_us for one in found]),
         valkey_us=spread([one.valkey_us for one in found]),
@@ -113,6 +116,13 @@ def measure_reconnect(server: BenchServer, *, sockets: int, rooms: int, rounds: 
         reference_us=spread([one.reference_us for one in found]),
         rounds=found,
     )
+
+
+def ratio_of(rounds: list[ReconnectRound]) -> Spread | None:
+    """The gateway's CPU over the reference's; None when some round counted none for the reference."""
+    if any(one.reference_us <= 0 for one in rounds):
+        return None
+    return spread([one.gateway_us / one.reference_us for one in rounds])
 
 
 def _invited(server: BenchServer, sockets: int, rooms: int) -> list[Guest]:
