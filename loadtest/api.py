@@ -16,6 +16,8 @@ REQUESTS_MAX: Final = 16
 """Requests in flight at a time."""
 TRIES_MAX: Final = 6
 TIMEOUT_S: Final = 30.0
+AUDIT_S_MAX: Final = 300.0
+"""An audit looks at everything, and one runs at a time: so long may ours take, and so long is another's waited for."""
 BASIS_POINTS: Final = 10_000
 
 Key = TypeVar("Key")
@@ -112,8 +114,8 @@ class Api:
         return int(answer["live_diamonds"])
 
     async def audit(self) -> AuditResult:
-        """The server's audit over everything it stores."""
-        answer = await self._call("GET", "/v1/admin/audit", self._operator_token)
+        """The server's audit over everything it stores. While another one runs, it is waited for."""
+        answer = await self._call("GET", "/v1/admin/audit", self._operator_token, patience_s=AUDIT_S_MAX)
         violations = [
             f"{invariant['id']}: {violation}"
             for invariant in answer["invariants"]
@@ -149,23 +151,52 @@ class Api:
 
         return await self.each(keys, read)
 
-    async def _call(self, method: str, path: str, token: str | None, body: dict[str, Any] | None = None) -> Any:
-        """Ask, and ask again while the server says that this may help; every call here may be repeated."""
+    async def _call(
+        self, method: str, path: str, token: str | None, body: dict[str, Any] | None = None, patience_s: float = 0.0
+    ) -> Any:
+        """Ask, and ask again while the server says that this may help; every call here may be repeated.
+
+        Args:
+            patience_s: how long one answer may take, where that is more than TIMEOUT_S; and so long the server may say
+                in all that others are to be waited for, beside TRIES_MAX tries.
+
+        Raises:
+            ApiError: it did not help.
+        """
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        problem = ""
-        for attempt in range(TRIES_MAX):
-            await asyncio.sleep(0 if attempt == 0 else 0.1 * 2**attempt)
+        problem, tries, left_s = "", 0, patience_s
+        while tries < TRIES_MAX:
+            await asyncio.sleep(0 if tries == 0 else 0.1 * 2**tries)
             try:
-                response = await self._client.request(method, path, headers=headers, json=body)
+                response = await self._client.request(
+                    method, path, headers=headers, json=body, timeout=max(TIMEOUT_S, patience_s)
+                )
             except httpx.HTTPError as exc:
                 problem = f"{type(exc).__name__} {exc}"
+                if patience_s and isinstance(exc, httpx.TimeoutException):
+                    break
+                tries += 1
                 continue
             if response.is_success:
                 return response.json()
             problem = f"{response.status_code} {response.text[:300]}"
             if response.status_code not in (429, 503):
                 break
+            wait_s = retry_after_s(response)
+            if 0 < wait_s <= left_s:
+                left_s -= wait_s
+                await asyncio.sleep(wait_s)
+            else:
+                tries += 1
         raise ApiError(f"{method} {path}: {problem}")
+
+
+def retry_after_s(response: httpx.Response) -> float:
+    """How long the server says to wait before the next try; 0 where it does not say."""
+    try:
+        return float(response.json()["retry_after_ms"]) / 1000
+    except (ValueError, LookupError, TypeError):
+        return 0.0
 
 
 def creator_share_bp(creator: dict[str, Any]) -> int:

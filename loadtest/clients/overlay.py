@@ -66,7 +66,8 @@ class OverlayClient(Client):
                     self.sightings.gaps.append(
                         f"not recovered from {self.epoch}-{self.seq}: now {message.epoch}-{message.seq}"
                     )
-                    self.epoch, self.seq = message.epoch, message.seq
+                    begin = message if message.resumed_from is UNSET else message.resumed_from
+                    self.epoch, self.seq = begin.epoch, begin.seq
                 return
             self._joined_once = True
             self.epoch, self.seq = message.epoch, message.seq
