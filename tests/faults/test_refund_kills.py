@@ -85,7 +85,7 @@ class Shop:
         booked = "SELECT count(*) FROM journal_records WHERE id = $1"
 
         async def in_the_books() -> bool:
-            return await ask(self.database_url, booked, uuid.UUID(one.gift)) == 1
+            return bool(await ask(self.database_url, booked, uuid.UUID(one.gift)) == 1)
 
         await until_true(in_the_books, WITHIN_S)
 
@@ -204,7 +204,7 @@ async def before_anything_comes_back(shop: Shop, one: Chargeback) -> None:
     stored = "SELECT count(*) FROM reinstatements WHERE refund = $1"
 
     async def is_stored() -> bool:
-        return await ask(shop.database_url, stored, uuid.UUID(one.id)) == 1
+        return bool(await ask(shop.database_url, stored, uuid.UUID(one.id)) == 1)
 
     await until_true(is_stored, WITHIN_S)
 
@@ -289,7 +289,7 @@ async def test_each_charge_back_and_what_comes_back_takes_effect_once_whatever_d
     }
 
     async def are_in_the_books() -> bool:
-        return await ask(url, _RECORDS, "grant") == times
+        return bool(await ask(url, _RECORDS, "grant") == times)
 
     await until_true(are_in_the_books, WITHIN_S)
     assert {kind: await ask(url, _SUM, kind) for kind in expected} == expected

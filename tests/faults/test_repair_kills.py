@@ -4,8 +4,6 @@ Gifts are refused as long as it lasts; who repeats one later has paid once.
 """
 
 import asyncio
-import os
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -20,20 +18,48 @@ from ledger.office import open_office
 from ledger.postgres import open_pool
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import open_ledger
-from tests.faults.stopping_proxy import StoppingProxy
+from tests.faults.commands import begin
+from tests.faults.stopping_proxy import Stopping, StoppingPostgres, StoppingProxy
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger.stored import Stored, read_all
 from tests.integration.ledger_money.money import Money
 from tests.integration.ledger_money.refund_world import RefundWorld
-from tests.servers import Valkey
-from tests.serving import GIFTWIRE
+from tests.servers import Postgres, Valkey
 
-LEASE_MS: Final = 500
+LEASE_MS: Final = 60_000
+"""Nothing is renewed in the midst; the time of those who were killed is set back."""
 GIFTS: Final = 700
 """More than one slice of records for the partition of their sender."""
-STOPS: Final = (1, 2, 3, 4, 5, 7, 9, 12, 15, 18, *range(20, 60))
-"""The writes before which it is killed, one in each run, until a run has fewer."""
-KILLS_MIN: Final = 12
+STOPS: Final = (
+    # Leases are taken, one statement after the other.
+    ("postgres", b"INSERT", 1),
+    ("postgres", b"INSERT", 2),
+    ("postgres", b"UPDATE", 1),
+    ("postgres", b"COMMIT", 1),
+    # What a deployment is pinned to, the repair's epoch, and that the books know of it.
+    ("valkey", b"HSETNX", 1),
+    ("valkey", b"HSETNX", 4),
+    ("postgres", b"INSERT", 3),
+    # One partition is shut, and the other is not.
+    ("valkey", b"HSET", 2),
+    # Rooms begin anew; records come back and are told; the journal is trimmed.
+    *(("valkey", b"EVALSHA", number) for number in range(1, 9)),
+    ("valkey", b"SPUBLISH", 1),
+    # Rooms are to hear all again, those of one partition and not yet of the other.
+    ("valkey", b"SET", 2),
+    # What was spent is counted again.
+    ("valkey", b"MULTI", 1),
+    ("valkey", b"EXEC", 4),
+    # All partitions are shut still; one is not any more; none is.
+    ("valkey", b"HSET", 3),
+    ("valkey", b"HSET", 4),
+    ("valkey", b"HDEL", 1),
+    # All is done, and the leases are given back.
+    ("postgres", b"UPDATE", 2),
+)
+"""The writes before which it is killed, one in each run: server, name, and which of that name."""
+OPEN_AGAIN: Final = STOPS.index(("valkey", b"HSET", 4))
+"""From this kill on gifts may be paid."""
 COMMAND_S_MAX: Final = 90.0
 
 
@@ -52,9 +78,18 @@ async def world(valkey_url: str, database_url: str) -> AsyncIterator[RefundWorld
 
 
 @pytest.fixture
-async def proxy(session_valkey: Valkey, tmp_path: Path) -> AsyncIterator[StoppingProxy]:
+async def valkey(session_valkey: Valkey, tmp_path: Path) -> AsyncIterator[StoppingProxy]:
     """Between the command and Valkey."""
     made = StoppingProxy(session_valkey.socket, tmp_path / "p.sock")
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def postgres(session_postgres: Postgres, tmp_path: Path) -> AsyncIterator[StoppingPostgres]:
+    """Between the command and PostgreSQL."""
+    made = StoppingPostgres(session_postgres.folder, tmp_path)
     await made.start()
     yield made
     await made.stop()
@@ -101,31 +136,48 @@ def stored(world: RefundWorld) -> list[Stored]:
     ]
 
 
-async def run_repair(folder: Path, proxy: StoppingProxy, database_url: str) -> tuple[int, str]:
-    """Run the command until it ends, or kill it where the proxy stops; its status and what it said."""
-    environment = os.environ | {
-        "GIFTWIRE_REDIS_URL": proxy.url,
-        "GIFTWIRE_DATABASE_URL": database_url,
-        "GIFTWIRE_LEDGER_PARTITIONS": "2",
-        "GIFTWIRE_LEDGER_LEASE_MS": str(LEASE_MS),
-    }
-    words = [*GIFTWIRE, "reconcile", "--repair", "--data-dir", str(folder)]
-    process = await asyncio.create_subprocess_exec(
-        *words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    reading = asyncio.create_task(process.communicate())
-    stopping = asyncio.create_task(proxy.stopped.wait())
-    await asyncio.wait({reading, stopping}, timeout=COMMAND_S_MAX, return_when=asyncio.FIRST_COMPLETED)
-    if not reading.done():
-        process.kill()
-    stopping.cancel()
-    said, _ = await reading
-    assert process.returncode is not None
-    return process.returncode, said.decode()
+class Repairs:
+    """Runs of the command, one after the other."""
+
+    def __init__(self, world: RefundWorld, folder: Path, valkey: StoppingProxy, postgres: StoppingPostgres) -> None:
+        self._pool = world.pool
+        self._folder = folder
+        self._proxies: tuple[Stopping, Stopping] = (valkey, postgres)
+        url = world.money.config.database_url
+        self._environment = {
+            "GIFTWIRE_REDIS_URL": valkey.url,
+            "GIFTWIRE_DATABASE_URL": f"{url.partition('?')[0]}?host={postgres.folder}",
+            "GIFTWIRE_LEDGER_PARTITIONS": "2",
+            "GIFTWIRE_LEDGER_LEASE_MS": str(LEASE_MS),
+        }
+
+    async def run(self, server: Stopping | None = None, write: tuple[bytes, int] | None = None) -> bool:
+        """Run it until it ends, or kill it before a write to a server.
+
+        Returns:
+            Whether it was killed.
+        """
+        for proxy in self._proxies:
+            proxy.stop_before(write if proxy is server else None)
+        said = self._folder / "said"
+        process = begin(["reconcile", "--repair", "--data-dir", str(self._folder / "here")], self._environment, said)
+        ending = asyncio.create_task(asyncio.to_thread(process.join, COMMAND_S_MAX))
+        stops = [asyncio.create_task(proxy.stopped.wait()) for proxy in self._proxies]
+        await asyncio.wait([ending, *stops], return_when=asyncio.FIRST_COMPLETED)
+        for stop in stops:
+            stop.cancel()
+        if process.is_alive():
+            process.kill()
+        await ending
+        killed = any(proxy.stopped.is_set() for proxy in self._proxies)
+        assert process.exitcode == (-9 if killed else 0), said.read_text()
+        # So much time goes by that its leases are nobody's.
+        await self._pool.execute("UPDATE workers SET until = '-infinity'")
+        return killed
 
 
 async def test_repair_that_is_killed_again_and_again(
-    world: RefundWorld, proxy: StoppingProxy, tmp_path: Path, database_url: str
+    world: RefundWorld, valkey: StoppingProxy, postgres: StoppingPostgres, tmp_path: Path
 ) -> None:
     """Kills that come later and later; then everything is as it was, and each charge-back took effect once."""
     await fill(world)
@@ -135,23 +187,16 @@ async def test_repair_that_is_killed_again_and_again(
     redis: Any = world.ledger.redis
     await redis.flushall()
     order = gift_order("bob", 5)
-    kills, ended = 0, False
-    for number in STOPS:
-        proxy.stop_before(number)
-        status, said = await run_repair(tmp_path / "here", proxy, database_url)
-        ended = not proxy.stopped.is_set()
-        if ended:
-            assert status == 0, said
-            break
-        assert status == -9
-        kills += 1
-        # The last that it does is to let orders in, partition by partition: from then on gifts may be paid.
-        if kills <= KILLS_MIN:
+    repairs = Repairs(world, tmp_path, valkey, postgres)
+    for number, (server, name, which) in enumerate(STOPS):
+        killed = await repairs.run(valkey if server == "valkey" else postgres, (name, which))
+        assert killed, f"it ended before {name.decode()} {which} to {server}: {valkey.writes}, {postgres.writes}"
+        if number < OPEN_AGAIN:
             assert await world.ledger.give(order) == GiftRefused(Refusal.UNKNOWN)
-    assert ended and kills >= KILLS_MIN
+    assert not await repairs.run()
     for found, expected in zip(stored(world), before, strict=True):
-        for name in Stored.__struct_fields__:
-            assert getattr(found, name) == getattr(expected, name), name
+        for field in Stored.__struct_fields__:
+            assert getattr(found, field) == getattr(expected, field), field
     given = await world.ledger.give(order)
     assert isinstance(given, GiftAccepted)
     assert (given.replay, given.balance_coins) == (False, 1_000 - GIFTS - 5)
