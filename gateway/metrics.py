@@ -72,6 +72,8 @@ class Shed(enum.StrEnum):
     """A connection was closed since its account opened more than it may have."""
     ACCOUNT_RATE = "account_rate"
     """A command came faster than its account may send, over all of its connections."""
+    MISSED = "missed"
+    """An overlay came back and was not given all that it had missed: that was too much, too old, or gone."""
     AUDIT_RUNS = "audit_runs"
     """An audit was asked for while one ran."""
 

@@ -17,7 +17,7 @@ from gateway.broker import Broker
 from gateway.edge.config import EdgeConfig
 from gateway.edge.fanout import RESYNC, Audience
 from gateway.edge.session import Session
-from gateway.metrics import Metrics, Stage
+from gateway.metrics import Metrics, Shed, Stage
 from gateway.overlay_acks import OverlayAcks
 from gateway.places import Places, room_place
 from gateway.replies import refused
@@ -258,13 +258,16 @@ class Rooms:
             self._tick(local)
         complete = local.audience.tells_all(session)
         seq = core.seq if complete else core.shown_seq
+        whole = missed is not None and missed.whole
+        if session.is_overlay and not whole and (join.since is not None or missed is not None):
+            self._metrics.shed(Shed.MISSED)
         session.send(
             Joined(
                 ref=join.ref,
                 room=join.room,
                 epoch=core.epoch,
                 seq=seq,
-                recovered=missed is not None and missed.whole,
+                recovered=whole,
                 state=self._state(local),
                 resumed_from=UNSET if missed is None or missed.since == join.since else missed.since,
             )

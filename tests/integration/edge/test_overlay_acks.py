@@ -198,6 +198,11 @@ async def test_page_that_missed_too_much_is_shown_the_newest_of_it(valkey_url: s
         [live] = await _give(gateway, 1)
         await back.until_gift(lambda event: event["id"] == live)
         assert _ids(back) == [*missed[-4:], live]
+        _, joined = await _overlay(gateway, token, since | {"epoch": 2})
+        assert (joined["recovered"], "resumed_from" in joined) == (False, False)
+        _, joined = await _overlay(gateway, token)
+        # Two of those who came back were not given all; who never was there, or is no overlay, counts for nothing.
+        assert 'giftwire_shed_total{reason="missed"} 2.0' in gateway.services.shared_metrics.text().decode()
 
 
 def _seqs(message: Message) -> list[int]:
