@@ -267,10 +267,15 @@ class Broker:
             raise BrokerUnavailable(f"Redis did not do it: {type(exc).__name__}: {exc}") from exc
 
 
-def open_broker(ledger: LedgerConfig, config: RoomConfig) -> Broker:
-    """A broker on the ledger's server, with connections of its own; call `stop` after use."""
-    timeout_s = config.broker_timeout_ms / 1000
-    return Broker(connect(ledger, connections_max=config.broker_connections_max, timeout_s=timeout_s), config)
+def open_broker(ledger: LedgerConfig, config: RoomConfig, *, any_server: bool = False) -> Broker:
+    """A broker on the ledger's server, with connections of its own; call `stop` after use.
+
+    Args:
+        any_server: for a repair: see `redis_client.connect`.
+    """
+    timeout_s, connections_max = config.broker_timeout_ms / 1000, config.broker_connections_max
+    redis = connect(ledger, connections_max=connections_max, timeout_s=timeout_s, any_server=any_server)
+    return Broker(redis, config)
 
 
 def _rounds(rooms: Sequence[RoomTelling], facts_max: int) -> list[list[RoomTelling]]:

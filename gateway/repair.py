@@ -15,7 +15,7 @@ from gateway.room.config import RoomConfig
 from gateway.told_audit import every_room
 from ledger.config import LedgerConfig
 from ledger.office import Office, open_office
-from ledger.reconcile import LedgersDiffer
+from ledger.reconcile import LedgersDiffer, reconcile
 from ledger.repair import Repair, repair
 from ledger.service import Ledger, open_ledger
 
@@ -23,10 +23,19 @@ VIOLATIONS_TOLD: Final = 100
 
 
 async def repair_all(
-    ledger_config: LedgerConfig, room_config: RoomConfig, progress: Callable[[int, int], None] | None = None
+    ledger_config: LedgerConfig,
+    room_config: RoomConfig,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    audited: bool = True,
 ) -> Repair:
-    """Bring the live ledger and the rooms to what the books say; raises as `ledger.repair.repair`."""
-    async with _open_rooms(ledger_config, room_config) as rooms:
+    """Bring the live ledger and the rooms to what the books say; raises as `ledger.repair.repair`.
+
+    Args:
+        audited: let the audit look at everything before orders are let in; else live ledger and books are only compared
+            once more, as far as the journal reaches.
+    """
+    async with _open_rooms(ledger_config, room_config, audited=audited) as rooms:
         return await repair(ledger_config, rooms, progress)
 
 
@@ -34,8 +43,16 @@ class _Rooms:
     """The rooms' part of a repair."""
 
     def __init__(
-        self, ledger: Ledger, office: Office, broker: Broker, ledger_config: LedgerConfig, room_config: RoomConfig
+        self,
+        ledger: Ledger,
+        office: Office,
+        broker: Broker,
+        ledger_config: LedgerConfig,
+        room_config: RoomConfig,
+        *,
+        audited: bool,
     ) -> None:
+        self._audited = audited
         self._ledger = ledger
         self._office = office
         self._broker = broker
@@ -57,18 +74,20 @@ class _Rooms:
         await Relay(self._ledger, self._broker, self._room_config, epoch=epoch).catch_up(before_ms)
 
     async def verify(self) -> list[str]:
+        if not self._audited:
+            return (await reconcile(self._ledger_config, whole=True)).losses
         report = await audit_all(self._ledger_config, self._room_config)
         violations = [f"{result.id}: {words}" for result in report.invariants for words in result.violations]
         return violations[:VIOLATIONS_TOLD] or ([] if report.ok else ["the audit found violations"])
 
 
 @contextlib.asynccontextmanager
-async def _open_rooms(ledger_config: LedgerConfig, room_config: RoomConfig) -> AsyncIterator[_Rooms]:
-    ledger = open_ledger(ledger_config)
-    broker = open_broker(ledger_config, room_config)
+async def _open_rooms(ledger_config: LedgerConfig, room_config: RoomConfig, *, audited: bool) -> AsyncIterator[_Rooms]:
+    ledger = open_ledger(ledger_config, any_server=True)
+    broker = open_broker(ledger_config, room_config, any_server=True)
     office = await open_office(ledger_config, ledger)
     try:
-        yield _Rooms(ledger, office, broker, ledger_config, room_config)
+        yield _Rooms(ledger, office, broker, ledger_config, room_config, audited=audited)
     finally:
         await office.close()
         await broker.stop()

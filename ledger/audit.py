@@ -85,7 +85,7 @@ async def audit(config: LedgerConfig, progress: Progress | None = None) -> Audit
     # A sum over all entries takes longer than what a gateway may wait for.
     patient = msgspec.structs.replace(config, database_timeout_ms=int(STATEMENT_S_MAX * 1000))
     findings, keys = Findings(CHECKED), Keys(config.partitions)
-    pool, redis = await open_pool(patient), connect(config)
+    pool, redis = await open_pool(patient), connect(config, any_server=True)
     try:
         async with snapshot(pool) as connection:
             await check_schema(connection)

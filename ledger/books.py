@@ -26,8 +26,9 @@ from ledger.worth_rows import any_open, read_open, read_worths, store_discounts,
 _log = structlog.get_logger()
 _MAKE_POSITIONS: Final = "INSERT INTO positions (partition) SELECT unnest($1::smallint[]) ON CONFLICT DO NOTHING"
 _POSITIONS: Final = (
-    "SELECT partition, epoch, seq FROM positions WHERE partition = ANY ($1::smallint[]) ORDER BY partition"
+    "SELECT partition, epoch, seq, repairs FROM positions WHERE partition = ANY ($1::smallint[]) ORDER BY partition"
 )
+LAST_REPAIR: Final = "SELECT coalesce(max(epoch), 0) FROM repairs"
 _SAVE_POSITIONS: Final = """
 UPDATE positions SET epoch = moved.epoch, seq = moved.seq, at = to_timestamp(moved.at_ms / 1000.0)
 FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::bigint[]) AS moved (partition, epoch, seq, at_ms)
@@ -53,7 +54,8 @@ SELECT {", ".join(RECORD_COLUMNS)} FROM journal_records WHERE partition = $1 AND
 
 
 class PositionMoved(LedgerError):
-    """Somebody else wrote records of these partitions meanwhile. Nothing was written; write again."""
+    """Somebody else wrote records of these partitions meanwhile, or repaired the live ledger, which may have lost what
+    was read before. Nothing was written; read and write again."""
 
 
 class Books:
@@ -61,6 +63,9 @@ class Books:
 
     Args:
         config: how many wallets to remember with their balance, and how large a volume is.
+
+    Attributes:
+        repaired_epoch: of the last repair of the live ledger that had begun when the positions were loaded; 0 for none.
     """
 
     def __init__(self, pool: Pool, partitions: Sequence[Partition], config: LedgerConfig) -> None:
@@ -68,6 +73,8 @@ class Books:
         self._partitions = list(partitions)
         self._config = config
         self._positions: dict[Partition, Position] = {}
+        self._repairs: dict[Partition, int] = {}
+        self.repaired_epoch = 0
         self._book = OpenBook()
         self._any_discounts = False
         self._volumes: list[Volume] = []
@@ -82,7 +89,9 @@ class Books:
         self._book.clear()
         async with connected(self._pool) as connection:
             await connection.execute(_MAKE_POSITIONS, self._partitions)
-            self._positions = _read_positions(await connection.fetch(_POSITIONS, self._partitions))
+            rows = await connection.fetch(_POSITIONS, self._partitions)
+            self._positions, self._repairs = _read_positions(rows), _read_repairs(rows)
+            self.repaired_epoch = await connection.fetchval(LAST_REPAIR)
             self._any_discounts = await any_open(connection)
             self._volumes = await read_volumes(connection)
             await self._ids.load(connection, self._seqs(self._positions), self._volumes)
@@ -159,10 +168,13 @@ class Books:
         shared = [self._book.pending[creator] for creator in creators]
         partitions = sorted({record.partition for record in records})
         async with connection.transaction():
-            locked = _read_positions(await connection.fetch(_POSITIONS + " FOR UPDATE", partitions))
+            rows = await connection.fetch(_POSITIONS + " FOR UPDATE", partitions)
+            locked = _read_positions(rows)
             expected = {partition: self._positions[partition] for partition in partitions}
             if locked != expected:
                 raise PositionMoved(f"expected {expected}, found {locked}")
+            if _read_repairs(rows) != {partition: self._repairs[partition] for partition in partitions}:
+                raise PositionMoved("the live ledger was repaired since these records were read")
             await lock_accounts(connection, shared)
             composer = Composer(self._book)
             for start in range(0, len(records), _COMPOSED_AT_ONCE):
@@ -283,3 +295,7 @@ async def _chunks(rows: bytearray) -> AsyncIterator[bytes]:
 
 def _read_positions(rows: Sequence[asyncpg.Record]) -> dict[Partition, Position]:
     return {Partition(row["partition"]): Position(row["epoch"], row["seq"]) for row in rows}
+
+
+def _read_repairs(rows: Sequence[asyncpg.Record]) -> dict[Partition, int]:
+    return {Partition(row["partition"]): row["repairs"] for row in rows}

@@ -42,6 +42,8 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         database_url: the PostgreSQL that holds the books, as asyncpg reads it.
         durability: before a gift is accepted it is on the disk of Redis or Valkey (`durable`), also on that of a
             replica (`replicated`), or only in memory (`fast`).
+        on_promotion: what workers do when the server turns out to be a replica that was promoted, and no order is taken
+            until a new epoch has begun: `repair` it by themselves, or `wait` for `giftwire reconcile --repair`.
         replica_ms_max: how long a replica may take to have a commit on its disk; then its outcome is unknown, and it
             is told again.
         partitions: how many partitions the viewers are spread over; fixed once money is stored.
@@ -119,6 +121,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     redis_url: _Url = "redis://127.0.0.1:6379/0"
     database_url: _Url = "postgresql://giftwire@127.0.0.1/giftwire"
     durability: Durability = Durability.DURABLE
+    on_promotion: Literal["repair", "wait"] = "repair"
     replica_ms_max: Annotated[int, Meta(ge=1, le=60_000)] = 1_000
     partitions: Annotated[int, Meta(ge=1, le=1024)] = 8
     id_window_ms: _Millis = 3_600_000

@@ -11,6 +11,10 @@ class LedgerUnavailable(LedgerError):
     """Redis or PostgreSQL did not answer; nothing is known to be lost."""
 
 
+class EpochAwaited(LedgerUnavailable):
+    """The server was promoted, and a worker is about to begin a new epoch: nothing has to be done but to wait."""
+
+
 class InvariantBroken(LedgerError):
     """Stored money contradicts itself. The writer stops; nothing is skipped.
 

@@ -24,7 +24,7 @@ from ledger.journal import Batch, JournalReader, Position
 from ledger.keys import Keys, Total
 from ledger.model import HoldEnd, JournalRecord, Partition
 from ledger.postgres import Pool, open_pool
-from ledger.promotion import ServerPromoted, note_server
+from ledger.promotion import note_server
 from ledger.reconcile import require_agreement
 from ledger.redis_client import connect
 from ledger.scripts import Scripts
@@ -45,6 +45,10 @@ class FlusherCondition(enum.StrEnum):
     """An invariant is broken; nothing is written until somebody has looked."""
 
 
+class FormerServer(LedgerUnavailable):
+    """A repair has begun a later epoch on another server. Nothing of this one may reach the books any more."""
+
+
 class FlusherStats(Struct):
     """Where the flusher stands and what it did since the start, for metrics and readiness.
 
@@ -52,7 +56,6 @@ class FlusherStats(Struct):
         broken: what stopped it for good; empty while nothing did.
         retries: how often it began again because a server did not answer.
         moved: how often somebody else had written its partitions.
-        promoted: 1 once it found that the server had been promoted under it.
         last_at_ms: commit time of the newest record in PostgreSQL, 0 before the first.
         forgotten_ids: ids of grants and purchases that left Redis.
         lag_records: records that it has read and not yet written.
@@ -74,7 +77,6 @@ class FlusherStats(Struct):
     passed_over: int = 0
     retries: int = 0
     moved: int = 0
-    promoted: int = 0
     trimmed_entries: int = 0
     forgotten_ids: int = 0
     last_at_ms: int = 0
@@ -213,36 +215,40 @@ class Flusher:
 
     async def _check_server(self) -> None:
         """Note on which server the ledger runs, again and again: the first replica that comes gives it a new id."""
-        try:
-            await note_server(self._redis)
-        except ServerPromoted as exc:
-            # Gifts go on meanwhile: whether any was lost, only the former server can tell.
-            if not self.stats.promoted:
-                self.stats.promoted = 1
-                _log.critical("server_promoted", error=str(exc))
+        await note_server(self._redis)
         await self._check_not_behind()
 
     async def _check_not_behind(self) -> None:
-        """See that Redis still has every record that PostgreSQL has; a partition that lacks some takes no orders.
+        """See that Redis still has every record that PostgreSQL has, in no earlier epoch than the last repair's; a
+        partition that is not so takes no orders.
 
         Raises:
             InvariantBroken: Redis went back in time (I4).
+            FormerServer: see there.
         """
         pipeline = self._redis.pipeline(transaction=False)
         for partition in self._partitions:
-            pipeline.hget(self._keys.of(partition).totals, Total.SEQ)
-        seqs = await pipeline.execute()
+            pipeline.hmget(self._keys.of(partition).totals, [Total.SEQ, Total.EPOCH])
+        ends = await pipeline.execute()
         behind: list[str] = []
-        for partition, seq in zip(self._partitions, seqs, strict=True):
+        former, later = False, self._books.repaired_epoch
+        for partition, ends_at in zip(self._partitions, ends, strict=True):
+            last, epoch = (int(number or 0) for number in ends_at)
             written = self._books.positions[partition].seq
-            if int(seq or 0) < written:
+            if last < written or 0 < epoch < later:
                 # Epoch 0 shuts out orders: gateways may run on over a Redis that was exchanged under them, and what
                 # they took now would stand in the places of the lost records.
                 totals: Any = self._keys.of(partition).totals
                 await self._redis.hset(totals, Total.EPOCH, "0")
-                behind.append(f"partition {partition}: Redis ends at record {int(seq or 0)}, PostgreSQL has {written}")
+            if 0 < epoch < later:
+                _log.critical("former_server", partition=partition, error=f"epoch {later} has begun on another server")
+            if last < written:
+                behind.append(f"partition {partition}: Redis ends at record {last}, PostgreSQL has {written}")
+            former = former or (epoch < later and (epoch > 0 or last > 0))
         if behind:
             raise InvariantBroken("I4", f"{'; '.join(behind)}; `giftwire reconcile` names what is missing")
+        if former:
+            raise FormerServer(f"epoch {later} has begun on another server; this one takes no orders")
 
 
 class FlusherOf:

@@ -54,8 +54,8 @@ async def lost_with_former(config: LedgerConfig, former_url: str) -> list[NamedR
         LedgerUnavailable: a server does not answer.
         InvariantBroken: a journal entry is damaged.
     """
-    pool, redis = await open_pool(config), connect(config)
-    former = connect(msgspec.structs.replace(config, redis_url=former_url))
+    pool, redis = await open_pool(config), connect(config, any_server=True)
+    former = connect(msgspec.structs.replace(config, redis_url=former_url), any_server=True)
     try:
         lost: list[NamedRecord] = []
         for partition, keys in Keys(config.partitions).all():

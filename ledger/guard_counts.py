@@ -6,7 +6,7 @@ refusal does less harm than a cap that is passed.
 """
 
 import datetime
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 from ledger.config import LedgerConfig
@@ -47,11 +47,16 @@ GROUP BY r.viewer, r.creator
 """  # noqa: S608 - texts of ours
 
 
-async def recount(pool: Pool, ledger: Ledger, config: LedgerConfig) -> int:
+async def recount(
+    pool: Pool, ledger: Ledger, config: LedgerConfig, partitions: Iterable[Partition] | None = None
+) -> int:
     """Set the counters of all whose spending is counted: of everybody where the operator has caps or a rate.
 
     Only while the live ledger takes no gifts and the books have all that it has; needs no started ledger. A gift that
     was refunded counts, as it did before. What viewers gave creators today is set for all places that have settings.
+
+    Args:
+        partitions: every one when None.
 
     Returns:
         How many viewers' counters were set.
@@ -61,7 +66,8 @@ async def recount(pool: Pool, ledger: Ledger, config: LedgerConfig) -> int:
     """
     counted = 0
     async with snapshot(pool) as connection:
-        for partition, _ in ledger.keys.all():
+        every = [partition for partition, _ in ledger.keys.all()]
+        for partition in every if partitions is None else partitions:
             now_ms = await ledger.partition_now_ms(partition)
             async for batch in _batches(connection, partition, now_ms, config):
                 await ledger.set_counts(partition, batch)

@@ -12,16 +12,17 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from ledger.books import LAST_REPAIR
 from ledger.config import LedgerConfig
 from ledger.copy_rows import RECORD_COLUMNS, read_record
-from ledger.errors import LedgerError, LedgerUnavailable
+from ledger.errors import EpochAwaited, LedgerError, LedgerUnavailable
 from ledger.ids import format_id
 from ledger.journal import Position, decode_entry
 from ledger.keys import DEPLOYMENT, REPAIR_EPOCH, Keys, Total
 from ledger.migrate import check_schema
 from ledger.model import JournalRecord, Partition
 from ledger.postgres import Connection, open_pool, snapshot
-from ledger.promotion import PROMOTED, was_promoted
+from ledger.promotion import PROMOTED, read_history
 from ledger.record_kinds import kind_of
 from ledger.redis_client import connect
 from ledger.replay import lives_in
@@ -101,19 +102,27 @@ class Reconciliation(Struct, frozen=True):
         differences: of the deployment as a whole; nothing can be repaired while there are any.
         repair_epoch: a repair into this epoch has begun and not ended.
         promoted: the live ledger's server was a replica, and was promoted since the ledger ran.
+        later_epoch: a repair has begun this epoch on another server than this one, which is a former one or a copy.
     """
 
     standings: list[Standing]
     differences: list[str]
     repair_epoch: int | None = None
     promoted: bool = False
+    later_epoch: int | None = None
 
     @property
     def all_differences(self) -> list[str]:
         """Of the deployment and of every partition."""
         unfinished = [] if self.repair_epoch is None else [f"a repair into epoch {self.repair_epoch} has not ended"]
         promoted = [PROMOTED] if self.promoted else []
-        return unfinished + promoted + self.differences + [words for one in self.standings for words in one.differences]
+        former = [] if self.later_epoch is None else [f"a repair has begun epoch {self.later_epoch} on another server"]
+        return unfinished + promoted + former + self.losses
+
+    @property
+    def losses(self) -> list[str]:
+        """The differences of what is stored, whatever else a repair is needed for."""
+        return self.differences + [words for one in self.standings for words in one.differences]
 
     @property
     def contradictions(self) -> list[str]:
@@ -150,21 +159,22 @@ async def reconcile(config: LedgerConfig, *, whole: bool = False) -> Reconciliat
         SchemaWrong: the database is not that of this code.
         InvariantBroken: a journal entry is damaged.
     """
-    keys, pool, redis = Keys(config.partitions), await open_pool(config), connect(config)
+    keys, pool, redis = Keys(config.partitions), await open_pool(config), connect(config, any_server=True)
     try:
         deployment: Any = DEPLOYMENT
         pinned: Any = await redis.hmget(deployment, ["partitions", REPAIR_EPOCH])
         stored, repair = pinned
         repair_epoch = None if repair is None else int(repair)
-        promoted = await was_promoted(redis)
+        promoted = (await read_history(redis)).promoted
         journals = [await _read_journal(redis, keys, partition, whole=whole) for partition, _ in keys.all()]
         async with snapshot(pool) as connection:
             await check_schema(connection)
             rows = await connection.fetch(_POSITIONS)
+            last_repair = await connection.fetchval(LAST_REPAIR)
             books = {row["partition"]: Position(row["epoch"], row["seq"]) for row in rows}
             layout = _check_deployment(config, stored, books)
             if layout:
-                return Reconciliation([], layout, repair_epoch)
+                return Reconciliation([], layout, repair_epoch, promoted)
             ends = [await _read_end(redis, keys, partition) for partition, _ in keys.all()]
             standings = [
                 await _compare(connection, keys, journals[partition], books.get(partition, Position()), end, partition)
@@ -175,7 +185,9 @@ async def reconcile(config: LedgerConfig, *, whole: bool = False) -> Reconciliat
     finally:
         await redis.aclose()
         await pool.close()
-    return Reconciliation(standings, [], repair_epoch, promoted)
+    newest = max(repair_epoch or 0, *(one.live.epoch for one in standings))
+    later_epoch = last_repair if any(one.live.seq for one in standings) and newest < last_repair else None
+    return Reconciliation(standings, [], repair_epoch, promoted, later_epoch)
 
 
 async def require_agreement(config: LedgerConfig) -> None:
@@ -183,10 +195,13 @@ async def require_agreement(config: LedgerConfig) -> None:
 
     Raises:
         LedgersDiffer: it has not; taking gifts now would make it worse.
+        EpochAwaited: the server was promoted, and workers repair that by themselves (`on_promotion`).
         LedgerUnavailable, SchemaWrong, InvariantBroken: as `reconcile`.
     """
     found = await reconcile(config)
     differences = found.all_differences
+    if found.promoted and config.on_promotion == "repair" and not found.contradictions:
+        raise EpochAwaited(f"{PROMOTED}; a worker begins a new epoch")
     if differences:
         help_words = (
             "`giftwire reconcile --repair` brings back what the books have"

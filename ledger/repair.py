@@ -4,6 +4,10 @@ The books' records are replayed in order, as the records that they were, so what
 audit) needs no second way. Meanwhile every partition is fenced (epoch 0) and takes no orders; afterwards all of them go
 on in one new epoch. Killed anywhere, it is run again and goes on: a partition's own seq says how far it is, and the
 deployment remembers the epoch. Where live ledger and books contradict each other nothing is touched.
+
+After a promotion it may be done while gateways and workers run: none of them reaches the server (`ledger.promotion`),
+and what flushers have in their hands does not reach the books any more. In the moment in which orders are let in the
+server is noted, and all of them can go on.
 """
 
 from collections.abc import Callable
@@ -14,34 +18,41 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from ledger.books import LAST_REPAIR
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken, LedgerUnavailable
 from ledger.guard_counts import recount
 from ledger.guards import Guards
 from ledger.journal import Position
-from ledger.keys import DEPLOYMENT, FIRST_EPOCH, REPAIR_EPOCH, Keys, Total
+from ledger.keys import DEPLOYMENT, FIRST_EPOCH, REPAIR_EPOCH, SERVER, Keys, Total
 from ledger.model import GiftBody, JournalRecord, Partition
-from ledger.postgres import Connection, Pool, connected, open_pool
-from ledger.promotion import accept_server
+from ledger.postgres import Connection, Pool, connected, open_pool, transaction
+from ledger.promotion import read_history
 from ledger.reconcile import (
     LedgersDiffer,
     NamedRecord,
     Reconciliation,
     Standing,
+    StillAtWork,
     book_records,
     named,
     reconcile,
 )
 from ledger.redis_client import connect
 from ledger.replay import RECORDS_REPLAYED_MAX, Replay, lives_in, next_slice
-from ledger.scripts import Scripts
+from ledger.scripts import Script, Scripts
 from ledger.service import Ledger
 from ledger.sole import alone
 
 REPAIRED_NAMED_MAX: Final = 1_000
 """So many records that were brought back are named; all are counted."""
-_LAST_EPOCH: Final = "SELECT coalesce(max(epoch), 0) FROM repairs"
 _NOTE_EPOCH: Final = "INSERT INTO repairs (epoch) VALUES ($1) ON CONFLICT DO NOTHING"
+# Waits for whoever writes now; what comes later finds that it was read before.
+_MOVE_POSITIONS: Final = """
+INSERT INTO positions (partition, repairs) SELECT unnest($1::smallint[]), 1
+ON CONFLICT (partition) DO UPDATE SET repairs = positions.repairs + 1
+"""
+_shut_out: Final = Script("shut_out")
 _log = structlog.get_logger()
 
 
@@ -114,8 +125,8 @@ class _Done(Struct):
 async def repair(config: LedgerConfig, rooms: Rooms, progress: Callable[[int, int], None] | None = None) -> Repair:
     """Bring back what is lost, then let orders in again. Nothing is done when nothing is lost.
 
-    Gateways and workers must not run; those that do get no orders through while it lasts. It
-    holds all leases of workers meanwhile.
+    Gateways and workers must not run, unless the server was promoted; those that do get no orders through while it
+    lasts. It holds all leases of workers meanwhile.
 
     Args:
         progress: hears how many records are back, and of how many.
@@ -132,15 +143,35 @@ async def repair(config: LedgerConfig, rooms: Rooms, progress: Callable[[int, in
         return Repair(None)
     _refuse_contradictions(found)
     await rooms.require_nobody()
-    pool, redis = await open_pool(config), connect(config)
+    pool, redis = await open_pool(config), connect(config, any_server=True)
     try:
-        async with alone(pool, config):
+        async with alone(pool, config, from_workers=found.promoted):
+            if found.promoted and not (await read_history(redis)).promoted:
+                # Orders are let in already: nobody may be shut out once more.
+                raise StillAtWork("another repair has ended meanwhile")
             return await _Repairing(config, pool, redis, rooms, progress).run(found)
     except (RedisError, OSError) as exc:
         raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
     finally:
         await redis.aclose()
         await pool.close()
+
+
+async def shut_out(redis: Redis, config: LedgerConfig) -> bool:
+    """See whether the server was promoted; then no order is let in any more until a repair has begun a new epoch.
+
+    Args:
+        redis: connected to any server.
+
+    Raises:
+        redis.RedisError, OSError: the server does not answer.
+    """
+    history = await read_history(redis)
+    # Of a chain of replicas the first one may be promoted, which makes this one follow another history.
+    if not history.promoted or history.is_replica:
+        return False
+    names = [DEPLOYMENT, *(keys.totals for _, keys in Keys(config.partitions).all())]
+    return bool(await _shut_out.call(redis.execute_command, names, [history.noted]))
 
 
 class _Repairing:
@@ -161,6 +192,8 @@ class _Repairing:
         self._scripts = Scripts(redis, self._keys, config)
         self._replay = Replay(redis.execute_command, self._keys, config)
         self._done = _Done()
+        self._goes_on = False
+        self._server: bytes | None = None
 
     async def run(self, found: Reconciliation) -> Repair:
         epoch = await self._begin(found)
@@ -173,7 +206,7 @@ class _Repairing:
         await self._bring_back(found.standings, epoch)
         violations = await self._rooms.verify()
         if not violations:
-            await self._end(epoch)
+            await self._end(epoch, found.standings)
         done = self._done
         _log.warning("repair_ended", epoch=epoch, records=done.records, gifts=done.gifts, violations=violations)
         return Repair(epoch, done.records, done.gifts, done.coins, done.by_partition, done.named, violations)
@@ -181,15 +214,20 @@ class _Repairing:
     async def _begin(self, found: Reconciliation) -> int:
         """Remember the epoch of this repair, and shut orders out."""
         deployment: Any = DEPLOYMENT
+        self._server = (await read_history(self._redis)).own
         known = [position.epoch for one in found.standings for position in (one.live, one.books)]
         for name in ("partitions", "id_bucket_ms", "id_window_ms"):
             await self._redis.hsetnx(deployment, name, str(getattr(self._config, name)))
-        async with connected(self._pool) as connection:
-            before = await connection.fetchval(_LAST_EPOCH)
-            await self._redis.hsetnx(deployment, REPAIR_EPOCH, str(max(int(FIRST_EPOCH), before, *known) + 1))
+        async with transaction(self._pool) as connection:
+            before = await connection.fetchval(LAST_REPAIR)
+            wanted = str(max(int(FIRST_EPOCH), before, *known) + 1)
+            self._goes_on = not await self._redis.hsetnx(deployment, REPAIR_EPOCH, wanted)
             epoch: Any = await self._redis.hget(deployment, REPAIR_EPOCH)
             await connection.execute(_NOTE_EPOCH, int(epoch))
-        await self._set_epochs(0)
+            await connection.execute(_MOVE_POSITIONS, [partition for partition, _ in self._keys.all()])
+        for _, keys in self._keys.all():
+            totals: Any = keys.totals
+            await self._redis.hset(totals, Total.EPOCH, "0")
         return int(epoch)
 
     async def _tell_all_again(self, standings: list[Standing]) -> None:
@@ -202,20 +240,30 @@ class _Repairing:
             if await self._redis.exists(name):
                 await self._redis.set(name, str(Position(0, one.trimmed_seq)))
 
-    async def _end(self, epoch: int) -> None:
+    async def _end(self, epoch: int, standings: list[Standing]) -> None:
         """Let orders in again, judged by all that was decided about viewers and by what they have spent."""
         ledger = Ledger(self._redis, self._config)
         await Guards(self._pool, ledger, self._config).tell_all()
-        await recount(self._pool, ledger, self._config)
-        await self._set_epochs(epoch)
-        await accept_server(self._redis)
-        deployment: Any = DEPLOYMENT
-        await self._redis.hdel(deployment, REPAIR_EPOCH)
+        # What the books have not heard of was counted as it came, and nobody else counts it.
+        lacking = [one.partition for one in standings if one.behind or (self._goes_on and not one.unflushed)]
+        await recount(self._pool, ledger, self._config, lacking)
+        await self._let_in(epoch)
 
-    async def _set_epochs(self, epoch: int) -> None:
-        for _, keys in self._keys.all():
-            name: Any = keys.totals
-            await self._redis.hset(name, Total.EPOCH, str(epoch))
+    async def _let_in(self, epoch: int) -> None:
+        deployment: Any = DEPLOYMENT
+        # Over one connection: where the next failover comes amid the repair, nothing is let in on the server after.
+        async with self._redis.client() as redis:
+            own = (await read_history(redis)).own
+            if own != self._server:
+                raise LedgerUnavailable("Redis is another server than when the repair began; repair again")
+            pipeline = redis.pipeline(transaction=True)
+            for _, keys in self._keys.all():
+                totals: Any = keys.totals
+                pipeline.hset(totals, Total.EPOCH, str(epoch))
+            if own is not None:
+                pipeline.hset(deployment, SERVER, own)
+            pipeline.hdel(deployment, REPAIR_EPOCH)
+            await pipeline.execute()
 
     async def _bring_back(self, standings: list[Standing], epoch: int) -> None:
         total = sum(one.behind for one in standings)

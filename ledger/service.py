@@ -110,8 +110,8 @@ class Ledger:
             ServerTooOld: it is older than SERVER_VERSION_MIN; nothing was written.
             NotDurable: the server's settings do not keep what the configured durability promises.
             WrongDeployment: money is stored under another number of partitions, or another memory of gift ids.
-            RepairUnfinished, ServerPromoted: see there.
-            LedgerUnavailable: the server does not answer.
+            RepairUnfinished: see there.
+            LedgerUnavailable: the server does not answer, is a replica, or was promoted and has no new epoch yet.
         """
         try:
             require_version(await self.redis.info("server"))
@@ -437,9 +437,13 @@ def require_version(server: Mapping[str, Any]) -> None:
         raise ServerTooOld(f"the server says that it is Redis {told}; Redis {wanted} or a Valkey is needed")
 
 
-def open_ledger(config: LedgerConfig) -> Ledger:
-    """A ledger on the configured server; call `start` before use and `stop` after."""
-    return Ledger(connect(config), config)
+def open_ledger(config: LedgerConfig, *, any_server: bool = False) -> Ledger:
+    """A ledger on the configured server; call `start` before use and `stop` after.
+
+    Args:
+        any_server: for who looks or repairs, and is not started: see `redis_client.connect`.
+    """
+    return Ledger(connect(config, any_server=any_server), config)
 
 
 def _open_combo(partition: Partition, field: bytes, value: bytes) -> OpenCombo:

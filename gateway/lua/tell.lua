@@ -1,5 +1,6 @@
 -- Tells a room facts from the journal, each exactly once: those at or before the last record told of their partition
 -- are passed over. A combo that takes the place of an open one ends that first. Reads and checks all, then writes.
+-- So are all of an epoch before the room's: a repair has told what is left of that, and the rest is lost.
 --
 -- KEYS    1 meta, 2 history, 3 combos, 4 board, 5 names, 6 channel of one room
 -- ARGV    1 msgpack {epoch, history_facts_max, board_viewers_max, rows}
@@ -23,8 +24,8 @@ for i = 1, #rows do
   end
 end
 local meta = call('HMGET', meta_key, unpack(fields))
-epoch = math.max(epoch, tonumber(meta[1] or 0))
 local seq = tonumber(meta[2] or 0)
+if epoch < tonumber(meta[1] or 0) then return seq end
 for i = 3, #fields do told[tonumber(string.sub(fields[i], 2))] = tonumber(meta[i] or 0) end
 
 local combo_fields, combos = {}, {}

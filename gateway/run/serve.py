@@ -37,7 +37,7 @@ from gateway.run.status import write_status
 from gateway.run.supervisor import ProcessState, Supervisor
 from gateway.run.valkey import ServerMissing
 from ledger.config import Endpoints, remove_endpoints, write_endpoints
-from ledger.errors import LedgerError
+from ledger.errors import EpochAwaited, LedgerError
 from ledger.migrate import migrate
 from ledger.reconcile import require_agreement
 
@@ -145,7 +145,9 @@ class _Serving:
         self._write_endpoints(servers)
         await migrate(servers.database_url)
         config = self._config = located(self._config, self._endpoints(servers))
-        await require_agreement(config.ledger)
+        # A promoted server is the worker's to repair; it comes first.
+        with contextlib.suppress(EpochAwaited):
+            await require_agreement(config.ledger)
         if config.demo:
             await seed_demo(config)
         file = self._source.accepted

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from catalog.load import load_catalog
 from gateway.ages import age_rules, payout_rules
 from gateway.broker import open_broker
+from gateway.promotion import Promotions
 from gateway.rails import build_rails
 from gateway.relay import Relay
 from gateway.rolling_rooms import RollingRooms
@@ -65,8 +66,12 @@ async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[
         CatalogInvalid: the catalogue, whose rules of age the duties need, cannot be used.
     """
     async with contextlib.AsyncExitStack() as stack:
+        promotions = Promotions(config.ledger, config.rooms)
+        stack.push_async_callback(promotions.close)
+        await promotions.begin()
         await require_agreement(config.ledger)
         leases = await stack.enter_async_context(open_leases(config.ledger, worker, place))
+        promotions.then(leases.renew)
         flusher = await stack.enter_async_context(open_flusher(config.ledger))
         ledger = open_ledger(config.ledger)
         stack.push_async_callback(ledger.stop)
@@ -89,6 +94,7 @@ async def open_work(config: Config, worker: bytes, place: str) -> AsyncIterator[
         yield Work(
             (
                 Duty("leases", leases.run, leases.stats),
+                Duty("promotion", promotions.run, promotions.stats),
                 Duty("relay", lambda: leases.while_partitions(relay.run), relay.stats),
                 Duty("flusher", lambda: leases.while_partitions(flusher.run), flusher.stats),
                 Duty("credits", lambda: leases.while_books(office.purchases.run), office.settle_stats),

@@ -298,8 +298,8 @@ OF_THE_WORKER = [
         [
             Edit(
                 "ledger/books.py",
-                "async with connection.transaction():\n            locked",
-                "if True:\n            locked",
+                "async with connection.transaction():\n            rows",
+                "if True:\n            rows",
             ),
             Edit(
                 "ledger/books.py",
@@ -372,7 +372,13 @@ OF_THE_REPAIR = [
         "epoch_not_raised",
         "repairs",
         "",
-        [Edit(REPAIR, "        await self._set_epochs(epoch)\n", "        await self._set_epochs(epoch - 1)\n")],
+        [Edit(REPAIR, "(totals, Total.EPOCH, str(epoch))\n", "(totals, Total.EPOCH, str(epoch - 1))\n")],
+    ),
+    Bug(
+        "promoted_server_takes_orders",
+        "promotion",
+        "in the old epoch",
+        [Edit("ledger/redis_client.py", "known=None if any_server else _Known(),", "known=None,")],
     ),
     Bug(
         "only_the_first_partition_that_went_back_is_shut",
@@ -390,7 +396,7 @@ OF_THE_REPAIR = [
         "repair_brings_back_under_running_orders",
         "repairs",
         "NotFenced",
-        [Edit(REPAIR, "        await self._set_epochs(0)\n        return int(epoch)\n", "        return int(epoch)\n")],
+        [Edit(REPAIR, '            await self._redis.hset(totals, Total.EPOCH, "0")\n', "            del totals\n")],
     ),
     Bug(
         "repair_skips_a_record",

@@ -51,6 +51,7 @@ from tests.integration.ledger_postgres.flushing import flushing
 from tests.integration.ledger_postgres.holding import hold, hold_in_every_way, settle
 from tests.integration.ledger_postgres.refunds_machine import run_refunds_machine
 from tests.integration.ledger_postgres.undoing import give_dear, give_in_every_way, later, settle_all, undo
+from tests.planted.failover import promotion
 from tests.servers import Valkey, running_valkey
 from tests.unit.gateway.room.room_facts import gift
 from tests.unit.loadtest.conftest import PerfectRun
@@ -140,6 +141,7 @@ CHECKS: Final[dict[str, Callable[[Path, str], list[str]]]] = {
     "checker": checker,
     "worth": worth,
     "volumes": volumes,
+    "promotion": promotion,
 }
 
 

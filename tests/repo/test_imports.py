@@ -24,7 +24,7 @@ OURS = {
                 "payout_limits",
                 *("purchases", "purchase_states", "refunds", "lot_statements", "payouts", "payout_states", "payees"),
                 *("statements", "account_history", "accounts", "rails", "audit", "invariants", "migrate"),
-                *("reconcile", "repair", "former"),
+                *("reconcile", "repair", "former", "promotion"),
             )
         ),
     ),

@@ -16,6 +16,7 @@ from gateway.wire.codes import Code
 from gateway.wire.http.public import Health, Readiness
 from gateway.worker_metrics import worker_text
 from ledger.errors import LedgerUnavailable
+from ledger.promotion import ServerPromoted
 
 
 async def health() -> Health:
@@ -60,8 +61,8 @@ async def _fault(ping: Awaitable[None], timeout_s: float) -> str:
     try:
         async with asyncio.timeout(timeout_s):
             await ping
-    except LedgerUnavailable:
-        return "does not answer"
+    except LedgerUnavailable as exc:
+        return "was promoted" if isinstance(exc.__cause__, ServerPromoted) else "does not answer"
     except TimeoutError:
         return f"did not answer within {timeout_s:g} s"
     return ""

@@ -125,7 +125,7 @@ async def test_accepted_gift_is_on_the_replica(primary: Valkey, tmp_path_factory
             primary.kill()
             replica.kill()
         replica.start()
-        alone = open_ledger(msgspec.structs.replace(config, redis_url=replica.url))
+        alone = open_ledger(msgspec.structs.replace(config, redis_url=replica.url), any_server=True)
         assert await alone.balance("ann") == 100 - 6
         await alone.redis.aclose()
 

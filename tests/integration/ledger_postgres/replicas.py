@@ -1,4 +1,7 @@
-"""Replicas of a Valkey of the test's own: they catch up, are cut off from the primary, and are promoted."""
+"""Replicas of a Valkey of the test's own: they catch up, are cut off from the primary, and are promoted.
+
+An address leads clients to one server or another, as a name does whose meaning changes with a failover.
+"""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -15,6 +18,25 @@ from tests.waiting import until_true
 WITHIN_S: Final = 30.0
 
 
+class Address:
+    """A path to connect to, which leads to the first server until it is said to lead to another one."""
+
+    def __init__(self, folder: Path, first: Valkey) -> None:
+        self._path = folder / "a.sock"
+        self._path.symlink_to(first.socket)
+
+    @property
+    def url(self) -> str:
+        """What a client is configured with."""
+        return f"unix://{self._path}"
+
+    def lead_to(self, valkey: Valkey) -> None:
+        """Connections from now on are to this server."""
+        fresh = self._path.with_suffix(".fresh")
+        fresh.symlink_to(valkey.socket)
+        fresh.replace(self._path)
+
+
 class Replica:
     """One replica, which reaches its primary over a link that can be cut.
 
@@ -22,6 +44,7 @@ class Replica:
     """
 
     def __init__(self, valkey: Valkey, primary_port: int) -> None:
+        self.valkey = valkey
         self.url = valkey.url
         self._link = Proxy(to_port(primary_port))
 
@@ -78,7 +101,7 @@ async def all_have_it(primary: Valkey, replicas: int) -> None:
 
 @contextlib.asynccontextmanager
 async def _client(url: str) -> AsyncIterator[Any]:
-    redis: Any = connect(LedgerConfig(redis_url=url))
+    redis: Any = connect(LedgerConfig(redis_url=url), any_server=True)
     try:
         yield redis
     finally:

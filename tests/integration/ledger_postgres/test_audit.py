@@ -112,7 +112,7 @@ async def test_journal_trimmed_between_two_pages_is_no_alarm(
     await flush_all(pool, redis, config)
     await told_rooms(ledger, redis)
     amid = TrimmedAmid(redis, ledger)
-    monkeypatch.setattr("ledger.audit.connect", lambda _: amid)
+    monkeypatch.setattr("ledger.audit.connect", lambda _, **__: amid)
     assert broken(await audit(config)) == {}
     assert amid.trimmed_entries > 2
 

@@ -11,13 +11,13 @@ import pytest
 
 from ledger.audit import audit
 from ledger.config import Durability, LedgerConfig
-from ledger.flusher import open_flusher
+from ledger.errors import LedgerUnavailable
+from ledger.flusher import FlusherCondition, open_flusher
 from ledger.former import lost_with_former
 from ledger.ids import format_id
 from ledger.migrate import migrate
 from ledger.model import CreditAccepted, GiftAccepted, GiftOrder, GiftRefused, Refusal
 from ledger.postgres import Pool
-from ledger.promotion import ServerPromoted
 from ledger.reconcile import LedgersDiffer, reconcile, require_agreement
 from ledger.redis_client import connect
 from ledger.repair import Repair, repair
@@ -51,6 +51,7 @@ async def config(primary: Valkey, empty_postgres_url: str) -> LedgerConfig:
         database_url=empty_postgres_url,
         partitions=1,
         durability=Durability.REPLICATED,
+        on_promotion="wait",
         replica_ms_max=500,
         retry_ms_max=100,
         flush_interval_ms=1,
@@ -74,7 +75,7 @@ async def flushed(pool: Pool, config: LedgerConfig) -> None:
 
 async def repaired(config: LedgerConfig) -> Repair:
     """Repair, and see that all is well."""
-    redis = connect(config)
+    redis = connect(config, any_server=True)
     try:
         done = await repair(config, NoRooms(redis, config))
     finally:
@@ -192,7 +193,8 @@ async def test_restart_is_no_promotion(primary: Valkey, config: LedgerConfig) ->
 async def test_promotion_under_a_running_worker(
     primary: Valkey, pool: Pool, config: LedgerConfig, tmp_path: Path
 ) -> None:
-    """A restart of the primary meanwhile does not hide it: the worker notes where it runs, and says what it sees."""
+    """A restart of the primary meanwhile does not hide it: the worker notes where it runs, and goes on with no other
+    server, nor does it start on one."""
     plain = on(config, primary.url)
     ledger = await opened(plain)
     await granted(ledger, 100)
@@ -207,13 +209,14 @@ async def test_promotion_under_a_running_worker(
         promoted = on(config, only.url)
         redis = connect(promoted)
         async with flushing(pool, redis, promoted) as flusher:
-            await until(lambda: flusher.stats.promoted == 1)
+            await until(lambda: flusher.stats.retries > 0)
+            assert flusher.stats.condition is FlusherCondition.RETRYING
         await redis.aclose()
         with pytest.raises(LedgersDiffer, match="was promoted"):
             async with open_flusher(promoted):
                 pass
         unstarted = open_ledger(promoted)
-        with pytest.raises(ServerPromoted):
+        with pytest.raises(LedgerUnavailable, match="was promoted"):
             await unstarted.start()
         await unstarted.stop()
         assert (await repaired(promoted)).epoch == 2

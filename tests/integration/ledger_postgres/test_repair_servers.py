@@ -68,7 +68,7 @@ async def flushed(pool: Pool, config: LedgerConfig) -> None:
 
 async def repaired(config: LedgerConfig) -> int:
     """Repair, see that all is well, and say how many records came back."""
-    redis = connect(config)
+    redis = connect(config, any_server=True)
     try:
         done = await repair(config, NoRooms(redis, config))
     finally:
@@ -118,7 +118,7 @@ async def test_replica_that_was_behind(primary: Valkey, pool: Pool, config: Ledg
     await leader.config_set("repl-diskless-sync-delay", 0)
     with running_valkey(folder) as replica:
         promoted = msgspec.structs.replace(config, redis_url=replica.url)
-        follower: Any = connect(promoted)
+        follower: Any = connect(promoted, any_server=True)
         async with started(config) as ledger:
             await ledger.credit(grant("ann", 100))
             await follower.replicaof("127.0.0.1", port)
