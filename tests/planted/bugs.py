@@ -435,7 +435,7 @@ OF_THE_ROOM = [
         "merge_drops_counts",
         "checker",
         "viewer_sum",
-        [Edit("gateway/room/merge.py", "            found.count += fact.count\n", "")],
+        [Edit("gateway/room/merge.py", "                    found.count += fact.count\n", "")],
     ),
     Bug(
         "summary_leaves_one_out",
@@ -456,7 +456,7 @@ OF_THE_WORTH = [
         "coins_of_a_hold_come_back_to_no_lot",
         "worth",
         "I9: ",
-        [Edit("ledger/flush_batch.py", "        lots.end_hold(body.id, body.taken_coins)\n", "")],
+        [Edit("ledger/flush_batch.py", "        lots.end_hold(body.id, body.taken_coins)\n", "        pass\n")],
     ),
     Bug(
         "last_coins_of_a_hold_are_taken_first",
@@ -498,7 +498,7 @@ OF_THE_WORTH = [
         "refund_leaves_coins_in_the_open_lots",
         "worth",
         "I9: ",
-        [Edit("ledger/flush_batch.py", "        lots.reverse(body.purchase, body.taken_coins)\n", "")],
+        [Edit("ledger/flush_batch.py", "        lots.reverse(body.purchase, body.taken_coins)\n", "        pass\n")],
     ),
     Bug(
         "day_matures_what_bonus_coins_are_worth_less",
