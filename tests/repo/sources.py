@@ -1,7 +1,10 @@
 """What the tests of the repository look at: source files, and what each imports."""
 
 import ast
+import fnmatch
+import functools
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +24,11 @@ class Module(Struct, frozen=True):
 
     name: str
     path: Path
-    tree: ast.Module
+
+    @property
+    def tree(self) -> ast.Module:
+        """Its syntax, parsed when it is looked at first: each process that collects tests would parse all of them."""
+        return _parsed(self.path)
 
     @property
     def package(self) -> str:
@@ -36,13 +43,17 @@ def modules(*packages: str) -> list[Module]:
         for path in files(package, "*.py"):
             parts = list(path.relative_to(ROOT).with_suffix("").parts)
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            found.append(Module(name, path, ast.parse(path.read_text(encoding="utf-8"))))
+            found.append(Module(name, path))
     return found
 
 
 def files(folder: str, pattern: str) -> list[Path]:
     """Files below a folder of the repository, without what tools leave there."""
-    return sorted(path for path in (ROOT / folder).rglob(pattern) if not _SKIPPED & set(path.parts))
+    found = []
+    for parent, folders, names in os.walk(ROOT / folder):
+        folders[:] = [name for name in folders if name not in _SKIPPED]
+        found += [Path(parent, name) for name in fnmatch.filter(names, pattern)]
+    return sorted(found)
 
 
 def imports(module: Module, *, lazy: bool = True) -> Iterator[str]:
@@ -63,6 +74,11 @@ def imports(module: Module, *, lazy: bool = True) -> Iterator[str]:
 def within(name: str, *packages: str) -> bool:
     """Whether a full name is one of these packages or lies inside of one."""
     return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+@functools.cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _eager(tree: ast.Module) -> Iterator[ast.AST]:
