@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis import Redis
 
 from ledger.migrate import migrate
 from tests.databases import Databases
 from tests.servers import Postgres, Valkey, running_postgres, running_valkey
+
+# How fast an example is depends on who else uses the machine.
+settings.register_profile("giftwire", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("giftwire")
 
 
 @pytest.fixture(scope="session")

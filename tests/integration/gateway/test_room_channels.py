@@ -1,7 +1,10 @@
 """Subscriptions that are lost: noticed, taken up again, told, and healed from the history."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -40,26 +43,32 @@ class Shell:
             assert self.room.hear(batch).hearing is not Hearing.GAP
 
 
-async def kill_subscribers(url: str) -> None:
-    """Cut every connection that is subscribed to something."""
-    redis = Redis.from_url(url)
-    await redis.client_kill_filter(_type="pubsub")
-    await redis.aclose()
+@contextlib.asynccontextmanager
+async def no_subscribers(url: str) -> AsyncIterator[None]:
+    """Every connection that is subscribed to something is cut, and nobody new can connect meanwhile."""
+    async with Redis.from_url(url) as redis:
+        before: Any = await redis.config_get("maxclients")
+        await redis.config_set("maxclients", 1)
+        try:
+            await redis.client_kill_filter(_type="pubsub")
+            yield
+        finally:
+            await redis.config_set("maxclients", before["maxclients"])
 
 
 async def test_lost_connection_is_healed(valkey_url: str) -> None:
     """What is told while the subscription is cut is not heard, is known to be missing, and comes from the history."""
-    async with opened_broker(valkey_url) as broker:
+    async with opened_broker(valkey_url) as broker, opened_broker(valkey_url) as teller:
         shell = Shell(broker)
         await shell.start()
-        await broker.tell([told("demo", telling(1))])
+        await teller.tell([told("demo", telling(1))])
         await until(lambda: shell.room.seq == 1)
-        await kill_subscribers(valkey_url)
-        await broker.tell([told("demo", telling(2))])
+        async with no_subscribers(valkey_url):
+            await teller.tell([told("demo", telling(2))])
         await until(lambda: shell.losses == 1)
         assert shell.room.seq == 1
         await shell.heal()
-        await broker.tell([told("demo", telling(3))], [WalletChange("ann", 3, 7)])
+        await teller.tell([told("demo", telling(3))], [WalletChange("ann", 3, 7)])
         await until(lambda: shell.room.seq == 3 and bool(shell.wallets))
         assert shell.room.behind is None
 

@@ -8,7 +8,7 @@ machine knows the time of every commit exactly, and can tell ids at the very edg
 from typing import Any
 
 import msgspec
-from hypothesis import seed, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     initialize,
@@ -403,11 +403,8 @@ class GiftMachine(MachineCore):
         self.runner.run(self._come_back())
 
 
-def run_machine(valkey: Valkey, examples: settings, number: int | None = None) -> None:
+def run_machine(valkey: Valkey, examples: settings) -> None:
     """Run examples of the machine on this server.
-
-    Args:
-        number: the same examples each time; others for another number, and always others for None.
 
     Raises:
         AssertionError: of a step after which the two differ or an invariant does not hold; its notes say how to get
@@ -418,5 +415,4 @@ def run_machine(valkey: Valkey, examples: settings, number: int | None = None) -
         def __init__(self) -> None:
             super().__init__(valkey)
 
-    machine = OnThisServer if number is None else seed(number)(OnThisServer)
-    run_state_machine_as_test(machine, settings=examples)
+    run_state_machine_as_test(OnThisServer, settings=examples)

@@ -116,7 +116,13 @@ async def test_fast_without_fsync(primary: Valkey) -> None:
 @needs_waitaof
 async def test_accepted_gift_is_on_the_replica(primary: Valkey, tmp_path_factory: pytest.TempPathFactory) -> None:
     """After kill -9 of both, the replica's own file holds every coin that was told to be paid."""
-    config = LedgerConfig(redis_url=primary.url, partitions=1, durability=Durability.REPLICATED)
+    config = LedgerConfig(
+        redis_url=primary.url,
+        partitions=1,
+        durability=Durability.REPLICATED,
+        replica_ms_max=10_000,
+        retry_ms_max=10_000,
+    )
     async with replicating(primary, tmp_path_factory.mktemp("r")) as replica:
         async with started(config) as ledger:
             assert isinstance(await ledger.credit(grant("ann", 100)), CreditAccepted)
