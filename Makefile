@@ -4,10 +4,11 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PYTEST_FLAGS ?= -n 2
+# A third of a test's time is waiting for servers; tests of a file follow one another, so that they share what they start.
+PYTEST_FLAGS ?= -n 3 --dist worksteal
 WEB_SOURCES := $(shell find gateway/web \( -name node_modules -o -name build \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: setup web run test check bench clean
+.PHONY: setup web run test check lint types bench clean
 
 setup: .venv/ready
 
@@ -38,10 +39,14 @@ test: setup web
 	@$(IN_WEB) npm test --silent
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-check: setup web
+check: lint types
+
+lint: setup web
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@$(IN_WEB) npm run check --silent
+
+types: setup
 	$(BIN)/mypy
 
 # Each measurement starts a server of its own and prints a ratio to a reference of the same run.

@@ -14,7 +14,7 @@ def test_dear_gifts_are_undone_or_paid(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("GIFTWIRE_ROOMS_UNDO_COINS_MIN", "5000")
     monkeypatch.setenv("GIFTWIRE_ROOMS_UNDO_WINDOW_MS", "1500")
     with serving(tmp_path / "var", "--demo", "--workers", "2") as serve:
-        done = serve.run("loadtest", "dear_gifts", "--duration", "6", "--url", serve.ws_url, "--json")
+        done = serve.run("loadtest", "dear_gifts", "--duration", "4", "--url", serve.ws_url, "--json")
         assert done.stdout, done.stderr
         (report,) = msgspec.json.decode(done.stdout, type=list[Report])
         assert report.verdict.ok, report.verdict.faults

@@ -31,7 +31,7 @@ def test_bench_of_the_books_answers_in_json() -> None:
 
 def test_bench_of_neighbours_answers_in_json() -> None:
     """The flood is really held up, and every round shows the others their gifts."""
-    words = ["neighbours", "--viewers", "20", "--rate", "200", "--seconds", "2", "--rounds", "1", "--json"]
+    words = ["neighbours", "--viewers", "20", "--rate", "200", "--seconds", "1", "--rounds", "1", "--json"]
     done = subprocess.run([*BENCH, *words], capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     result = msgspec.json.decode(msgspec.json.encode(msgspec.json.decode(done.stdout)["result"]), type=NeighboursResult)
