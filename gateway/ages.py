@@ -2,9 +2,9 @@
 
 from catalog import countries
 from catalog.load import Catalog
-from ledger.ages import AgeLimits, AgeRules
+from ledger.guards.ages import AgeLimits, AgeRules
 from ledger.model import Limit
-from ledger.payout_limits import PayoutLimits, PayoutRules
+from ledger.payouts.payout_limits import PayoutLimits, PayoutRules
 
 
 def age_rules(catalog: Catalog) -> AgeRules:

@@ -11,26 +11,26 @@ from gateway.admission.accounts import Accounts
 from gateway.admission.admission import Admission
 from gateway.ages import age_rules, payout_rules
 from gateway.auth import Tokens
-from gateway.broker import Broker, open_broker
+from gateway.counting.metrics import Metrics
+from gateway.counting.shared_metrics import Family, SharedMetrics
 from gateway.edge.arrival import Arrival
 from gateway.edge.edge import Edge
 from gateway.edge.session import SessionServices
 from gateway.gifts import GiftDesk
 from gateway.http.public.health import missing_of
 from gateway.http.routes import build_http
-from gateway.metrics import Metrics
 from gateway.places import Places, room_place
 from gateway.rails import Rails, build_rails
 from gateway.revocations import Revocations, open_revocations
-from gateway.rooms import Rooms, RoomsConfig
-from gateway.run.config import Config
-from gateway.run.folder import RUN
+from gateway.rooms.broker import Broker, open_broker
+from gateway.rooms.rooms import Rooms, RoomsConfig
+from gateway.run.keeping.folder import RUN
+from gateway.run.settings.config import Config
 from gateway.services import Services
-from gateway.shared_metrics import Family, SharedMetrics
 from gateway.tasks import Tasks
 from gateway.undos import UndoDesk
 from gateway.wallets import Wallets
-from ledger.directory import Place
+from ledger.guards.directory import Place
 from ledger.office import Office, open_office
 from ledger.service import Ledger, open_ledger
 

@@ -20,7 +20,7 @@ from gateway.room.facts import GiftDetails, encode_details
 from gateway.shown import shown
 from gateway.wire.codes import Code
 from gateway.wire.messages import AMOUNT_MAX, MESSAGE_LENGTH_MAX, Accepted, ComboCount, Refused, SendGift
-from ledger.directory import Place
+from ledger.guards.directory import Place
 from ledger.ids import format_id, id_time_ms, parse_id
 from ledger.model import GiftAccepted, GiftOrder, GiftOutcome, ViewerId
 from ledger.service import Ledger

@@ -15,8 +15,8 @@ from typing import Final
 
 import structlog
 
-from ledger.directory import Place
 from ledger.errors import LedgerUnavailable
+from ledger.guards.directory import Place
 
 FRESH_S: Final = 5.0
 RENEW_S: Final = 2.5

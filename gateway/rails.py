@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from gateway.run.config import Config
+from gateway.run.settings.config import Config
 from ledger.rails.interface import PaymentRail
 from ledger.rails.sandbox import SandboxRail
 

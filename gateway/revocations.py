@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
-from ledger.redis_client import connect
+from ledger.live.redis_client import connect
 
 CONNECTIONS_MAX: Final = 4
 ASKED_MAX: Final = 500

@@ -3,14 +3,14 @@
 from typing import Final
 
 from gateway.auth import Identity
-from gateway.metrics import REPLAYED, UNDONE, Metrics
+from gateway.counting.metrics import REPLAYED, UNDONE, Metrics
 from gateway.replies import refused
 from gateway.wire.codes import Code
 from gateway.wire.messages import Refused, Undo, Undone
 from ledger.errors import LedgerUnavailable
+from ledger.holds.undos import Undos
 from ledger.ids import parse_id
 from ledger.model import GiftUndone, UndoRefusal, ViewerId
-from ledger.undos import Undos
 
 CODES: Final[dict[UndoRefusal, Code]] = {
     UndoRefusal.NO_SUCH_GIFT: Code.NOT_FOUND,

@@ -8,7 +8,7 @@ import enum
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from ledger.postgres import Connection
+from ledger.books.postgres import Connection
 
 COINS: Final = "coins"
 DIAMONDS: Final = "diamonds"

@@ -27,7 +27,7 @@ _Url = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
 class Durability(enum.StrEnum):
-    """What has happened before a gift is told to be accepted; see `ledger.durability`."""
+    """What has happened before a gift is told to be accepted; see `ledger.live.durability`."""
 
     DURABLE = "durable"
     REPLICATED = "replicated"

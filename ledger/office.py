@@ -4,31 +4,31 @@ told of coins and of what forbids gifts."""
 
 from collections.abc import Iterable
 
-from ledger.account_history import AccountHistory
-from ledger.agencies import Agencies
-from ledger.ages import NO_RULES, AgeRules
+from ledger.books.postgres import Pool, connected, open_pool
+from ledger.books.seals import Seals
+from ledger.books.volumes import Volumes
 from ledger.config import LedgerConfig
-from ledger.crediting import Crediting, SettleStats
-from ledger.directory import Directory
-from ledger.grants import Grants
-from ledger.guards import Guards
-from ledger.holds import Holds
-from ledger.lot_statements import LotStatements
-from ledger.maturing import Maturing
-from ledger.payout_limits import PayoutRules
-from ledger.payouts import Payouts
-from ledger.persons import AgeCheck
-from ledger.plans import Plans
-from ledger.postgres import Pool, connected, open_pool
-from ledger.purchases import Purchases
+from ledger.guards.ages import NO_RULES, AgeRules
+from ledger.guards.directory import Directory
+from ledger.guards.guards import Guards
+from ledger.guards.persons import AgeCheck
+from ledger.guards.plans import Plans
+from ledger.holds.holds import Holds
+from ledger.holds.undos import Undos
+from ledger.lots.account_history import AccountHistory
+from ledger.lots.lot_statements import LotStatements
+from ledger.lots.statements import Statements
+from ledger.payouts.agencies import Agencies
+from ledger.payouts.maturing import Maturing
+from ledger.payouts.payout_limits import PayoutRules
+from ledger.payouts.payouts import Payouts
+from ledger.purchases.crediting import Crediting, SettleStats
+from ledger.purchases.grants import Grants
+from ledger.purchases.purchases import Purchases
 from ledger.rails.interface import PaymentRail
 from ledger.rails.manual import ManualRail
-from ledger.refunds import Refunds
-from ledger.seals import Seals
+from ledger.refunds.refunds import Refunds
 from ledger.service import Ledger
-from ledger.statements import Statements
-from ledger.undos import Undos
-from ledger.volumes import Volumes
 
 
 class Office:

@@ -10,15 +10,19 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from ledger.batcher import Batcher, Told
 from ledger.config import LedgerConfig
-from ledger.durability import check_server
 from ledger.errors import LedgerError, LedgerUnavailable
-from ledger.guard_state import GuardSettings, LiveGuard, pack_settings, read_guard
-from ledger.hold_call import EndedHold, OpenHold, hold_field, read_ended_hold, read_open_hold
 from ledger.ids import ID_BYTES, digest_of
-from ledger.journal import JournalReader, Position, encode_body, encode_reversal, gift_body
-from ledger.keys import DEPLOYMENT, FIRST_EPOCH, REPAIR_EPOCH, Keys, Total
+from ledger.live.batcher import Batcher, Told
+from ledger.live.durability import check_server
+from ledger.live.guard_state import GuardSettings, LiveGuard, pack_settings, read_guard
+from ledger.live.hold_call import EndedHold, OpenHold, hold_field, read_ended_hold, read_open_hold
+from ledger.live.journal import JournalReader, Position, encode_body, encode_reversal, gift_body
+from ledger.live.keys import DEPLOYMENT, FIRST_EPOCH, REPAIR_EPOCH, Keys, Total
+from ledger.live.promotion import note_server
+from ledger.live.redis_client import connect
+from ledger.live.scripts import PreparedGift, Scripts
+from ledger.live.wallet_reads import WalletReads
 from ledger.model import (
     AMOUNT_MAX,
     UNDO_MS_MAX,
@@ -46,10 +50,6 @@ from ledger.model import (
     UndoRefused,
     ViewerId,
 )
-from ledger.promotion import note_server
-from ledger.redis_client import connect
-from ledger.scripts import PreparedGift, Scripts
-from ledger.wallet_reads import WalletReads
 
 SERVER_VERSION_MIN: Final = (7, 0)
 """Of Redis, or of the Redis that a Valkey says it equals: sharded channels, and MINID of XTRIM."""

@@ -13,16 +13,16 @@ import msgspec
 from rich.console import Console
 
 from gateway.wire.codec import Encoding
-from loadtest.api import ApiError
-from loadtest.casting import Crowd
 from loadtest.clients.connection import ClientRefused
-from loadtest.climb import Climb, find_max, words_of
-from loadtest.compare import NotComparable, compare_files
-from loadtest.crew import CrewFailed
-from loadtest.display import LiveView, Silent, print_comparison, print_step, print_summary
-from loadtest.report import Report, write_json
-from loadtest.run import NotLocal, Options, run_loadtest
-from loadtest.scenario import Scenario, ScenarioError, load_scenario, scale
+from loadtest.play.api import ApiError
+from loadtest.play.crew import CrewFailed
+from loadtest.play.run import NotLocal, Options, run_loadtest
+from loadtest.report.climb import Climb, find_max, words_of
+from loadtest.report.compare import NotComparable, compare_files
+from loadtest.report.display import LiveView, Silent, print_comparison, print_step, print_summary
+from loadtest.report.report import Report, write_json
+from loadtest.script.casting import Crowd
+from loadtest.script.scenario import Scenario, ScenarioError, load_scenario, scale
 from loadtest.tokens import KEY_FILE, KeyUnreadable, TokenSigner
 
 COULD_NOT_RUN = 2
@@ -152,8 +152,8 @@ def _run(scenario: Scenario, options: Options, console: Console, *, shown: bool)
 
 
 def _write(report: Report, folder: Path, console: Console) -> None:
-    from loadtest.page import page
-    from loadtest.plot import plot_percentiles
+    from loadtest.report.page import page
+    from loadtest.report.plot import plot_percentiles
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{report.scenario.name}-{report.run}"

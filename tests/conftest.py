@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from redis import Redis
 
-from ledger.migrate import migrate
+from ledger.books.migrate import migrate
 from tests.databases import Databases
 from tests.servers import Postgres, Valkey, running_postgres, running_valkey
 

@@ -16,15 +16,15 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
 from gateway.app import App, build
-from gateway.relay import Relay
-from gateway.run.config import Config
+from gateway.rooms.relay import Relay
+from gateway.run.settings.config import Config
 from gateway.services import Services
 from gateway.wire.codec import SUBPROTOCOL_JSON
 from gateway.wire.messages import Role
 from ledger.config import LedgerConfig
-from ledger.grants import Granted, GrantOrder
 from ledger.ids import format_id, new_id
 from ledger.model import ViewerId
+from ledger.purchases.grants import Granted, GrantOrder
 from tests.waiting import until
 
 KEY: Final = "the signing key of a test, long enough"

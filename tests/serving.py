@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import httpx
 
-from gateway.run.folder import DataFolder
-from gateway.run.postgres import chosen_identity, make_database
+from gateway.run.keeping.folder import DataFolder
+from gateway.run.servers.postgres import chosen_identity, make_database
 from loadtest.tokens import TokenSigner
 from tests.waiting import wait_until
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.admission.config import AdmissionConfig
 from gateway.admission.counts import Bucket, Rate, Table
 from gateway.auth import Identity
-from gateway.metrics import Metrics, Shed
+from gateway.counting.metrics import Metrics, Shed
 from gateway.wire.messages import Role
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from gateway.admission.addresses import IP, BadNetworks, Networks, behind_proxies, counted_as, hops_of, read_ip
 from gateway.admission.config import AdmissionConfig
 from gateway.admission.counts import Bucket, Rate, Table
-from gateway.metrics import Metrics, Shed, Way
+from gateway.counting.metrics import Metrics, Shed, Way
 
 
 class AddressCount:

@@ -15,8 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.admission.addresses import IP, read_ip
 from gateway.admission.admission import AddressCount, Admission
 from gateway.admission.proxy_protocol import BadHeader, read_header
+from gateway.counting.metrics import Metrics, Shed
 from gateway.http.config import HttpConfig
-from gateway.metrics import Metrics, Shed
 
 LINGER_S: Final = 1.0
 """How long the other side may go on sending after it was refused: closing at once could take the answer with it."""

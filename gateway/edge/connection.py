@@ -18,13 +18,13 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from gateway.admission.admission import AddressCount
+from gateway.counting.metrics import Shed
 from gateway.edge.deflate import DeflateOffers, Inflating
 from gateway.edge.frames import PING_FRAME
 from gateway.edge.intake import SLICE_BYTES, TURN_FRAMES_MAX, Unread
 from gateway.edge.parts import Parts
 from gateway.edge.prepared import Variant
 from gateway.edge.whole_frames import read_whole
-from gateway.metrics import Shed
 from gateway.wire.codec import SUBPROTOCOLS, Encoding
 from gateway.wire.codes import CloseCode
 

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import structlog
 
+from gateway.counting.metrics import Shed
 from gateway.edge.config import EdgeConfig
 from gateway.edge.connection import PATH, Connection
 from gateway.edge.intake import Intake
 from gateway.edge.leaving import send_elsewhere
 from gateway.edge.session import Session, SessionServices
-from gateway.metrics import Shed
 from gateway.tasks import end_all
 from gateway.wire.codes import CloseCode
 from ledger.errors import LedgerUnavailable

@@ -13,12 +13,12 @@ from typing import Final
 
 from msgspec import Struct
 
+from gateway.counting.metrics import Metrics, Shed
 from gateway.edge.config import EdgeConfig
 from gateway.edge.connection import Connection
 from gateway.edge.frames import frame
 from gateway.edge.prepared import VARIANTS, Built, Prepared, Variant
 from gateway.edge.session import Session
-from gateway.metrics import Metrics, Shed
 from gateway.wire.codec import Encoding, encode
 from gateway.wire.codes import CloseCode, NoticeCode
 from gateway.wire.messages import Notice, ServerMessage

@@ -14,10 +14,10 @@ from msgspec import UNSET, Struct
 from gateway.admission.accounts import Accounts
 from gateway.admission.admission import Admission
 from gateway.auth import BadToken, Identity, TokenExpired, Tokens
+from gateway.counting.metrics import ACCEPTED, REPLAYED, Metrics, Shed
 from gateway.edge.config import EdgeConfig
 from gateway.edge.frames import frame
 from gateway.gifts import GiftDesk, GiftReply, Told, place_name, unknown_place
-from gateway.metrics import ACCEPTED, REPLAYED, Metrics, Shed
 from gateway.places import Places
 from gateway.replies import refused
 from gateway.undos import UndoDesk
@@ -48,7 +48,7 @@ from ledger.service import Ledger
 
 if TYPE_CHECKING:
     from gateway.edge.connection import Connection
-    from gateway.rooms import Rooms
+    from gateway.rooms.rooms import Rooms
 
 _log = structlog.get_logger()
 _Command = Hello | Join | Leave | Ping

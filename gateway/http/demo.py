@@ -18,10 +18,10 @@ from gateway.wire.codes import Code
 from gateway.wire.http.demo import DemoPaymentBody, Guest, Studio
 from gateway.wire.http.viewer import Purchase
 from gateway.wire.messages import Id
-from ledger.grants import GrantOrder
 from ledger.ids import new_id, parse_id
 from ledger.model import CreditRefused, ViewerId
-from ledger.purchases import RailOutcome
+from ledger.purchases.grants import GrantOrder
+from ledger.purchases.purchases import RailOutcome
 from ledger.rails import sandbox
 
 _GUEST_REASON: Final = "A guest of the demo."

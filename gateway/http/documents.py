@@ -8,11 +8,11 @@ from typing import Final
 import msgspec
 from starlette.responses import HTMLResponse, Response
 
-from gateway.asyncapi import asyncapi
 from gateway.http.docs_page import docs_page
 from gateway.http.operation import JSON, Operation, declare
 from gateway.http.pages import DOCS_PATH, page_headers
-from gateway.openapi import openapi
+from gateway.papers.asyncapi import asyncapi
+from gateway.papers.openapi import openapi
 
 _STYLE: Final = Path(__file__).parent / "docs.css"
 _FRESH: Final = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from gateway.auth import Tokens
 from gateway.places import room_place
-from gateway.run.config import Config
+from gateway.run.settings.config import Config
 from ledger.model import CreatorId
 from ledger.office import open_office
 from ledger.service import open_ledger

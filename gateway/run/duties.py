@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from gateway.run.folder import put_in_place
+from gateway.run.keeping.folder import put_in_place
 from gateway.tasks import end_all
 from ledger.errors import InvariantBroken
 

@@ -17,15 +17,15 @@ import uvicorn
 import uvloop
 
 from catalog.faults import CatalogInvalid
-from gateway.run.child import tell_ready
 from gateway.run.collector import calm_collector
-from gateway.run.config import Config
+from gateway.run.keeping.child import tell_ready
+from gateway.run.keeping.port import HostUnusable, Listener, PortTaken
+from gateway.run.keeping.signals import StopAsked, stop_asked
 from gateway.run.logs import set_up_logs
-from gateway.run.options import Unusable, folder_options, keyed, listen_options, placed, selling
-from gateway.run.port import HostUnusable, Listener, PortTaken
-from gateway.run.signals import StopAsked, stop_asked
+from gateway.run.settings.config import Config
+from gateway.run.settings.options import Unusable, folder_options, keyed, listen_options, placed, selling
 from ledger.errors import LedgerError, LedgerUnavailable
-from ledger.reconcile import require_agreement
+from ledger.mending.reconcile import require_agreement
 
 WAIT_S: Final = 0.5
 POLL_S: Final = 0.02

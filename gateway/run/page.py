@@ -6,8 +6,8 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from gateway.run.config import Config
 from gateway.run.demo import DEMO_ROOM, DemoTokens
+from gateway.run.settings.config import Config
 
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _NAME_WIDTH: Final = 10

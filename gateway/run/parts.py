@@ -9,12 +9,12 @@ from typing import Final
 
 import msgspec
 
-from gateway.run.child import Program, ProgramFailed
-from gateway.run.config import Config
-from gateway.run.folder import DataFolder
-from gateway.run.port import bound_socket
-from gateway.run.processes import end_processes, processes_started_as
-from gateway.run.sources import CONFIG_VARIABLE, variable_of
+from gateway.run.keeping.child import Program, ProgramFailed
+from gateway.run.keeping.folder import DataFolder
+from gateway.run.keeping.port import bound_socket
+from gateway.run.keeping.processes import end_processes, processes_started_as
+from gateway.run.settings.config import Config
+from gateway.run.settings.sources import CONFIG_VARIABLE, variable_of
 
 GATEWAY: Final = "gateway"
 WORKER: Final = "worker"

@@ -18,28 +18,28 @@ import msgspec
 import structlog
 from rich.text import Text
 
-from gateway.run.child import ProgramFailed
-from gateway.run.config import Config, located
 from gateway.run.demo import demo_tokens, seed_demo
 from gateway.run.duties import forget_duties
-from gateway.run.embedded import Servers, start_servers
-from gateway.run.folder import DataFolder, FolderUnusable, ServeLock
+from gateway.run.keeping.child import ProgramFailed
+from gateway.run.keeping.folder import DataFolder, FolderUnusable, ServeLock
+from gateway.run.keeping.port import HostUnusable, PortTaken, Reservation
+from gateway.run.keeping.signals import Terminal, stop_asked
+from gateway.run.keeping.status import write_status
+from gateway.run.keeping.supervisor import ProcessState, Supervisor
 from gateway.run.logs import set_up_logs
-from gateway.run.options import Unusable, folder_options, keyed, listen_options, loaded, selling
 from gateway.run.page import ready_page, show
 from gateway.run.parts import end_leftover_parts, gateway_program, worker_program
-from gateway.run.port import HostUnusable, PortTaken, Reservation
 from gateway.run.rolling.roll import Rolling
 from gateway.run.rolling.source import ConfigSource
 from gateway.run.rolling.state import forget_restarts
-from gateway.run.signals import Terminal, stop_asked
-from gateway.run.status import write_status
-from gateway.run.supervisor import ProcessState, Supervisor
-from gateway.run.valkey import ServerMissing
+from gateway.run.servers.embedded import Servers, start_servers
+from gateway.run.servers.valkey import ServerMissing
+from gateway.run.settings.config import Config, located
+from gateway.run.settings.options import Unusable, folder_options, keyed, listen_options, loaded, selling
+from ledger.books.migrate import migrate
 from ledger.config import Endpoints, remove_endpoints, write_endpoints
 from ledger.errors import EpochAwaited, LedgerError
-from ledger.migrate import migrate
-from ledger.reconcile import require_agreement
+from ledger.mending.reconcile import require_agreement
 
 READY_POLL_S: Final = 0.1
 _log = structlog.get_logger()

@@ -8,22 +8,22 @@ from redis.exceptions import RedisError
 
 from catalog.load import load_catalog
 from gateway.ages import age_rules, payout_rules
-from gateway.broker import open_broker
-from gateway.promotion import Promotions
+from gateway.audits.promotion import Promotions
+from gateway.audits.rolling_rooms import RollingRooms
+from gateway.audits.rolling_told import RollingTold
 from gateway.rails import build_rails
-from gateway.relay import Relay
-from gateway.rolling_rooms import RollingRooms
-from gateway.rolling_told import RollingTold
-from gateway.run.config import Config
+from gateway.rooms.broker import open_broker
+from gateway.rooms.relay import Relay
 from gateway.run.duties import AUDIT_DUTY, ROOMS_DUTY, TOLD_DUTY, Duty
+from gateway.run.settings.config import Config
+from ledger.audits.rolling_audit import open_rolling_audit
+from ledger.books.flusher import open_flusher
+from ledger.books.leases import open_leases
 from ledger.errors import LedgerUnavailable
-from ledger.flusher import open_flusher
-from ledger.gifts_in_order import open_gifts_in_order
-from ledger.leases import open_leases
+from ledger.live.redis_client import connect
+from ledger.mending.gifts_in_order import open_gifts_in_order
+from ledger.mending.reconcile import require_agreement
 from ledger.office import open_office
-from ledger.reconcile import require_agreement
-from ledger.redis_client import connect
-from ledger.rolling_audit import open_rolling_audit
 from ledger.service import open_ledger
 
 

@@ -11,14 +11,14 @@ import structlog
 import uvloop
 
 from catalog.faults import CatalogInvalid
-from gateway.run.child import tell_ready
 from gateway.run.collector import calm_collector
-from gateway.run.config import Config
 from gateway.run.duties import DutyState, do_duties, write_duties
-from gateway.run.folder import DataFolder, FolderUnusable, WorkerLock, worker_id
+from gateway.run.keeping.child import tell_ready
+from gateway.run.keeping.folder import DataFolder, FolderUnusable, WorkerLock, worker_id
+from gateway.run.keeping.signals import stop_asked
 from gateway.run.logs import set_up_logs
-from gateway.run.options import Unusable, folder_options, keyed, placed, selling
-from gateway.run.signals import stop_asked
+from gateway.run.settings.config import Config
+from gateway.run.settings.options import Unusable, folder_options, keyed, placed, selling
 from gateway.run.work import check_work, open_work
 from ledger.errors import LedgerError, LedgerUnavailable
 

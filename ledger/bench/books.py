@@ -22,16 +22,16 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
 from ledger.bench.cli import COULD_NOT_RUN
 from ledger.bench.gifts import fill_wallets, give
 from ledger.bench.servers import BenchFailed, bench_database, bench_ledger, bench_servers, cpu_s, parent_of
+from ledger.books.flusher import FlusherStats, open_flusher
+from ledger.books.migrate import migrate
 from ledger.config import LedgerConfig
-from ledger.flusher import FlusherStats, open_flusher
-from ledger.journal import Position
-from ledger.keys import Keys
-from ledger.migrate import migrate
-from ledger.repair import repair
+from ledger.live.journal import Position
+from ledger.live.keys import Keys
+from ledger.mending.repair import repair
 from ledger.service import Ledger
 
 IN_FLIGHT: Final = 500

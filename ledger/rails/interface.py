@@ -18,7 +18,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ledger.purchase_states import Purchase, RailOutcome
+from ledger.purchases.purchase_states import Purchase, RailOutcome
 
 
 class RailEvent(Struct, frozen=True):

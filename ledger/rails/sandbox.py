@@ -18,7 +18,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from ledger.errors import BadEvent, BadSignature
 from ledger.ids import format_id, new_id, parse_id
-from ledger.purchase_states import Purchase, RailOutcome
+from ledger.purchases.purchase_states import Purchase, RailOutcome
 from ledger.rails.interface import Checkout, RailEvent
 
 NAME: Final = "sandbox"

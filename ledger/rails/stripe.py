@@ -15,7 +15,7 @@ import structlog
 
 from ledger.errors import BadEvent, BadSignature, RailRefused, RailUnavailable
 from ledger.ids import format_id
-from ledger.purchase_states import Purchase
+from ledger.purchases.purchase_states import Purchase
 from ledger.rails.config import StripeConfig
 from ledger.rails.interface import Checkout, RailEvent
 from ledger.rails.stripe_amounts import to_stripe

@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 
 from ledger.errors import BadEvent
 from ledger.ids import parse_id
-from ledger.purchase_states import RailOutcome
+from ledger.purchases.purchase_states import RailOutcome
 from ledger.rails.interface import RailEvent
 from ledger.rails.stripe_amounts import from_stripe
 

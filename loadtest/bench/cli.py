@@ -16,8 +16,6 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.agent import raise_files_limit
-from loadtest.api import ApiError
 from loadtest.bench.fanout import FanoutResult, measure_fanout
 from loadtest.bench.flood import FloodFailed
 from loadtest.bench.hotroom import HotroomResult, measure_hotroom
@@ -29,10 +27,12 @@ from loadtest.bench.reconnect import ReconnectResult, measure_reconnect
 from loadtest.bench.server import ServerFailed, bench_server
 from loadtest.bench.spread import Spread
 from loadtest.clients.connection import ClientRefused
-from loadtest.crew import CrewFailed
-from loadtest.latency import Summary
-from loadtest.report import environment
-from loadtest.scenario import ScenarioError
+from loadtest.play.agent import raise_files_limit
+from loadtest.play.api import ApiError
+from loadtest.play.crew import CrewFailed
+from loadtest.record.latency import Summary
+from loadtest.report.report import environment
+from loadtest.script.scenario import ScenarioError
 
 ENTRY_POINTS: Final = "giftwire.bench"
 COULD_NOT_RUN: Final = 2

@@ -16,11 +16,11 @@ from loadtest.bench.reference import WriteOrder, Written, serve_reference
 from loadtest.bench.rounds import watch_round
 from loadtest.bench.server import BenchServer, free_port
 from loadtest.bench.spread import Spread, spread
-from loadtest.casting import Crowd, assign, set_stage
-from loadtest.crew import Crew
-from loadtest.naming import new_run
-from loadtest.orders import Begin
-from loadtest.scenario import Mix, Phase, Population, Scenario
+from loadtest.play.crew import Crew
+from loadtest.play.orders import Begin
+from loadtest.script.casting import Crowd, assign, set_stage
+from loadtest.script.naming import new_run
+from loadtest.script.scenario import Mix, Phase, Population, Scenario
 from loadtest.tokens import TokenSigner
 
 GIFTS_PER_S: Final = 20.0

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.wire.codes import Code
-from loadtest.alarm import Alarm
+from loadtest.server.alarm import Alarm
 
 WAKE_APART_NS: Final = 2_000_000
 """Gifts of so long are sent together; each to a socket of its own, as many viewers would."""

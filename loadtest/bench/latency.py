@@ -11,13 +11,13 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.bench.server import BenchServer
-from loadtest.climb import Step, climb, step_of
-from loadtest.latency import Summary
-from loadtest.orders import Progress
-from loadtest.procfs import cpu_by_part
-from loadtest.report import Report
-from loadtest.run import Options, run_loadtest
-from loadtest.scenario import Mix, Phase, Population, Scenario, Thresholds
+from loadtest.play.orders import Progress
+from loadtest.play.run import Options, run_loadtest
+from loadtest.record.latency import Summary
+from loadtest.report.climb import Step, climb, step_of
+from loadtest.report.report import Report
+from loadtest.script.scenario import Mix, Phase, Population, Scenario, Thresholds
+from loadtest.server.procfs import cpu_by_part
 from loadtest.tokens import KEY_FILE, TokenSigner
 
 ACCEPTED_P99_MS_MAX: Final = 250.0

@@ -9,15 +9,15 @@ from typing import Final
 from msgspec import Struct
 
 from gateway.wire.codec import Encoding
-from loadtest.agent import raise_files_limit
 from loadtest.bench.server import BenchServer
 from loadtest.bench.spread import Spread, spread
-from loadtest.casting import Crowd, assign, set_stage
-from loadtest.crew import Crew
-from loadtest.naming import new_run
-from loadtest.procfs import cpu_s, pss_kb
-from loadtest.run import Options, prepare
-from loadtest.scenario import Mix, Phase, Population, Scenario
+from loadtest.play.agent import raise_files_limit
+from loadtest.play.crew import Crew
+from loadtest.play.run import Options, prepare
+from loadtest.script.casting import Crowd, assign, set_stage
+from loadtest.script.naming import new_run
+from loadtest.script.scenario import Mix, Phase, Population, Scenario
+from loadtest.server.procfs import cpu_s, pss_kb
 from loadtest.tokens import KEY_FILE, TokenSigner
 
 SETTLE_S: Final = 2.0

@@ -20,12 +20,12 @@ from msgspec import Struct
 
 from loadtest.bench.flood import Fate, Flood, Gifts, text_frame
 from loadtest.bench.server import BenchServer
-from loadtest.casting import set_stage
-from loadtest.latency import Latencies
-from loadtest.naming import GiftIds, Run, new_run
-from loadtest.procfs import cpu_by_part, pss_kb
-from loadtest.run import Options, prepare
-from loadtest.scenario import Mix, Phase, Population, Scenario
+from loadtest.play.run import Options, prepare
+from loadtest.record.latency import Latencies
+from loadtest.script.casting import set_stage
+from loadtest.script.naming import GiftIds, Run, new_run
+from loadtest.script.scenario import Mix, Phase, Population, Scenario
+from loadtest.server.procfs import cpu_by_part, pss_kb
 from loadtest.tokens import KEY_FILE, TokenSigner
 
 RATIO_MIN: Final = 0.9

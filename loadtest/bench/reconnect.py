@@ -18,16 +18,16 @@ from msgspec import Struct
 
 from gateway.wire.codec import Encoding
 from gateway.wire.messages import Accepted, Events, Join, Joined, Position, Refused, Undone, Welcome
-from loadtest.agent import raise_files_limit
 from loadtest.bench.reference import serve_answers
 from loadtest.bench.server import BenchServer, ServerFailed, free_port
 from loadtest.bench.spread import Spread, spread
-from loadtest.casting import set_stage
 from loadtest.clients.connection import CONNECTING_MAX, Client, Line, Payload
-from loadtest.naming import new_run
-from loadtest.procfs import cpu_by_part, cpu_s
-from loadtest.run import Options, prepare
-from loadtest.scenario import Mix, Phase, Population, Scenario
+from loadtest.play.agent import raise_files_limit
+from loadtest.play.run import Options, prepare
+from loadtest.script.casting import set_stage
+from loadtest.script.naming import new_run
+from loadtest.script.scenario import Mix, Phase, Population, Scenario
+from loadtest.server.procfs import cpu_by_part, cpu_s
 from loadtest.tokens import KEY_FILE, TokenSigner
 
 BACK_S_MAX: Final = 120.0

@@ -28,7 +28,7 @@ from gateway.wire.messages import (
     Sender,
     Welcome,
 )
-from loadtest.agent import raise_files_limit
+from loadtest.play.agent import raise_files_limit
 
 BACKLOG: Final = 2_048
 ENDLESS: Final = 2**62

@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from gateway.wire.codec import Encoding
 from loadtest.bench.server import BenchServer
-from loadtest.casting import Crowd, assign, set_stage
-from loadtest.crew import Crew
-from loadtest.naming import new_run
-from loadtest.orders import Begin
-from loadtest.procfs import cpu_s
-from loadtest.run import Options, prepare
-from loadtest.scenario import Scenario
+from loadtest.play.crew import Crew
+from loadtest.play.orders import Begin
+from loadtest.play.run import Options, prepare
+from loadtest.script.casting import Crowd, assign, set_stage
+from loadtest.script.naming import new_run
+from loadtest.script.scenario import Scenario
+from loadtest.server.procfs import cpu_s
 from loadtest.tokens import KEY_FILE, TokenSigner
 
 DRAIN_S: Final = 1.0

@@ -15,7 +15,7 @@ from typing import Final
 
 import httpx
 
-from loadtest.procfs import ServerProcess, family
+from loadtest.server.procfs import ServerProcess, family
 
 OPEN_TO_US: Final = {"GIFTWIRE_ADMISSION_UNLIMITED": "127.0.0.0/8 ::1"}
 """Thousands of clients of a bench come from one address, whatever this machine's configuration says of it."""

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from loadtest.checker.faults import FaultKind, Faults
 from loadtest.checker.told import Told
-from loadtest.columns import NO_KEY, NO_NAME, Answer, ComboState, Commands, Sightings
+from loadtest.record.columns import NO_KEY, NO_NAME, Answer, ComboState, Commands, Sightings
 
 
 class _Run(Struct):

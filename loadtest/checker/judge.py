@@ -10,9 +10,9 @@ from loadtest.checker.money import check_earnings, check_purchases, check_wallet
 from loadtest.checker.shown import ViewersChecked, check_shown
 from loadtest.checker.sightings import check_sightings
 from loadtest.checker.told import Told, check_answers
-from loadtest.columns import NO_KEY, Sightings
-from loadtest.frames import FrameBook, Watch
-from loadtest.purchase_book import Bought, PurchaseBook
+from loadtest.record.columns import NO_KEY, Sightings
+from loadtest.record.frames import FrameBook, Watch
+from loadtest.record.purchase_book import Bought, PurchaseBook
 
 
 class MoneyRead(Struct, frozen=True):

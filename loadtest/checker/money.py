@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from loadtest.checker.faults import FaultKind, Faults
 from loadtest.checker.told import Told
-from loadtest.naming import Run
-from loadtest.purchase_book import Bought, PurchaseBook
+from loadtest.record.purchase_book import Bought, PurchaseBook
+from loadtest.script.naming import Run
 
 
 def check_wallets(told: Told, balances: Mapping[int, int | None], faults: Faults) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from loadtest.checker.faults import FaultKind, Faults
-from loadtest.columns import NO_KEY, NO_NAME, Sightings
-from loadtest.frames import FrameBook, Tally, Watch
+from loadtest.record.columns import NO_KEY, NO_NAME, Sightings
+from loadtest.record.frames import FrameBook, Tally, Watch
 
 Key = tuple[str | None, str]
 

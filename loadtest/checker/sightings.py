@@ -3,7 +3,7 @@ nothing else."""
 
 from loadtest.checker.faults import FaultKind, Faults
 from loadtest.checker.told import ACCEPTED, Told
-from loadtest.columns import NO_KEY, NO_NAME, Answer, ComboState, Commands, Sightings, Undoing
+from loadtest.record.columns import NO_KEY, NO_NAME, Answer, ComboState, Commands, Sightings, Undoing
 
 
 def check_sightings(told: Told, sightings: Sightings, accepted: set[int], undone: set[int], faults: Faults) -> None:

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from gateway.wire.codes import Code
 from loadtest.checker.faults import FaultKind, Faults
-from loadtest.columns import Answer, Commands, Undoing
-from loadtest.naming import Run
+from loadtest.record.columns import Answer, Commands, Undoing
+from loadtest.script.naming import Run
 
 DIAMONDS_PER_COIN: Final = 100
 """By the protocol: the whole value of a coin."""

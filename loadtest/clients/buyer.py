@@ -15,12 +15,12 @@ import msgspec
 from msgspec import Struct
 
 from gateway.wire.http.viewer import Purchase
-from loadtest.api import http_url
-from loadtest.arrivals import RateCurve
-from loadtest.naming import grant_id
-from loadtest.orders import Member
-from loadtest.purchase_book import PurchaseBook
-from loadtest.scenario import Scenario
+from loadtest.play.api import http_url
+from loadtest.play.orders import Member
+from loadtest.record.purchase_book import PurchaseBook
+from loadtest.script.arrivals import RateCurve
+from loadtest.script.naming import grant_id
+from loadtest.script.scenario import Scenario
 
 REQUESTS_MAX: Final = 64
 """Requests in flight at a time; more wait, which counts as the generator's lag."""

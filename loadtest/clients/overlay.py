@@ -19,8 +19,8 @@ from gateway.wire.messages import (
     Welcome,
 )
 from loadtest.clients.connection import Client, Line, Payload, Reply
-from loadtest.columns import NO_KEY, ComboState, Sightings
-from loadtest.naming import GiftKeys, id_time_ms
+from loadtest.record.columns import NO_KEY, ComboState, Sightings
+from loadtest.script.naming import GiftKeys, id_time_ms
 
 ACK_EVERY_S: Final = 0.5
 RECENT_MAX: Final = 500

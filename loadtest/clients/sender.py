@@ -11,11 +11,11 @@ from msgspec import UNSET
 
 from gateway.wire.codes import Code
 from gateway.wire.messages import Accepted, Refused, SendGift, Undo, Undone, Welcome
-from loadtest.alarm import Alarm
 from loadtest.clients.connection import Client, Line, Payload, Reply
-from loadtest.columns import Commands, Undoing
-from loadtest.naming import GiftIds
-from loadtest.workload import Sending
+from loadtest.record.columns import Commands, Undoing
+from loadtest.script.naming import GiftIds
+from loadtest.script.workload import Sending
+from loadtest.server.alarm import Alarm
 
 WAKE_APART_NS: Final = 250_000
 """The desk wakes no more often than this; at high rates one wake sends several gifts, at most this late."""

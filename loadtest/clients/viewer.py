@@ -4,7 +4,7 @@ import time
 
 from gateway.wire.messages import Events, Join, Joined, Notice, Position, Refused, Welcome
 from loadtest.clients.connection import Client, Line, Payload, Reply
-from loadtest.frames import FrameBook, Watch
+from loadtest.record.frames import FrameBook, Watch
 
 
 class ViewerClient(Client):

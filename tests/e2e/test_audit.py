@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from ledger.config import LedgerConfig, read_endpoints
-from ledger.keys import Keys
+from ledger.live.keys import Keys
 from tests.e2e.test_serve import give, guest_of, until_told
 from tests.serving import Serve, serving
 from tests.waiting import wait_until

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest.compare import compare
-from loadtest.report import Report
+from loadtest.report.compare import compare
+from loadtest.report.report import Report
 from tests.serving import Serve, serving
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.run.processes import processes_started_as
+from gateway.run.keeping.processes import processes_started_as
 from ledger.ids import format_id, new_id
 from tests.serving import GIFTWIRE, Serve
 from tests.waiting import wait_until

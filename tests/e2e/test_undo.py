@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest.report import Report
+from loadtest.report.report import Report
 from tests.serving import serving
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from gateway.run.cli import main
 
 _FORKS: Final = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["gateway.run.reconcile_command", "tests.faults.commands"])
+_FORKS.set_forkserver_preload(["gateway.run.commands.reconcile_command", "tests.faults.commands"])
 
 
 def begin(words: Sequence[str], environment: Mapping[str, str], said: Path) -> ForkServerProcess:

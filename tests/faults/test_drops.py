@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest.report import Report
+from loadtest.report.report import Report
 from tests.serving import serving
 
 DROPPED_MIN = 60

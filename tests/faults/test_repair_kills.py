@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from redis import Redis
 
+from ledger.books.postgres import open_pool
 from ledger.config import LedgerConfig
 from ledger.model import EndRefused, GiftAccepted, GiftRefused, HoldEnd, HoldOrder, Refusal, ViewerId
 from ledger.office import open_office
-from ledger.postgres import open_pool
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import open_ledger
 from tests.faults.commands import begin

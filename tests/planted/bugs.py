@@ -7,9 +7,9 @@ from tests.planted.planting import Bug, Edit
 from tests.planted.refunds import OF_REFUNDS
 from tests.planted.undone_gifts import OF_UNDONE_GIFTS
 
-GIFT, CREDIT, TRIM = "ledger/lua/gift.lua", "ledger/lua/credit.lua", "ledger/lua/trim.lua"
-GUARDS = "ledger/lua/parts/guards.lua"
-REVERSE = "ledger/lua/reverse.lua"
+GIFT, CREDIT, TRIM = "ledger/live/lua/gift.lua", "ledger/live/lua/credit.lua", "ledger/live/lua/trim.lua"
+GUARDS = "ledger/live/lua/parts/guards.lua"
+REVERSE = "ledger/live/lua/reverse.lua"
 
 OF_THE_SCRIPTS = [
     Bug(
@@ -18,7 +18,7 @@ OF_THE_SCRIPTS = [
         "I3: an id is forgotten while it is still taken",
         [
             Edit(
-                "ledger/gift_call.py",
+                "ledger/live/gift_call.py",
                 "return 2 * config.id_bucket_ms + config.id_window_ms",
                 "return config.id_window_ms",
             )
@@ -116,7 +116,13 @@ OF_THE_SCRIPTS = [
         "combo_goes_on_after_its_deadline",
         "machine",
         "",
-        [Edit("ledger/lua/parts/combos.lua", "    if now_ms <= deadline_ms and stored_count", "    if stored_count")],
+        [
+            Edit(
+                "ledger/live/lua/parts/combos.lua",
+                "    if now_ms <= deadline_ms and stored_count",
+                "    if stored_count",
+            )
+        ],
     ),
     Bug(
         "trim_takes_one_record_more",
@@ -130,7 +136,7 @@ OF_THE_SCRIPTS = [
         "",
         [
             Edit(
-                "ledger/batcher.py",
+                "ledger/live/batcher.py",
                 "                self.stats.retries += 1\n",
                 "                self.stats.retries += 1\n"
                 "                for gift in (gift for group in groups for gift in group):\n"
@@ -167,7 +173,13 @@ OF_THE_SCRIPTS = [
         "older_settings_take_the_place_of_newer_ones",
         "machine",
         "",
-        [Edit("ledger/lua/set_guards.lua", "COUNTS_BYTES + 1) <= struct.unpack", "COUNTS_BYTES + 1) ~= struct.unpack")],
+        [
+            Edit(
+                "ledger/live/lua/set_guards.lua",
+                "COUNTS_BYTES + 1) <= struct.unpack",
+                "COUNTS_BYTES + 1) ~= struct.unpack",
+            )
+        ],
     ),
     Bug(
         "refund_taken_twice",
@@ -209,7 +221,7 @@ OF_THE_SCRIPTS = [
         "coins_that_come_back_from_a_hold_are_not_noted",
         "machine",
         "I1: coins came, and nobody would notice",
-        [Edit("ledger/lua/end_hold.lua", "'clock', now_ms, 'came_seq', seq,", "'clock', now_ms,")],
+        [Edit("ledger/live/lua/end_hold.lua", "'clock', now_ms, 'came_seq', seq,", "'clock', now_ms,")],
     ),
     Bug(
         "coins_taken_back_while_orders_are_shut_out",
@@ -221,11 +233,11 @@ OF_THE_SCRIPTS = [
         "outcome_names_another_record",
         "machine",
         "",
-        [Edit("ledger/gift_call.py", "    seq -= len(after) // _AFTER.size\n", "")],
+        [Edit("ledger/live/gift_call.py", "    seq -= len(after) // _AFTER.size\n", "")],
     ),
 ]
 
-HOLD, END_HOLD = "ledger/lua/hold.lua", "ledger/lua/end_hold.lua"
+HOLD, END_HOLD = "ledger/live/lua/hold.lua", "ledger/live/lua/end_hold.lua"
 
 OF_HOLDS = [
     Bug(
@@ -282,7 +294,7 @@ OF_HOLDS = [
         "I1",
         [
             Edit(
-                "ledger/flush_batch.py",
+                "ledger/books/flush_batch.py",
                 "zip(_HOLD_KINDS, (-body.coins, body.taken_coins), strict=True)",
                 "zip(_HOLD_KINDS, (-body.taken_coins, body.taken_coins), strict=True)",
             )
@@ -297,12 +309,12 @@ OF_THE_WORKER = [
         "I9",
         [
             Edit(
-                "ledger/books.py",
+                "ledger/books/books.py",
                 "async with connection.transaction():\n            rows",
                 "if True:\n            rows",
             ),
             Edit(
-                "ledger/books.py",
+                "ledger/books/books.py",
                 "            composer = Composer(self._book)\n",
                 "            lasts = {record.partition: record for record in records}.values()\n"
                 "            await connection.execute(\n"
@@ -317,7 +329,7 @@ OF_THE_WORKER = [
         "trimmed_before_the_rooms_were_told",
         "audit",
         "I9",
-        [Edit("ledger/flusher.py", "(min(committed, relayed), committed.seq)", "(committed, committed.seq)")],
+        [Edit("ledger/books/flusher.py", "(min(committed, relayed), committed.seq)", "(committed, committed.seq)")],
     ),
     Bug(
         "relay_notes_its_position_before_it_tells",
@@ -325,7 +337,7 @@ OF_THE_WORKER = [
         "I5",
         [
             Edit(
-                "gateway/relay.py",
+                "gateway/rooms/relay.py",
                 "        await self._broker.tell(tellings, _wallet_changes(records))\n",
                 "        await self._ledger.save_relay_positions(batch.positions)\n"
                 "        await self._broker.tell(tellings, _wallet_changes(records))\n",
@@ -336,7 +348,7 @@ OF_THE_WORKER = [
         "gift_told_again_by_the_next_relay",
         "audit",
         "I5",
-        [Edit("gateway/lua/tell.lua", "  if record > told[partition] then\n", "  if true then\n")],
+        [Edit("gateway/rooms/lua/tell.lua", "  if record > told[partition] then\n", "  if true then\n")],
     ),
     Bug(
         "end_of_a_combo_forgotten",
@@ -344,7 +356,7 @@ OF_THE_WORKER = [
         "I8",
         [
             Edit(
-                "gateway/relay.py",
+                "gateway/rooms/relay.py",
                 "            self.stats.ended += await self._broker.end_combos(endings)\n",
                 "            self.stats.ended += await self._broker.end_combos(endings[1:])\n",
             )
@@ -356,7 +368,7 @@ OF_THE_WORKER = [
         "differ",
         [
             Edit(
-                "ledger/copy_rows.py",
+                "ledger/books/copy_rows.py",
                 "_COMBO.pack(4, combo.count, 8, combo.coins, 16, combo.id)",
                 "_COMBO.pack(4, combo.count, 8, combo.count, 16, combo.id)",
             )
@@ -364,7 +376,7 @@ OF_THE_WORKER = [
     ),
 ]
 
-REPAIR, REPLAY = "ledger/repair.py", "ledger/lua/replay.lua"
+REPAIR, REPLAY = "ledger/mending/repair.py", "ledger/live/lua/replay.lua"
 _NEXT_RECORD = "if seq + 1 ~= first_seq then"
 
 OF_THE_REPAIR = [
@@ -378,7 +390,7 @@ OF_THE_REPAIR = [
         "promoted_server_takes_orders",
         "promotion",
         "in the old epoch",
-        [Edit("ledger/redis_client.py", "known=None if any_server else _Known(),", "known=None,")],
+        [Edit("ledger/live/redis_client.py", "known=None if any_server else _Known(),", "known=None,")],
     ),
     Bug(
         "only_the_first_partition_that_went_back_is_shut",
@@ -386,7 +398,7 @@ OF_THE_REPAIR = [
         "",
         [
             Edit(
-                "ledger/flusher.py",
+                "ledger/books/flusher.py",
                 '                await self._redis.hset(totals, Total.EPOCH, "0")\n',
                 '                await self._redis.hset(totals, Total.EPOCH, "1" if behind else "0")\n',
             )
@@ -456,7 +468,7 @@ OF_THE_WORTH = [
         "coins_of_a_hold_come_back_to_no_lot",
         "worth",
         "I9: ",
-        [Edit("ledger/flush_batch.py", "        lots.end_hold(body.id, body.taken_coins)\n", "        pass\n")],
+        [Edit("ledger/books/flush_batch.py", "        lots.end_hold(body.id, body.taken_coins)\n", "        pass\n")],
     ),
     Bug(
         "last_coins_of_a_hold_are_taken_first",
@@ -464,7 +476,7 @@ OF_THE_WORTH = [
         "I9: ",
         [
             Edit(
-                "ledger/open_lots.py",
+                "ledger/lots/open_lots.py",
                 "held.coins - min(held.coins, max(0, taken_coins - held.first))",
                 "held.coins - min(held.coins, max(0, held.first + held.coins - taken_coins))",
             )
@@ -476,7 +488,7 @@ OF_THE_WORTH = [
         "I9: ",
         [
             Edit(
-                "ledger/worth_rows.py",
+                "ledger/lots/worth_rows.py",
                 "FROM open_lots WHERE discounted AND viewer",
                 "FROM open_lots WHERE false AND viewer",
             )
@@ -488,7 +500,7 @@ OF_THE_WORTH = [
         "coins that are worth",
         [
             Edit(
-                "ledger/open_lots.py",
+                "ledger/lots/open_lots.py",
                 "            self.lots.append(OpenLot(name, cheap, worth.worth_bp))",
                 "            self.lots.insert(len(self.lots) - (coins > cheap), OpenLot(name, cheap, worth.worth_bp))",
             )
@@ -498,7 +510,13 @@ OF_THE_WORTH = [
         "refund_leaves_coins_in_the_open_lots",
         "worth",
         "I9: ",
-        [Edit("ledger/flush_batch.py", "        lots.reverse(body.purchase, body.taken_coins)\n", "        pass\n")],
+        [
+            Edit(
+                "ledger/books/flush_batch.py",
+                "        lots.reverse(body.purchase, body.taken_coins)\n",
+                "        pass\n",
+            )
+        ],
     ),
     Bug(
         "day_matures_what_bonus_coins_are_worth_less",
@@ -506,7 +524,7 @@ OF_THE_WORTH = [
         "I10: cora has",
         [
             Edit(
-                "ledger/flush_batch.py",
+                "ledger/books/flush_batch.py",
                 "        day.earned -= less.creator\n",
                 "",
             )
@@ -518,7 +536,7 @@ OF_THE_WORTH = [
         "I10: agency/stars has",
         [
             Edit(
-                "ledger/flush_batch.py",
+                "ledger/books/flush_batch.py",
                 "day.earned += body.agency_diamonds - less",
                 "day.earned += body.agency_diamonds",
             )
@@ -530,7 +548,7 @@ OF_THE_WORTH = [
         "I10: ",
         [
             Edit(
-                "ledger/payees.py",
+                "ledger/payouts/payees.py",
                 "    return AccountKey(AccountKind.AGENCY_MATURED, agency, DIAMONDS, BOOKS_PARTITION)",
                 '    return AccountKey(AccountKind.PENDING, "cora", DIAMONDS, BOOKS_PARTITION)',
             )
@@ -542,19 +560,19 @@ OF_THE_WORTH = [
         "I9: refund",
         [
             Edit(
-                "ledger/claw_back.py",
+                "ledger/refunds/claw_back.py",
                 "        worth.creator_diamonds += part.creator_diamonds\n",
                 "        worth.creator_diamonds += part.creator_diamonds + part.less[0]\n",
             ),
             Edit(
-                "ledger/claw_back.py",
+                "ledger/refunds/claw_back.py",
                 "        worth.commission_diamonds += part.commission_diamonds\n",
                 "        worth.commission_diamonds += part.commission_diamonds - part.less[0]\n",
             ),
         ],
     ),
 ]
-VOLUMES = "ledger/volumes.py"
+VOLUMES = "ledger/books/volumes.py"
 
 OF_THE_VOLUMES = [
     Bug(

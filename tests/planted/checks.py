@@ -19,26 +19,26 @@ import structlog
 from hypothesis import HealthCheck, Phase, settings
 from msgspec import structs
 
-from gateway.audit import audit_all
-from gateway.relay import Relay
+from gateway.audits.audit import audit_all
 from gateway.room.config import RoomConfig
 from gateway.room.facts import GiftFact
 from gateway.room.merge import MergeBuffer
-from ledger.audit import audit as audit_money
+from gateway.rooms.relay import Relay
+from ledger.audits.audit import audit as audit_money
+from ledger.books.flusher import open_flusher
+from ledger.books.postgres import Pool, open_pool
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken, LedgerError
-from ledger.flusher import open_flusher
-from ledger.grants import GrantOrder
 from ledger.ids import new_id
-from ledger.journal import Position
-from ledger.keys import Total
+from ledger.live.journal import Position
+from ledger.live.keys import Total
+from ledger.mending.reconcile import reconcile
 from ledger.model import UNDO_MS_MAX, CreatorId, GiftAccepted, GiftOrder, Partition, RefundKind, ViewerId
 from ledger.office import open_office
-from ledger.postgres import Pool, open_pool
-from ledger.purchases import RailOutcome
+from ledger.purchases.grants import GrantOrder
+from ledger.purchases.purchases import RailOutcome
 from ledger.rails.sandbox import SandboxRail
-from ledger.reconcile import reconcile
-from ledger.refunds import RefundOrder
+from ledger.refunds.refunds import RefundOrder
 from ledger.service import Ledger, open_ledger
 from tests.integration.gateway.rooms import opened_broker, order, running
 from tests.integration.gateway.test_relay_crashes import Died, doomed_relay

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ledger.config import LedgerConfig
-from ledger.keys import Keys
+from ledger.live.keys import Keys
+from ledger.live.redis_client import connect
 from ledger.model import GiftAccepted
-from ledger.redis_client import connect
 from ledger.service import open_ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.replicas import Address, all_have_it, replicas_of

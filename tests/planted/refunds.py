@@ -2,7 +2,7 @@
 
 from tests.planted.planting import Bug, Edit
 
-REINSTATING = "ledger/reinstating.py"
+REINSTATING = "ledger/refunds/reinstating.py"
 
 OF_REFUNDS = [
     Bug(

@@ -2,9 +2,9 @@
 
 from tests.planted.planting import Bug, Edit
 
-GIFT, REVERSE = "ledger/lua/gift.lua", "ledger/lua/reverse.lua"
-OPEN_GIFTS, SETTLE = "ledger/lua/parts/open_gifts.lua", "ledger/lua/parts/settle.lua"
-UNDO, SETTLE_DUE = "ledger/lua/undo_gift.lua", "ledger/lua/settle_gifts.lua"
+GIFT, REVERSE = "ledger/live/lua/gift.lua", "ledger/live/lua/reverse.lua"
+OPEN_GIFTS, SETTLE = "ledger/live/lua/parts/open_gifts.lua", "ledger/live/lua/parts/settle.lua"
+UNDO, SETTLE_DUE = "ledger/live/lua/undo_gift.lua", "ledger/live/lua/settle_gifts.lua"
 
 OF_UNDONE_GIFTS = [
     Bug(
@@ -83,13 +83,13 @@ OF_UNDONE_GIFTS = [
         "open_gifts_missing_from_a_repair",
         "repairs",
         "",
-        [Edit("ledger/replay.py", "        _gifts(records, since_ms),\n", "        [],\n")],
+        [Edit("ledger/mending/replay.py", "        _gifts(records, since_ms),\n", "        [],\n")],
     ),
     Bug(
         "undone_gifts_missing_from_a_repair",
         "repairs",
         "",
-        [Edit("ledger/lua/replay.lua", "    if value then call('HSET', undone_key, field, value) end\n", "")],
+        [Edit("ledger/live/lua/replay.lua", "    if value then call('HSET', undone_key, field, value) end\n", "")],
     ),
     Bug(
         "books_earn_what_is_only_held",
@@ -97,7 +97,7 @@ OF_UNDONE_GIFTS = [
         "I1",
         [
             Edit(
-                "ledger/flush_batch.py",
+                "ledger/books/flush_batch.py",
                 "        _add(sums, AccountKind.COINS_HELD, partition, -coins)\n",
                 "",
             )
@@ -109,7 +109,7 @@ OF_UNDONE_GIFTS = [
         "I9",
         [
             Edit(
-                "ledger/open_lots.py",
+                "ledger/lots/open_lots.py",
                 "        return _less(parts, coins, creator_diamonds, agency_diamonds)\n\n    def undo_gift",
                 "        return NOTHING_LESS\n\n    def undo_gift",
             )

@@ -11,15 +11,15 @@ from typing import Final
 
 import click
 
+from gateway.counting.metrics import METRICS
+from gateway.counting.worker_metrics import worker_text
 from gateway.http.documents import Documents
 from gateway.http.operation import Operation
 from gateway.http.routes import operations_of
-from gateway.metrics import METRICS
-from gateway.openapi import openapi
+from gateway.papers.openapi import openapi
 from gateway.run.cli import commands
 from gateway.run.duties import AUDIT_DUTY, ROOMS_DUTY, DutyCondition, DutyState
 from gateway.wire.codes import FACTS
-from gateway.worker_metrics import worker_text
 from ledger.invariants import TITLES
 from tests.repo.sources import ROOT
 

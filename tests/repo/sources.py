@@ -19,7 +19,7 @@ class Module(Struct, frozen=True):
     """A Python file of ours.
 
     Attributes:
-        name: as it is imported, such as `ledger.keys`.
+        name: as it is imported, such as `ledger.live.keys`.
     """
 
     name: str

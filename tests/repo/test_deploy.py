@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from gateway.run.config import Config
+from gateway.run.settings.config import Config
 from tests.repo.sources import ROOT
 
 DEPLOY = ROOT / "deploy"

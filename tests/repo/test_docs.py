@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from gateway.run.config import Config
-from gateway.run.reference import meanings, reference
+from gateway.run.settings.config import Config
+from gateway.run.settings.reference import meanings, reference
 from tests.repo.sources import ROOT
 
 SECTIONS = [

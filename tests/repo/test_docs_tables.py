@@ -5,15 +5,15 @@ import re
 import msgspec
 import pytest
 
+from gateway.counting.metrics import METRICS
 from gateway.edge.config import EdgeConfig
-from gateway.metrics import METRICS
-from gateway.relay import RelayStats
 from gateway.room.config import RoomConfig
+from gateway.rooms.relay import RelayStats
 from gateway.wire.codec import MESSAGE_BYTES_MAX, Encoding, decode
 from gateway.wire.codes import CloseCode, Code
 from gateway.wire.messages import COUNT_MAX, MESSAGE_LENGTH_MAX, ServerMessage
+from ledger.books.flusher import FlusherStats
 from ledger.config import LedgerConfig
-from ledger.flusher import FlusherStats
 from tests.repo.doc_tables import DOCS, TABLES, found
 
 PROTOCOL = (DOCS / "protocol.md").read_text(encoding="utf-8")

@@ -19,12 +19,24 @@ OURS = {
         *(
             f"ledger.{name}"
             for name in (
-                *("service", "model", "errors", "config", "ids", "commission", "redis_client"),
-                *("office", "directory", "agencies", "grants", "guards", "holds", "undos", "plans", "terms", "ages"),
-                "payout_limits",
-                *("purchases", "purchase_states", "refunds", "lot_statements", "payouts", "payout_states", "payees"),
-                *("statements", "account_history", "accounts", "rails", "audit", "invariants", "migrate"),
-                *("reconcile", "repair", "former", "promotion"),
+                *(
+                    "service",
+                    "model",
+                    "errors",
+                    "config",
+                    "ids",
+                    "commission",
+                    "accounts",
+                    "invariants",
+                    "office",
+                    "rails",
+                ),
+                *("live.redis_client", "live.promotion", "books.terms", "books.migrate", "holds", "purchases"),
+                *("guards.directory", "guards.guards", "guards.plans", "guards.ages"),
+                *("payouts.agencies", "payouts.payees", "payouts.payout_limits"),
+                *("payouts.payouts", "payouts.payout_states"),
+                *("refunds.refunds", "lots.lot_statements", "lots.statements", "lots.account_history"),
+                *("audits.audit", "mending.reconcile", "mending.repair", "mending.former"),
             )
         ),
     ),
@@ -35,13 +47,14 @@ OURS = {
 """What each package may import of ours; the first that fits a module counts."""
 
 MORE = {
-    "gateway.metrics": ("ledger.batcher",),
-    "gateway.relay": ("ledger.journal",),
-    "gateway.told_audit": ("ledger.paid_gifts",),
-    "gateway.rolling_told": ("ledger.gifts_in_order", "ledger.journal", "ledger.pacing"),
-    "gateway.rolling_rooms": ("ledger.gifts_in_order", "ledger.pacing"),
+    "gateway.counting.metrics": ("ledger.live.batcher",),
+    "gateway.rooms.relay": ("ledger.live.journal",),
+    "gateway.audits.told_audit": ("ledger.lots.paid_gifts",),
+    "gateway.audits.rolling_told": ("ledger.mending.gifts_in_order", "ledger.live.journal", "ledger.audits.pacing"),
+    "gateway.audits.rolling_rooms": ("ledger.mending.gifts_in_order", "ledger.audits.pacing"),
     "gateway.run.work": (
-        *("ledger.flusher", "ledger.maturing", "ledger.rolling_audit", "ledger.gifts_in_order", "ledger.leases"),
+        *("ledger.books.flusher", "ledger.books.leases", "ledger.payouts.maturing"),
+        *("ledger.audits.rolling_audit", "ledger.mending.gifts_in_order"),
     ),
 }
 """What single modules may import besides."""
@@ -49,7 +62,7 @@ MORE = {
 NEVER = {
     "gateway.wire": (*IO, *CHANCE_AND_CLOCK),
     "gateway.room": (*IO, *CHANCE_AND_CLOCK, "ledger"),
-    "gateway": ("asyncpg", "ledger.keys", "ledger.scripts", "ledger.postgres", "loadtest"),
+    "gateway": ("asyncpg", "ledger.live.keys", "ledger.live.scripts", "ledger.books.postgres", "loadtest"),
     "catalog": (*IO, *CHANCE_AND_CLOCK),
     "ledger": ("starlette", "websockets", "uvicorn", "gateway", "catalog", "loadtest"),
     "loadtest": ("ledger", "catalog"),

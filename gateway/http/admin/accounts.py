@@ -11,11 +11,11 @@ from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.admin import Account, AccountEntry, AccountKindName, Unit
 from gateway.wire.messages import Name
-from ledger.account_history import AT_MS_MAX
-from ledger.account_history import AccountEntry as EntryRow
 from ledger.accounts import AccountKind
 from ledger.ids import format_id
-from ledger.payees import agency_payee
+from ledger.lots.account_history import AT_MS_MAX
+from ledger.lots.account_history import AccountEntry as EntryRow
+from ledger.payouts.payees import agency_payee
 
 PLATFORM: Final = "platform"
 """The owner of the accounts that are nobody's; a user's name is only looked for where the kind has owners."""

@@ -9,7 +9,7 @@ from gateway.shown import shown
 from gateway.wire.codes import Code
 from gateway.wire.http.agency import Agencies, Agency, AgencyBody, AgencyEarnings
 from gateway.wire.messages import Name
-from ledger.agencies import Agency as Stored
+from ledger.payouts.agencies import Agency as Stored
 
 
 async def list_agencies(services: Services, query: TextPage) -> Agencies:

@@ -3,14 +3,14 @@
 import asyncio
 from typing import Final
 
-from gateway.audit import audit_all
+from gateway.audits.audit import audit_all
+from gateway.counting.metrics import Shed
 from gateway.http.operation import declare
 from gateway.http.problems import Problem
-from gateway.metrics import Shed
 from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.admin import Audit, AuditInvariant
-from ledger.audit import AuditReport
+from ledger.audits.audit import AuditReport
 
 RETRY_AFTER_MS: Final = 10_000
 

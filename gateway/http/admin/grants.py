@@ -7,9 +7,9 @@ from gateway.replies import CODES
 from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.admin import Grant, GrantBody
-from ledger.grants import GrantOrder
 from ledger.ids import parse_id
 from ledger.model import CreditRefused, Refusal, ViewerId
+from ledger.purchases.grants import GrantOrder
 
 _OVERFLOW = "The wallet cannot hold so many coins."
 _UNKNOWN = "The grant is ordered and follows by itself; the same id tells what became of it."

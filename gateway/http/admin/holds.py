@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from typing import Final
 
+from gateway.counting.metrics import HELD, REPLAYED
 from gateway.http.operation import declare
 from gateway.http.paging import NumberPage, cut, wanted
 from gateway.http.problems import Problem
 from gateway.http.viewer.gifts import problem_of_refused
-from gateway.metrics import HELD, REPLAYED
 from gateway.replies import CODES, refused_by_ledger
 from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.admin import Hold, HoldBegun, HoldBody, HoldEnded, Holds, HoldSettleBody
 from gateway.wire.messages import Id, Name
-from ledger.holds import Hold as Stored
-from ledger.holds import is_as_asked
+from ledger.holds.holds import Hold as Stored
+from ledger.holds.holds import is_as_asked
 from ledger.ids import format_id, parse_id
 from ledger.model import (
     EndOutcome,

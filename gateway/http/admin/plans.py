@@ -12,9 +12,9 @@ from gateway.wire.codes import Code
 from gateway.wire.http.admin import Plan, PlanBody, PlanEvent, Plans
 from gateway.wire.http.words import Word
 from gateway.wire.messages import Seq
+from ledger.books.terms import EventTerms, PlanTerms
 from ledger.errors import ValueRefused
-from ledger.plans import Plan as Stored
-from ledger.terms import EventTerms, PlanTerms
+from ledger.guards.plans import Plan as Stored
 
 
 class PlanVersion(Struct, frozen=True):

@@ -26,11 +26,11 @@ from gateway.wire.http.admin import (
 from gateway.wire.http.rails import LookedBody, UnusableEvent, UnusableEvents
 from gateway.wire.messages import Id, Name
 from ledger.ids import format_id, parse_id
-from ledger.lot_statements import LotRow, PaidPart
-from ledger.purchases import EventEffect
-from ledger.purchases import UnusableEvent as StoredEvent
-from ledger.refunds import Refund as Stored
-from ledger.refunds import RefundKind, RefundOrder, RefundRefused
+from ledger.lots.lot_statements import LotRow, PaidPart
+from ledger.purchases.purchases import EventEffect
+from ledger.purchases.purchases import UnusableEvent as StoredEvent
+from ledger.refunds.refunds import Refund as Stored
+from ledger.refunds.refunds import RefundKind, RefundOrder, RefundRefused
 
 
 class EventsPage(Struct, frozen=True):

@@ -12,8 +12,8 @@ from gateway.wire.codes import Code
 from gateway.wire.http.admin import AdminRoom, AdminRooms, RoomBody
 from gateway.wire.http.words import TITLE_LENGTH_MAX
 from gateway.wire.messages import Name
-from ledger.directory import Place
 from ledger.errors import NotFound
+from ledger.guards.directory import Place
 
 
 async def list_admin_rooms(services: Services, query: TextPage) -> AdminRooms:

@@ -17,7 +17,7 @@ from gateway.shown import shown
 from gateway.wire.codes import Code
 from gateway.wire.http.users import FREEZE_REASON_LENGTH_MAX, GUARDIAN_LENGTH_MAX, AgeBody, User, UserAge, UserBody
 from gateway.wire.messages import Name
-from ledger.ages import Person, PersonChange
+from ledger.guards.ages import Person, PersonChange
 
 RECENT: Final = 20
 

@@ -15,8 +15,8 @@ from gateway.wire.codes import Code
 from gateway.wire.http.admin import AdminVideo, AdminVideos, VideoBody
 from gateway.wire.http.words import TITLE_LENGTH_MAX
 from gateway.wire.messages import Name
-from ledger.directory import Place
 from ledger.errors import NotFound
+from ledger.guards.directory import Place
 
 _PREFIX: Final = video_place("")
 

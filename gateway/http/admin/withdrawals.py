@@ -16,8 +16,8 @@ from gateway.wire.http.admin import StepBody
 from gateway.wire.http.creator import PayoutState, Withdrawal, WithdrawalCourse, Withdrawals
 from gateway.wire.messages import Id, Name
 from ledger.ids import parse_id
-from ledger.payees import agency_payee
-from ledger.payout_states import PayoutState as State
+from ledger.payouts.payees import agency_payee
+from ledger.payouts.payout_states import PayoutState as State
 
 
 class WithdrawalsPage(Struct, frozen=True):

@@ -14,7 +14,7 @@ from gateway.wire.codes import Code
 from gateway.wire.http.agency import AgencyAccount, AgencyCreators, AgencyEarnings, AgencyStatistics
 from gateway.wire.http.creator import Statement
 from ledger.accounts import AccountKind
-from ledger.payees import agency_payee
+from ledger.payouts.payees import agency_payee
 
 _ACCOUNTS: Final = {"available": AccountKind.AVAILABLE, "payout_hold": AccountKind.PAYOUT_HOLD}
 

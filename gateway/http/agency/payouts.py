@@ -17,7 +17,7 @@ from gateway.wire.http.creator import (
     Withdrawals,
 )
 from gateway.wire.messages import Id
-from ledger.payees import agency_payee
+from ledger.payouts.payees import agency_payee
 
 
 async def list_agency_payout_methods(services: Services, caller: Identity) -> PayoutMethods:

@@ -11,7 +11,7 @@ from gateway.http.paging import ENTRIES_DEFAULT, Limit, NumberCursor, cut, wante
 from gateway.services import Services
 from gateway.wire.http.creator import CreatorAccount, DayStatistics, Earnings, Statement, StatementEntry, Statistics
 from ledger.ids import format_id
-from ledger.statements import CREATOR_ACCOUNTS, CreatorDayRow, CreatorEntry
+from ledger.lots.statements import CREATOR_ACCOUNTS, CreatorDayRow, CreatorEntry
 
 _ACCOUNTS: Final = {account.value: account for account in CREATOR_ACCOUNTS}
 

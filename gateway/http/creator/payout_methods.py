@@ -11,7 +11,7 @@ from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.creator import PayoutMethod, PayoutMethodBody, PayoutMethods
 from ledger.ids import format_id, parse_id
-from ledger.payouts import PayoutMethod as Stored
+from ledger.payouts.payouts import PayoutMethod as Stored
 
 DETAILS_BYTES_MAX: Final = 4_096
 

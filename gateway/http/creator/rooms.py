@@ -21,7 +21,7 @@ from gateway.wire.codes import Code
 from gateway.wire.http.creator import OwnRoom, OwnRoomBody, RoomFilters, TrialGift, TrialGiftBody
 from gateway.wire.http.words import TITLE_LENGTH_MAX
 from gateway.wire.messages import Name, RoomState
-from ledger.directory import Place
+from ledger.guards.directory import Place
 
 TRIAL_SENDER: Final = "test"
 

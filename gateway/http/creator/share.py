@@ -6,7 +6,7 @@ from gateway.wire.http.admin import Creator
 from gateway.wire.http.creator import Share, ShareExample
 from ledger.commission import BASIS_POINTS, split, to_minor
 from ledger.config import LedgerConfig
-from ledger.directory import Creator as Stored
+from ledger.guards.directory import Creator as Stored
 from ledger.model import DIAMONDS_PER_COIN
 
 EXAMPLE_COINS: Final = 100

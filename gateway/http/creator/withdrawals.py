@@ -17,15 +17,15 @@ from gateway.wire.codes import Code
 from gateway.wire.http.creator import Withdrawal, WithdrawalBody, WithdrawalCourse, Withdrawals, WithdrawalStep
 from gateway.wire.messages import Id
 from ledger.ids import format_id, parse_id
-from ledger.payees import agency_of
-from ledger.payouts import (
+from ledger.payouts.payees import agency_of
+from ledger.payouts.payouts import (
     REQUESTED_BY,
     PayoutRefusal,
     PayoutRefused,
     WithdrawalOrder,
 )
-from ledger.payouts import Withdrawal as Stored
-from ledger.payouts import WithdrawalStep as StoredStep
+from ledger.payouts.payouts import Withdrawal as Stored
+from ledger.payouts.payouts import WithdrawalStep as StoredStep
 
 _CODES: Final[dict[PayoutRefusal, Code]] = {
     PayoutRefusal.UNKNOWN_METHOD: Code.UNKNOWN_METHOD,

@@ -6,17 +6,17 @@ from collections.abc import Awaitable
 
 from starlette.responses import Response
 
+from gateway.counting.metrics import MEDIA_TYPE
+from gateway.counting.worker_metrics import worker_text
 from gateway.http.operation import declare
 from gateway.http.problems import Problem
-from gateway.metrics import MEDIA_TYPE
 from gateway.run.duties import DutyCondition, read_duties, violations_of
-from gateway.run.folder import RUN
+from gateway.run.keeping.folder import RUN
 from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.public import Health, Readiness
-from gateway.worker_metrics import worker_text
 from ledger.errors import LedgerUnavailable
-from ledger.promotion import ServerPromoted
+from ledger.live.promotion import ServerPromoted
 
 
 async def health() -> Health:

@@ -15,7 +15,7 @@ from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.public import Leaderboard, Room, RoomEvents, Rooms
 from gateway.wire.messages import Name, Seq
-from ledger.directory import Place
+from ledger.guards.directory import Place
 
 _ASKER = "http"
 """Asks how many viewers a room has, in the name of no gateway: it has none of its own to add."""

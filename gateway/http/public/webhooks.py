@@ -8,7 +8,7 @@ from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.public import Heard
 from gateway.wire.http.words import Word
-from ledger.purchases import EventEffect
+from ledger.purchases.purchases import EventEffect
 from ledger.rails import sandbox
 
 

@@ -8,17 +8,17 @@ from typing import Final
 from msgspec import UNSET
 
 from gateway.auth import Identity
+from gateway.counting.metrics import ACCEPTED, REPLAYED
 from gateway.gifts import GiftReply, place_name
 from gateway.http.operation import declare
 from gateway.http.problems import Problem
-from gateway.metrics import ACCEPTED, REPLAYED
 from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.viewer import GiftBody, GiftOutcome, GiftReceipt, UndoReceipt
 from gateway.wire.messages import ComboCount, Id, Refused, SendGift, Undo
 from ledger.ids import format_id, parse_id
+from ledger.lots.statements import GiftState
 from ledger.model import GiftAccepted
-from ledger.statements import GiftState
 
 _NO_REF: Final = "http"
 """HTTP needs no `ref`; the command that both ways share has one."""

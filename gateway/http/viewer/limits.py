@@ -7,8 +7,8 @@ from gateway.http.operation import declare
 from gateway.replies import CODES
 from gateway.services import Services
 from gateway.wire.http.viewer import PendingLimit, RefusedByAge, SpendLimit, SpendLimits, SpendLimitsBody
-from ledger.ages import AgeRefusal
-from ledger.guards import CapState, ViewerGuard
+from ledger.guards.ages import AgeRefusal
+from ledger.guards.guards import CapState, ViewerGuard
 from ledger.model import Limit
 
 

@@ -16,8 +16,8 @@ from gateway.wire.http.viewer import Purchase, PurchaseBody, Purchases
 from gateway.wire.messages import Id
 from ledger.ids import format_id, parse_id
 from ledger.model import ViewerId
-from ledger.purchases import Purchase as Stored
-from ledger.purchases import PurchaseOrder
+from ledger.purchases.purchases import Purchase as Stored
+from ledger.purchases.purchases import PurchaseOrder
 
 _AMOUNT_NEEDED: Final = f"`coins` goes with the package `{CUSTOM}`, and only with it."
 

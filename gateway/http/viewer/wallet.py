@@ -5,9 +5,9 @@ from gateway.http.operation import declare
 from gateway.http.paging import NumberPage, cut, wanted
 from gateway.services import Services
 from gateway.wire.http.viewer import Wallet, WalletEntries, WalletEntry, WalletHold, WalletHolds
-from ledger.holds import Hold
+from ledger.holds.holds import Hold
 from ledger.ids import format_id
-from ledger.statements import WalletEntry as StatementRow
+from ledger.lots.statements import WalletEntry as StatementRow
 
 
 async def read_wallet(services: Services, caller: Identity) -> Wallet:

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import click
 
-from gateway.run.folder import DataFolder, FolderTaken, FolderUnusable, ServeLock
-from gateway.run.options import Unusable, folder_options, loaded
-from gateway.run.processes import send_signal
+from gateway.run.keeping.folder import DataFolder, FolderTaken, FolderUnusable, ServeLock
+from gateway.run.keeping.processes import send_signal
 from gateway.run.rolling.state import RestartState, read_restart
+from gateway.run.settings.options import Unusable, folder_options, loaded
 
 POLL_S: Final = 0.1
 

@@ -11,13 +11,13 @@ from typing import Final
 import msgspec
 import structlog
 
-from gateway.run.child import ProgramFailed
-from gateway.run.config import Config, located
-from gateway.run.folder import DataFolder
+from gateway.run.keeping.child import ProgramFailed
+from gateway.run.keeping.folder import DataFolder
+from gateway.run.keeping.supervisor import Supervisor
 from gateway.run.parts import WORKER, gateway_name, gateway_program, worker_program
 from gateway.run.rolling.source import ConfigRefused, ConfigSource
 from gateway.run.rolling.state import RestartState, write_restart
-from gateway.run.supervisor import Supervisor
+from gateway.run.settings.config import Config, located
 from ledger.config import Endpoints
 
 _log = structlog.get_logger()

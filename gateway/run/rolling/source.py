@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from catalog.faults import CatalogInvalid
 from catalog.load import load_catalog
-from gateway.run.config import Config
-from gateway.run.folder import DataFolder, put_in_place
-from gateway.run.options import Unusable, loaded, selling
-from gateway.run.sources import CONFIG_VARIABLE
+from gateway.run.keeping.folder import DataFolder, put_in_place
+from gateway.run.settings.config import Config
+from gateway.run.settings.options import Unusable, loaded, selling
+from gateway.run.settings.sources import CONFIG_VARIABLE
 
 ACCEPTED: Final = "accepted.toml"
 CANDIDATE: Final = "candidate.toml"

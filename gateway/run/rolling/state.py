@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from gateway.run.folder import put_in_place
+from gateway.run.keeping.folder import put_in_place
 
 RESTART_FILE: Final = "restart.json"
 

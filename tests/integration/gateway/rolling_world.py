@@ -6,18 +6,18 @@ from collections.abc import AsyncIterator, Mapping
 import structlog
 from redis.asyncio import Redis
 
-from gateway.broker import Broker
-from gateway.relay import Relay
-from gateway.rolling_rooms import RollingRooms
-from gateway.rolling_told import RollingTold
+from gateway.audits.rolling_rooms import RollingRooms
+from gateway.audits.rolling_told import RollingTold
 from gateway.room.config import RoomConfig
 from gateway.room.facts import GiftFact, RoomBatch, encode_batch
+from gateway.rooms.broker import Broker
+from gateway.rooms.relay import Relay
+from ledger.books.postgres import Pool, open_pool
 from ledger.config import LedgerConfig
-from ledger.gifts_in_order import GiftsInOrder
-from ledger.journal import Position
+from ledger.live.journal import Position
+from ledger.live.redis_client import connect
+from ledger.mending.gifts_in_order import GiftsInOrder
 from ledger.model import Partition
-from ledger.postgres import Pool, open_pool
-from ledger.redis_client import connect
 from ledger.service import Ledger, open_ledger
 from tests.integration.gateway.rooms import opened_broker, order
 from tests.integration.ledger.orders import grant

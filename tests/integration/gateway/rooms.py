@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from gateway.broker import Broker, open_broker
-from gateway.relay import Relay
 from gateway.room.config import RoomConfig
 from gateway.room.facts import GiftDetails, GiftFact, encode_details
-from gateway.room_scripts import RoomTelling, Telling
+from gateway.rooms.broker import Broker, open_broker
+from gateway.rooms.relay import Relay
+from gateway.rooms.room_scripts import RoomTelling, Telling
 from ledger.config import LedgerConfig
 from ledger.ids import id_time_ms, new_id
 from ledger.model import CreatorId, GiftOrder, ViewerId

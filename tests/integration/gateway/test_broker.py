@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from gateway.broker import Broker, BrokerUnavailable, RoomSnapshot, open_broker
 from gateway.room.config import RoomConfig
 from gateway.room.facts import ComboState, GiftFact, RoomBatch, WalletChange, end_of, numbered
-from gateway.room_scripts import ComboEnding, Telling
+from gateway.rooms.broker import Broker, BrokerUnavailable, RoomSnapshot, open_broker
+from gateway.rooms.room_scripts import ComboEnding, Telling
 from gateway.wire.messages import TopEntry
 from ledger.config import LedgerConfig
 from tests.integration.gateway.rooms import history, opened_broker, telling, told, until, until_true

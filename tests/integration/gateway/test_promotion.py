@@ -14,18 +14,18 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
-from gateway.audit import audit_all
-from gateway.promotion import PromotionStats
-from gateway.repair import repair_all
-from gateway.run.config import Config
+from gateway.audits.audit import audit_all
+from gateway.audits.promotion import PromotionStats
+from gateway.audits.repair import repair_all
 from gateway.run.duties import DutyState, do_duties
+from gateway.run.settings.config import Config
 from gateway.run.work import open_work
 from gateway.wire.codes import CloseCode
+from ledger.books.postgres import open_pool
 from ledger.config import Durability, LedgerConfig
 from ledger.errors import EpochAwaited
-from ledger.postgres import open_pool
-from ledger.reconcile import LedgersDiffer, require_agreement
-from ledger.redis_client import connect
+from ledger.live.redis_client import connect
+from ledger.mending.reconcile import LedgersDiffer, require_agreement
 from ledger.service import open_ledger
 from tests.gateways import Message, Talker, fresh_id, running_gateway
 from tests.integration.ledger.orders import gift_order

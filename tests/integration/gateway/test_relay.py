@@ -9,14 +9,14 @@ from typing import Any, cast
 import pytest
 from redis.exceptions import RedisError
 
-from gateway.broker import Broker
-from gateway.relay import Relay, RelayOvertaken
 from gateway.room.config import RoomConfig
 from gateway.room.facts import ComboState, RoomBatch, WalletChange
-from gateway.room_scripts import ComboEnding, RoomTelling
+from gateway.rooms.broker import Broker
+from gateway.rooms.relay import Relay, RelayOvertaken
+from gateway.rooms.room_scripts import ComboEnding, RoomTelling
 from ledger.errors import InvariantBroken, LedgerUnavailable
-from ledger.journal import Position
-from ledger.keys import Total
+from ledger.live.journal import Position
+from ledger.live.keys import Total
 from ledger.model import GiftAccepted, GiftOrder, Partition
 from ledger.service import Ledger
 from tests.integration.gateway.rooms import history, opened_broker, opened_ledger, order, running, until, until_true

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from gateway.broker import Broker
-from gateway.relay import Relay
+from gateway.audits.room_audit import PaidGift, audit_rooms
 from gateway.room.config import RoomConfig
 from gateway.room.facts import GiftFact
-from gateway.room_audit import PaidGift, audit_rooms
-from ledger.journal import JournalReader
+from gateway.rooms.broker import Broker
+from gateway.rooms.relay import Relay
+from ledger.live.journal import JournalReader
 from ledger.model import GiftAccepted, GiftBody
 from ledger.service import Ledger
 from tests.integration.gateway.rooms import history, opened_broker, opened_ledger, order, running, until_true

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.broker import Broker
-from gateway.relay import Relay
 from gateway.room.config import RoomConfig
 from gateway.room.facts import GiftFact, WalletChange
+from gateway.rooms.broker import Broker
+from gateway.rooms.relay import Relay
 from ledger.model import GiftAccepted, GiftOrder, GiftUndone, ViewerId
 from ledger.service import Ledger
 from tests.integration.gateway.rooms import history, opened_broker, opened_ledger, order, running, until, until_true

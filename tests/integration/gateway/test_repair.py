@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from gateway.repair import repair_all
+from gateway.audits.repair import repair_all
 from gateway.room.config import RoomConfig
+from ledger.books.postgres import open_pool
 from ledger.config import LedgerConfig
-from ledger.journal import Position
-from ledger.keys import Keys
+from ledger.live.journal import Position
+from ledger.live.keys import Keys
+from ledger.live.redis_client import connect
+from ledger.mending.reconcile import LedgersDiffer, require_agreement
+from ledger.mending.replay import RECORDS_REPLAYED_MAX
 from ledger.model import GiftAccepted
 from ledger.office import open_office
-from ledger.postgres import open_pool
-from ledger.reconcile import LedgersDiffer, require_agreement
-from ledger.redis_client import connect
-from ledger.replay import RECORDS_REPLAYED_MAX
 from ledger.service import open_ledger
 from tests.gateways import Gateway, fresh_id, running_gateway
 from tests.integration.ledger.orders import gift_order, grant

@@ -3,13 +3,13 @@
 import msgspec
 from redis.asyncio import Redis
 
-from gateway.broker import Broker
-from gateway.overlay_acks import OverlayAcks
-from gateway.resuming import Missed, Resuming
 from gateway.room.config import RoomConfig
 from gateway.room.facts import numbered
 from gateway.room.room import Room
-from gateway.room_scripts import Telling
+from gateway.rooms.broker import Broker
+from gateway.rooms.overlay_acks import OverlayAcks
+from gateway.rooms.resuming import Missed, Resuming
+from gateway.rooms.room_scripts import Telling
 from gateway.tasks import Tasks
 from gateway.wire.messages import Position
 from tests.integration.gateway.rooms import opened_broker, told

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway import rolling_told
-from gateway.history_walk import HistoryOvertaken, read_history
-from gateway.relay import Relay
+from gateway.audits import rolling_told
 from gateway.room.config import RoomConfig
 from gateway.room.facts import GiftFact, text_of_id
-from gateway.room_keys import LOOKED_AT
+from gateway.rooms.history_walk import HistoryOvertaken, read_history
+from gateway.rooms.relay import Relay
+from gateway.rooms.room_keys import LOOKED_AT
 from ledger.model import UNDO_MS_MAX
 from tests.integration.gateway.rolling_world import COMBOS, HISTORY, META, ROOMS, World, opened_world
 from tests.integration.gateway.rooms import history, order, running, until_true

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from gateway.broker import Broker
+from gateway.audits.room_audit import PaidGift, RoomCheck, audit_rooms
 from gateway.room.config import RoomConfig
 from gateway.room.facts import GiftFact, RoomBatch, encode_batch, encode_fact, end_of, text_of_id
-from gateway.room_audit import PaidGift, RoomCheck, audit_rooms
-from gateway.room_scripts import ComboEnding, Telling
+from gateway.rooms.broker import Broker
+from gateway.rooms.room_scripts import ComboEnding, Telling
 from tests.integration.gateway.rooms import history, opened_broker, telling, told
 from tests.unit.gateway.room.room_facts import START, UPDATE, gift, undone
 

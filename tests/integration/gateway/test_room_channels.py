@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from gateway.broker import Broker, BrokerUnavailable
 from gateway.room.config import RoomConfig
 from gateway.room.facts import RoomBatch, WalletChange
 from gateway.room.room import Hearing, Room
+from gateway.rooms.broker import Broker, BrokerUnavailable
 from tests.integration.gateway.rooms import opened_broker, telling, told, until, until_true
 from tests.servers import Valkey, running_valkey
 

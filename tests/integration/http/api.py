@@ -9,9 +9,9 @@ from msgspec import Struct
 from gateway.app import App
 from gateway.services import Services
 from gateway.wire.messages import Role
+from ledger.books.postgres import open_pool
 from ledger.ids import format_id, new_id
-from ledger.postgres import open_pool
-from ledger.redis_client import connect
+from ledger.live.redis_client import connect
 from tests.integration.ledger_postgres.flushing import flush_all
 
 CREATOR = "cleo"

@@ -8,7 +8,7 @@ import pytest
 from gateway.app import build
 from gateway.http.config import HttpConfig
 from gateway.room.config import RoomConfig
-from gateway.run.config import Config
+from gateway.run.settings.config import Config
 from ledger.config import LedgerConfig
 from tests.integration.http.api import Api
 

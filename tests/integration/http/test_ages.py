@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from gateway.app import build
-from gateway.run.config import Config
+from gateway.run.settings.config import Config
 from gateway.wire.messages import Role
 from tests.integration.http.api import CREATOR, OPERATOR, ROOM, Api, Refusal, fresh_id, refusal
 

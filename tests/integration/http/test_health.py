@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from gateway.app import build
-from gateway.run.config import Config
 from gateway.run.duties import DutyCondition, DutyState, write_duties
-from gateway.run.folder import RUN
+from gateway.run.keeping.folder import RUN
+from gateway.run.settings.config import Config
 from ledger.config import LedgerConfig
 from tests.integration.http.api import Api, Refusal, refusal
 

@@ -11,8 +11,8 @@ import pytest
 
 import catalog
 from gateway.app import build
-from gateway.run.config import Config
-from ledger.purchases import RailOutcome
+from gateway.run.settings.config import Config
+from ledger.purchases.purchases import RailOutcome
 from tests.integration.http.api import CREATOR, OPERATOR, Api, Refusal, fresh_id, refusal
 
 PACKAGED = Path(catalog.__file__).parent / "data"

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from gateway.app import build
-from gateway.relay import Relay
 from gateway.room.config import RoomConfig
-from gateway.run.config import Config
+from gateway.rooms.relay import Relay
+from gateway.run.settings.config import Config
 from tests.integration.http.api import CREATOR, OPERATOR, Api, Refusal, refusal
 from tests.integration.http.conftest import PAGE_ENTRIES_MAX
 from tests.waiting import back_off

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from gateway.app import build
-from gateway.run.config import Config
+from gateway.run.settings.config import Config
 from tests.integration.http.api import Api, Refusal, fresh_id, refusal
 from tests.servers import Valkey, running_valkey
 

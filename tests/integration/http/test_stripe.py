@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from gateway.app import build
-from gateway.run.config import Config
+from gateway.run.settings.config import Config
 from tests.integration.http.api import OPERATOR, Api, Refusal, fresh_id, refusal, told
 from tests.integration.http.test_purchases import body
 from tests.integration.ledger_money.stripe_world import stripe_config

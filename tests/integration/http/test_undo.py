@@ -8,7 +8,7 @@ import pytest
 
 from gateway.app import build
 from gateway.room.config import RoomConfig
-from gateway.run.config import Config
+from gateway.run.settings.config import Config
 from tests.integration.http.api import CREATOR, ROOM, Api, Refusal, fresh_id, refusal
 from tests.waiting import until_true
 

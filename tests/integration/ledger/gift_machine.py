@@ -17,8 +17,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ledger.ages import AgeStep
-from ledger.guard_state import NO_SETTINGS, GuardSettings
+from ledger.guards.ages import AgeStep
+from ledger.live.guard_state import NO_SETTINGS, GuardSettings
 from ledger.model import (
     AMOUNT_MAX,
     UNDO_MS_MAX,
@@ -37,7 +37,7 @@ from ledger.model import (
     UndoRefused,
     ViewerId,
 )
-from ledger.twin import LedgerTwin
+from ledger.twin.twin import LedgerTwin
 from tests.integration.ledger.machine_core import MachineCore
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger.wishes import (

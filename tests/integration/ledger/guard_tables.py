@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ledger.ages import AgeLimits, AgeRules, Person, steps_of
-from ledger.guard_state import NO_SETTINGS, GuardSettings, OwnCap
+from ledger.guards.ages import AgeLimits, AgeRules, Person, steps_of
 from ledger.ids import new_id
+from ledger.live.guard_state import NO_SETTINGS, GuardSettings, OwnCap
 from ledger.model import GiftAccepted, GiftOutcome, Limit
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger.subjects import RealSubject, Subject

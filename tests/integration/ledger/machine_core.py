@@ -12,8 +12,8 @@ from redis import Redis
 
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
-from ledger.guard_state import GuardSettings
-from ledger.keys import Total
+from ledger.live.guard_state import GuardSettings
+from ledger.live.keys import Total
 from ledger.model import (
     CreatorId,
     CreditOrder,
@@ -29,10 +29,10 @@ from ledger.model import (
     ViewerId,
 )
 from ledger.service import Ledger, open_ledger
-from ledger.twin import LedgerTwin
-from ledger.twin_gifts import TwinGifts
-from ledger.twin_guards import TwinGuards
-from ledger.twin_holds import TwinHold, TwinHolds
+from ledger.twin.twin import LedgerTwin
+from ledger.twin.twin_gifts import TwinGifts
+from ledger.twin.twin_guards import TwinGuards
+from ledger.twin.twin_holds import TwinHold, TwinHolds
 from tests.integration.ledger.losing_proxy import LosingProxy
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger.stored import Stored, check, read_all

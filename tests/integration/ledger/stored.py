@@ -8,8 +8,8 @@ from msgspec import Struct
 from redis import Redis
 
 from ledger.config import LedgerConfig
-from ledger.journal import decode_entry, paid_body
-from ledger.keys import DEPLOYMENT, Keys, PartitionKeys
+from ledger.live.journal import decode_entry, paid_body
+from ledger.live.keys import DEPLOYMENT, Keys, PartitionKeys
 from ledger.model import (
     CreditBody,
     GiftBody,

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ledger.batcher import Told
 from ledger.config import LedgerConfig
-from ledger.guard_state import GuardSettings, LiveGuard
-from ledger.journal import JournalReader
-from ledger.keys import Total
+from ledger.live.batcher import Told
+from ledger.live.guard_state import GuardSettings, LiveGuard
+from ledger.live.journal import JournalReader
+from ledger.live.keys import Total
 from ledger.model import (
     AMOUNT_MAX,
     CreditOrder,
@@ -31,7 +31,7 @@ from ledger.model import (
     ViewerId,
 )
 from ledger.service import Ledger, OpenCombo, open_ledger
-from ledger.twin import LedgerTwin
+from ledger.twin.twin import LedgerTwin
 
 
 class LiveLedger(Protocol):

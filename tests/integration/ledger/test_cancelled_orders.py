@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ledger.config import LedgerConfig
-from ledger.journal import JournalReader
+from ledger.live.journal import JournalReader
 from ledger.model import CreditAccepted, CreditOrder, CreditRefused, GiftAccepted, GiftOrder, JournalRecord, Refusal
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.losing_proxy import LosingProxy

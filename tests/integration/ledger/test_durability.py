@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from ledger.config import Durability, LedgerConfig
-from ledger.durability import NotDurable
 from ledger.errors import LedgerUnavailable
+from ledger.live.durability import NotDurable
+from ledger.live.redis_client import connect
 from ledger.model import CreditAccepted, CreditRefused, GiftAccepted, GiftRefused, Refusal
-from ledger.redis_client import connect
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.servers import OTHER_SERVER, Valkey, running_valkey

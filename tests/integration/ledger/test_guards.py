@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from ledger.config import LedgerConfig
-from ledger.guard_state import NO_SETTINGS, GuardSettings, OwnCap
+from ledger.guards.periods import period_number
+from ledger.live.guard_state import NO_SETTINGS, GuardSettings, OwnCap
+from ledger.live.scripts import Script
 from ledger.model import GiftAccepted, GiftRefused, Limit, Refusal
-from ledger.periods import period_number
-from ledger.scripts import Script
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.guard_tables import GuardTable, at_ms
 from tests.integration.ledger.orders import gift_order, grant

@@ -8,8 +8,8 @@ import pytest
 
 from ledger.config import LedgerConfig
 from ledger.ids import new_id
-from ledger.journal import JournalReader
-from ledger.keys import Total
+from ledger.live.journal import JournalReader
+from ledger.live.keys import Total
 from ledger.model import GiftAccepted, GiftRefused, Refusal
 from ledger.service import Ledger, WrongDeployment, open_ledger
 from tests.integration.ledger.orders import gift_order, grant, now_ms

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.batcher import TAKEN_IN_MIN
 from ledger.config import LedgerConfig
+from ledger.live.batcher import TAKEN_IN_MIN
 from ledger.model import GiftAccepted, GiftOrder, GiftOutcome, GiftRefused, Refusal
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant

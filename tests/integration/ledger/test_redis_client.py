@@ -7,7 +7,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from ledger.config import LedgerConfig
-from ledger.redis_client import LOST, Direct, connect
+from ledger.live.redis_client import LOST, Direct, connect
 
 
 async def test_cancelled_task_always_ends(valkey_url: str) -> None:

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from ledger.config import LedgerConfig
 from ledger.ids import new_id
-from ledger.journal import gift_body, held_body, settled_body, undone_body
+from ledger.live.journal import gift_body, held_body, settled_body, undone_body
 from ledger.model import (
     AMOUNT_MAX,
     UNDO_MS_MAX,

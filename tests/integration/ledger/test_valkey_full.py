@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from ledger.config import LedgerConfig
-from ledger.journal import JournalReader
+from ledger.live.journal import JournalReader
 from ledger.model import CreditAccepted, CreditRefused, GiftAccepted, GiftBody, GiftRefused, Refusal
 from ledger.service import open_ledger
 from tests.integration.ledger.orders import gift_order, grant

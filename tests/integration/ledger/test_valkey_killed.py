@@ -7,9 +7,9 @@ import asyncio
 import os
 from pathlib import Path
 
+from ledger.audits.live_audit import read_live
 from ledger.config import LedgerConfig
-from ledger.journal import JournalReader
-from ledger.live_audit import read_live
+from ledger.live.journal import JournalReader
 from ledger.model import GiftAccepted, GiftBody, GiftOrder
 from ledger.service import open_ledger
 from tests.integration.ledger.orders import gift_order, grant

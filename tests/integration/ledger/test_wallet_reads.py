@@ -8,8 +8,8 @@ import pytest
 
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
+from ledger.live.wallet_reads import TOGETHER_MAX, WalletReads
 from ledger.service import Ledger, open_ledger
-from ledger.wallet_reads import TOGETHER_MAX, WalletReads
 from tests.integration.ledger.orders import grant
 
 

@@ -3,8 +3,8 @@
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from ledger.ages import AgeStep
-from ledger.guard_state import OwnCap
+from ledger.guards.ages import AgeStep
+from ledger.live.guard_state import OwnCap
 from ledger.model import AMOUNT_MAX, UNDO_MS_MAX, Limit, Refusal
 
 WINDOW_MS, AHEAD_MS, BUCKET_MS, COMBO_MS = 3_600_000, 300_000, 600_000, 5_000

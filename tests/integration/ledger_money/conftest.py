@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from ledger.books.postgres import Pool, open_pool
 from ledger.config import LedgerConfig
 from ledger.office import Office, open_office
-from ledger.postgres import Pool, open_pool
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger_money.money import Money

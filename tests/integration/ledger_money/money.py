@@ -1,15 +1,15 @@
 """Makes money move through the real path, and adds up the books by SQL of its own."""
 
-from ledger.books import Books
+from ledger.books.books import Books
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
-from ledger.grants import GrantOrder
 from ledger.ids import new_id
-from ledger.journal import JournalReader
+from ledger.live.journal import JournalReader
 from ledger.model import ViewerId
 from ledger.office import Office
-from ledger.payouts import PayoutMethod
-from ledger.postgres import Pool
-from ledger.purchases import PurchaseOrder
+from ledger.payouts.payouts import PayoutMethod
+from ledger.purchases.grants import GrantOrder
+from ledger.purchases.purchases import PurchaseOrder
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, now_ms
 

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
-from ledger.grants import GrantOrder
 from ledger.ids import new_id
 from ledger.model import GiftAccepted, GiftRefused, RefundKind, ViewerId
 from ledger.office import Office, open_office
-from ledger.postgres import Pool
-from ledger.purchases import EventEffect, RailOutcome
+from ledger.purchases.grants import GrantOrder
+from ledger.purchases.purchases import EventEffect, RailOutcome
 from ledger.rails.sandbox import SandboxRail
-from ledger.refunds import Refund, RefundOrder
+from ledger.refunds.refunds import Refund, RefundOrder
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, now_ms
 from tests.integration.ledger_money.money import Money, purchase_order

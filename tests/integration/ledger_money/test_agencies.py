@@ -9,21 +9,21 @@ import msgspec
 import pytest
 
 from ledger.accounts import AccountKind
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.audits.rolling_audit import RollingAudit
+from ledger.books.migrate import migrate, migrations
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import IdConflict, NotFound, ValueRefused
-from ledger.grants import GrantOrder
 from ledger.ids import new_id
 from ledger.invariants import Invariant
-from ledger.migrate import migrate, migrations
+from ledger.live.redis_client import connect
 from ledger.model import GiftAccepted, ViewerId
 from ledger.office import Office, open_office
-from ledger.payees import agency_of, agency_payee
-from ledger.payout_states import PayoutState
-from ledger.payouts import Earnings, PayoutRefusal, PayoutRefused, Withdrawal, WithdrawalOrder
-from ledger.postgres import Pool
-from ledger.redis_client import connect
-from ledger.rolling_audit import RollingAudit
+from ledger.payouts.payees import agency_of, agency_payee
+from ledger.payouts.payout_states import PayoutState
+from ledger.payouts.payouts import Earnings, PayoutRefusal, PayoutRefused, Withdrawal, WithdrawalOrder
+from ledger.purchases.grants import GrantOrder
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, now_ms
 from tests.integration.ledger_money.money import Money

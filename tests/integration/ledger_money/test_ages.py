@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger.ages import AgeLimits, AgeRules, Person, PersonChange
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import AgeForbids, LedgerUnavailable, ValueRefused
-from ledger.guards import Guards
+from ledger.guards.ages import AgeLimits, AgeRules, Person, PersonChange
+from ledger.guards.guards import Guards
 from ledger.ids import new_id
 from ledger.model import CreatorId, GiftRefused, Held, HoldOrder, Limit, Refusal, ViewerId
 from ledger.office import Office, open_office
-from ledger.payouts import PayoutRefused, WithdrawalOrder
-from ledger.postgres import Pool
+from ledger.payouts.payouts import PayoutRefused, WithdrawalOrder
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant, now_ms

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
-from ledger.crediting import Crediting
-from ledger.grants import Granted, GrantOrder
 from ledger.ids import new_id
 from ledger.model import AMOUNT_MAX, CreditAccepted, CreditOrder, CreditOutcome, CreditRefused, Refusal, ViewerId
 from ledger.office import Office, open_office
-from ledger.postgres import Pool
+from ledger.purchases.crediting import Crediting
+from ledger.purchases.grants import Granted, GrantOrder
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_money.money import Money

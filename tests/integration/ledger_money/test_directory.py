@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from ledger.directory import Creator, Place
+from ledger.books.terms import PlanTerms, Terms
 from ledger.errors import NotFound, ValueRefused
+from ledger.guards.directory import Creator, Place
 from ledger.model import CreatorId
 from ledger.office import Office
-from ledger.terms import PlanTerms, Terms
 
 
 def terms(plan: str = "standard", own_bp: int | None = None) -> Terms:

@@ -5,13 +5,13 @@ import asyncio
 import msgspec
 import pytest
 
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import IdConflict, InvariantBroken, ValueRefused
-from ledger.grants import Granted, GrantOrder
 from ledger.ids import format_id, new_id
 from ledger.model import AMOUNT_MAX, Cause, CreditOrder, CreditRefused, Refusal, ViewerId
 from ledger.office import Office, open_office
-from ledger.postgres import Pool
+from ledger.purchases.grants import Granted, GrantOrder
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger_money.money import Money, purchase_order

@@ -4,15 +4,15 @@ import datetime
 
 import msgspec
 
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
-from ledger.guard_counts import recount
-from ledger.guard_state import VIEWER_LIMITS, pack_counts
+from ledger.guards.guard_counts import recount
+from ledger.guards.periods import period_number
 from ledger.ids import new_id
-from ledger.keys import Total
+from ledger.live.guard_state import VIEWER_LIMITS, pack_counts
+from ledger.live.keys import Total
 from ledger.model import GiftAccepted, GiftRefused, Limit, Refusal
 from ledger.office import Office
-from ledger.periods import period_number
-from ledger.postgres import Pool
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_money.money import Money

@@ -7,13 +7,13 @@ import asyncpg
 import msgspec
 import pytest
 
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable, ValueRefused
-from ledger.guard_state import OwnCap
-from ledger.guards import Guards
+from ledger.guards.guards import Guards
+from ledger.live.guard_state import OwnCap
 from ledger.model import GiftAccepted, GiftRefused, Limit, Refusal
 from ledger.office import Office
-from ledger.postgres import Pool
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.repairing import let_in

@@ -6,14 +6,14 @@ import contextlib
 import msgspec
 import pytest
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
-from ledger.grants import GrantOrder
-from ledger.guard_counts import recount
-from ledger.holds import EXPIRED_AT_ONCE, Hold, is_as_asked
+from ledger.guards.guard_counts import recount
+from ledger.holds.holds import EXPIRED_AT_ONCE, Hold, is_as_asked
 from ledger.ids import new_id
-from ledger.keys import Total
-from ledger.lots import LotKind
+from ledger.live.keys import Total
+from ledger.lots.lots import LotKind
 from ledger.model import (
     EndRefusal,
     EndRefused,
@@ -28,7 +28,7 @@ from ledger.model import (
     ViewerId,
 )
 from ledger.office import Office, open_office
-from ledger.postgres import Pool
+from ledger.purchases.grants import GrantOrder
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant, now_ms

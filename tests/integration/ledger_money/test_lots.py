@@ -3,11 +3,11 @@
 import pytest
 
 from ledger.errors import NotFound
-from ledger.grants import GrantOrder
 from ledger.ids import new_id
-from ledger.lots import LotKind
+from ledger.lots.lots import LotKind
 from ledger.model import ViewerId
 from ledger.office import Office
+from ledger.purchases.grants import GrantOrder
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, now_ms
@@ -32,7 +32,7 @@ async def test_lots_of_purchases_and_grants(
     office: Office, ledger: Ledger, rail: SandboxRail, money: Money, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A grant of 10, then 100 + 20 bought: gifts of 50 and 70 leave 10 of the bonus. Read two entries at a time."""
-    monkeypatch.setattr("ledger.lot_statements.SLICE_ROWS", 2)
+    monkeypatch.setattr("ledger.lots.lot_statements.SLICE_ROWS", 2)
     granted = new_id(now_ms())
     await office.grants.grant(GrantOrder(granted, ViewerId("ann"), 10, "a prize", "olga"))
     bought = await buy(office, rail, 100, 20)

@@ -7,15 +7,15 @@ import random
 import msgspec
 import pytest
 
-from ledger.ages import NO_RULES
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken
-from ledger.maturing import Maturing
+from ledger.guards.ages import NO_RULES
+from ledger.guards.persons import AgeCheck
 from ledger.office import Office
-from ledger.payout_limits import PayoutRules
-from ledger.payouts import Earnings, Payouts
-from ledger.persons import AgeCheck
-from ledger.postgres import Pool
+from ledger.payouts.maturing import Maturing
+from ledger.payouts.payout_limits import PayoutRules
+from ledger.payouts.payouts import Earnings, Payouts
 from ledger.rails.manual import ManualRail
 from tests.integration.ledger_money.money import Money
 from tests.integration.ledger_postgres.flushing import until

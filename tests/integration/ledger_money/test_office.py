@@ -13,8 +13,8 @@ from ledger.errors import LedgerUnavailable
 from ledger.ids import new_id
 from ledger.model import CreatorId
 from ledger.office import Office, open_office
-from ledger.payout_states import PayoutState, next_states
-from ledger.payouts import Earnings, Withdrawal, WithdrawalOrder
+from ledger.payouts.payout_states import PayoutState, next_states
+from ledger.payouts.payouts import Earnings, Withdrawal, WithdrawalOrder
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger_money.money import Money

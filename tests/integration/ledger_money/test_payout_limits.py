@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ledger.ages import PersonChange
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
+from ledger.guards.ages import PersonChange
 from ledger.ids import new_id
 from ledger.model import CreatorId
 from ledger.office import Office, open_office
-from ledger.payout_limits import PayoutLimits, PayoutRules
-from ledger.payouts import PayoutRefused, WithdrawalOrder
-from ledger.postgres import Pool
+from ledger.payouts.payout_limits import PayoutLimits, PayoutRules
+from ledger.payouts.payouts import PayoutRefused, WithdrawalOrder
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms

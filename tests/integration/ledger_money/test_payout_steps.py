@@ -5,12 +5,12 @@ import asyncio
 import asyncpg
 import pytest
 
+from ledger.books.postgres import Pool
 from ledger.errors import NotFound, ValueRefused, WrongState
 from ledger.ids import new_id
 from ledger.office import Office
-from ledger.payout_states import STEPS, PayoutState
-from ledger.payouts import Withdrawal
-from ledger.postgres import Pool
+from ledger.payouts.payout_states import STEPS, PayoutState
+from ledger.payouts.payouts import Withdrawal
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger_money.money import Money
 from tests.integration.ledger_money.test_payouts import order, rich_creator, taken

@@ -6,14 +6,14 @@ import datetime
 import msgspec
 import pytest
 
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import IdConflict, LimitReached, NotFound, ValueRefused
 from ledger.ids import new_id
 from ledger.model import CreatorId
 from ledger.office import Office, open_office
-from ledger.payout_states import PayoutState
-from ledger.payouts import PayoutRefusal, PayoutRefused, Withdrawal, WithdrawalOrder
-from ledger.postgres import Pool
+from ledger.payouts.payout_states import PayoutState
+from ledger.payouts.payouts import PayoutRefusal, PayoutRefused, Withdrawal, WithdrawalOrder
 from ledger.rails.manual import reference_of
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms

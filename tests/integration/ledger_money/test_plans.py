@@ -5,16 +5,16 @@ import asyncio
 import msgspec
 import pytest
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.books.postgres import Pool
+from ledger.books.terms import EventTerms, PlanTerms
 from ledger.config import LedgerConfig
 from ledger.errors import ValueRefused
-from ledger.grants import GrantOrder
 from ledger.ids import new_id
 from ledger.model import GiftAccepted, GiftOrder, ViewerId
 from ledger.office import Office
-from ledger.postgres import Pool
+from ledger.purchases.grants import GrantOrder
 from ledger.service import Ledger
-from ledger.terms import EventTerms, PlanTerms
 from tests.integration.ledger.orders import gift_order, now_ms
 from tests.integration.ledger_money.money import Money
 

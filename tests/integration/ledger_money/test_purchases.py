@@ -6,13 +6,13 @@ import datetime
 import msgspec
 import pytest
 
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import BadEvent, BadSignature, IdConflict, LimitReached, RailUnavailable, UnknownRail, ValueRefused
 from ledger.ids import format_id, new_id
 from ledger.model import AMOUNT_MAX, Cause, CreditOrder
 from ledger.office import Office, open_office
-from ledger.postgres import Pool
-from ledger.purchases import EventEffect, Purchase, PurchaseOrder, PurchaseState, RailOutcome
+from ledger.purchases.purchases import EventEffect, Purchase, PurchaseOrder, PurchaseState, RailOutcome
 from ledger.rails.interface import Checkout
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger

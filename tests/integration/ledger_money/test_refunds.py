@@ -8,20 +8,20 @@ import asyncio
 import msgspec
 import pytest
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.audits.rolling_audit import RollingAudit
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import IdConflict, NotFound, ValueRefused
 from ledger.ids import new_id
 from ledger.invariants import Invariant
+from ledger.mending.repair import repair
 from ledger.model import CreatorId, RefundKind
 from ledger.office import Office, open_office
-from ledger.payouts import WithdrawalOrder
-from ledger.postgres import Pool
-from ledger.purchases import PurchaseState, RailOutcome
+from ledger.payouts.payouts import WithdrawalOrder
+from ledger.purchases.purchases import PurchaseState, RailOutcome
 from ledger.rails.sandbox import SandboxRail
-from ledger.refunds import Refund, RefundOrder, RefundState
-from ledger.repair import repair
-from ledger.rolling_audit import RollingAudit
+from ledger.refunds.refunds import Refund, RefundOrder, RefundState
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger_money.money import Money

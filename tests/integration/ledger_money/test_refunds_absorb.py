@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.ids import new_id
 from ledger.model import EndRefused, GiftRefused, HoldEnd, HoldOrder, ReversalOutcome, ViewerId
-from ledger.postgres import Pool
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms

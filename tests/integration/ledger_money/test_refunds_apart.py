@@ -2,14 +2,14 @@
 
 import pytest
 
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import NotFound, WrongState
 from ledger.ids import new_id
 from ledger.model import RefundKind
 from ledger.office import Office
-from ledger.postgres import Pool
 from ledger.rails.sandbox import SandboxRail
-from ledger.refunds import Refund, RefundState
+from ledger.refunds.refunds import Refund, RefundState
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger_money.money import Money, purchase_order

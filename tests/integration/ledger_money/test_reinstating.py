@@ -7,12 +7,12 @@ import asyncio
 
 import pytest
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import NotFound
 from ledger.ids import new_id
 from ledger.office import Office
-from ledger.postgres import Pool
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms

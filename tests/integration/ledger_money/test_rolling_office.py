@@ -6,16 +6,16 @@ import datetime
 import msgspec
 import pytest
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.audits.rolling_audit import RollingAudit
+from ledger.audits.rolling_round import SEALS_TURNS
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.ids import new_id
 from ledger.invariants import Invariant
 from ledger.model import CreatorId
-from ledger.payouts import Withdrawal, WithdrawalOrder
-from ledger.postgres import Pool
+from ledger.payouts.payouts import Withdrawal, WithdrawalOrder
 from ledger.rails.sandbox import SandboxRail
-from ledger.rolling_audit import RollingAudit
-from ledger.rolling_round import SEALS_TURNS
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger_money.refund_world import RefundWorld

@@ -6,11 +6,11 @@ import hashlib
 import msgspec
 import pytest
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.books.postgres import Pool
+from ledger.books.seals import Seals
 from ledger.config import LedgerConfig
 from ledger.office import Office
-from ledger.postgres import Pool
-from ledger.seals import Seals
 from tests.integration.ledger_money.money import Money
 
 _TEXTS = """

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from msgspec import structs
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import RailRefused, RailUnavailable
 from ledger.ids import format_id, new_id
 from ledger.model import RefundKind
-from ledger.postgres import Pool
-from ledger.purchases import PurchaseState
+from ledger.purchases.purchases import PurchaseState
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger_money.money import Money, purchase_order

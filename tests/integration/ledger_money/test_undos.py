@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 import pytest
 
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
+from ledger.holds.undos import SETTLED_AT_ONCE
 from ledger.ids import new_id
 from ledger.model import GiftUndone, UndoRefusal, UndoRefused, ViewerId
 from ledger.office import Office, open_office
-from ledger.postgres import Pool
 from ledger.rails.sandbox import SandboxRail
 from ledger.service import Ledger
-from ledger.undos import SETTLED_AT_ONCE
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_money.money import Money
 from tests.integration.ledger_money.refund_world import RefundWorld

@@ -7,16 +7,16 @@ import asyncpg
 import msgspec
 
 from ledger.accounts import AccountKind
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.audits.rolling_audit import RollingAudit
+from ledger.books.migrate import migrate, migrations
+from ledger.books.postgres import Pool, open_pool
 from ledger.config import LedgerConfig
 from ledger.ids import new_id
-from ledger.migrate import migrate, migrations
 from ledger.model import CreatorId
 from ledger.office import Office, open_office
-from ledger.payouts import Withdrawal, WithdrawalOrder
-from ledger.postgres import Pool, open_pool
+from ledger.payouts.payouts import Withdrawal, WithdrawalOrder
 from ledger.rails.sandbox import SandboxRail
-from ledger.rolling_audit import RollingAudit
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger_money.money import Money

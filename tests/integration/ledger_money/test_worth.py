@@ -6,22 +6,22 @@ from typing import Final
 import msgspec
 import pytest
 
-from ledger.account_history import AccountHistory
 from ledger.accounts import AccountKind
-from ledger.audit import audit
-from ledger.books import Books
+from ledger.audits.audit import audit
+from ledger.audits.rolling_audit import RollingAudit
+from ledger.books.books import Books
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import IdConflict, InvariantBroken
-from ledger.grants import GrantOrder
 from ledger.ids import new_id
 from ledger.invariants import Invariant
-from ledger.journal import JournalReader
+from ledger.live.journal import JournalReader
+from ledger.live.redis_client import connect
+from ledger.lots.account_history import AccountHistory
 from ledger.model import GiftAccepted, RefundKind, ViewerId
 from ledger.office import Office
-from ledger.postgres import Pool
+from ledger.purchases.grants import GrantOrder
 from ledger.rails.sandbox import SandboxRail
-from ledger.redis_client import connect
-from ledger.rolling_audit import RollingAudit
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, now_ms
 from tests.integration.ledger_money.money import Money, purchase_order

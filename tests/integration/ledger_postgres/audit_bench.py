@@ -18,17 +18,17 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import uvloop
 
-from ledger.audit import Step, audit
-from ledger.books import Books
+from ledger.audits.audit import Step, audit
+from ledger.audits.rolling_audit import open_rolling_audit
+from ledger.books.books import Books
+from ledger.books.migrate import migrate
+from ledger.books.postgres import Pool, open_pool
+from ledger.books.seals import Seals
 from ledger.config import LedgerConfig
 from ledger.ids import new_id
-from ledger.keys import Keys
-from ledger.migrate import migrate
+from ledger.live.keys import Keys
+from ledger.live.redis_client import connect
 from ledger.model import Cause, CreatorId, CreditBody, GiftBody, JournalRecord, Partition, ViewerId
-from ledger.postgres import Pool, open_pool
-from ledger.redis_client import connect
-from ledger.rolling_audit import open_rolling_audit
-from ledger.seals import Seals
 from tests.servers import Postgres, running_postgres, running_valkey
 
 CREATORS = 1_000

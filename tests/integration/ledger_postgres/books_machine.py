@@ -18,10 +18,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 from msgspec import Struct
 
+from ledger.books.postgres import Pool, connected, open_pool
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken
-from ledger.journal import Position
-from ledger.keys import Total
+from ledger.live.journal import Position
+from ledger.live.keys import Total
+from ledger.live.redis_client import connect
+from ledger.mending.reconcile import book_records
+from ledger.mending.repair import repair
 from ledger.model import (
     AMOUNT_MAX,
     UNDO_MS_MAX,
@@ -37,11 +41,7 @@ from ledger.model import (
     Partition,
     ReversalBody,
 )
-from ledger.postgres import Pool, connected, open_pool
-from ledger.reconcile import book_records
-from ledger.redis_client import connect
-from ledger.repair import repair
-from ledger.twin_partition import TwinPartition
+from ledger.twin.twin_partition import TwinPartition
 from tests.integration.ledger.gift_machine import GiftMachine
 from tests.integration.ledger.wishes import COMBO_KEY, NAMES, VIEWERS, Fresh
 from tests.integration.ledger_postgres.flushing import flushing, until

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from ledger.books.postgres import Pool, open_pool
 from ledger.config import LedgerConfig
-from ledger.postgres import Pool, open_pool
-from ledger.redis_client import connect
+from ledger.live.redis_client import connect
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger_postgres.repairing import NoRooms
 

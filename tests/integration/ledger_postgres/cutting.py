@@ -1,6 +1,6 @@
 """Makes the first volume of empty books small, so that a test fills several."""
 
-from ledger.postgres import Pool
+from ledger.books.postgres import Pool
 
 _CUT = """
 ALTER TABLE journal_records_volumes DETACH PARTITION journal_records_v1;

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 
 from redis.asyncio import Redis
 
+from ledger.books.flusher import Flusher
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
-from ledger.flusher import Flusher
-from ledger.keys import Keys, Total
-from ledger.postgres import Pool
+from ledger.live.keys import Keys, Total
 from tests.waiting import back_off
 
 DEADLINE_S = 20.0

@@ -7,8 +7,8 @@ from collections import defaultdict
 from redis.asyncio import Redis
 
 from ledger.ids import new_id
-from ledger.journal import encode_body
-from ledger.keys import Keys
+from ledger.live.journal import encode_body
+from ledger.live.keys import Keys
 from ledger.model import Body, Cause, ComboTotals, CreatorId, CreditBody, GiftBody, JournalRecord, Partition, ViewerId
 
 

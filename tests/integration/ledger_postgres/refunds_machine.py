@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 from msgspec import Struct
 
-from ledger.ages import NO_RULES
 from ledger.errors import LedgerUnavailable
+from ledger.guards.ages import NO_RULES
 from ledger.model import (
     AMOUNT_MAX,
     CreditOrder,
@@ -29,10 +29,10 @@ from ledger.model import (
     ViewerId,
 )
 from ledger.office import Office
-from ledger.payout_limits import PayoutRules
-from ledger.purchases import PurchaseState, RailOutcome
+from ledger.payouts.payout_limits import PayoutRules
+from ledger.purchases.purchases import PurchaseState, RailOutcome
 from ledger.rails.sandbox import SandboxRail
-from ledger.refunds import RefundOrder
+from ledger.refunds.refunds import RefundOrder
 from ledger.service import Ledger
 from tests.integration.ledger.orders import now_ms
 from tests.integration.ledger.wishes import Fresh

@@ -4,9 +4,9 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
 from ledger.config import LedgerConfig
-from ledger.keys import Keys, Total
+from ledger.live.keys import Keys, Total
 from ledger.service import open_ledger
 
 

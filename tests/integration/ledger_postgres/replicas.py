@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger.config import LedgerConfig
-from ledger.redis_client import connect
+from ledger.live.redis_client import connect
 from tests.integration.ledger.test_durability import free_port
 from tests.proxy import Proxy, to_port
 from tests.servers import Valkey, running_valkey

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from ledger.account_history import AccountEntry, AccountHistory, AmbiguousAccount
 from ledger.accounts import AccountKind
-from ledger.books import Books
+from ledger.books.books import Books
+from ledger.books.postgres import Pool, open_pool
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable, NotFound
 from ledger.ids import new_id
+from ledger.lots.account_history import AccountEntry, AccountHistory, AmbiguousAccount
 from ledger.model import Body, Cause, CreatorId, CreditBody, GiftBody, JournalRecord, Partition, ViewerId
-from ledger.postgres import Pool, open_pool
 
 T0 = 1_790_000_000_000
 AFTER_ALL = T0 + 10_000

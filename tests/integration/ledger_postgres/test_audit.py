@@ -9,17 +9,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger import live_audit
-from ledger.audit import AuditReport, Step, audit
+from ledger.audits import live_audit
+from ledger.audits.audit import AuditReport, Step, audit
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
 from ledger.ids import new_id
-from ledger.keys import PartitionKeys, Total
+from ledger.live.keys import PartitionKeys, Total
 from ledger.model import CreatorId
 from ledger.office import open_office
-from ledger.payout_states import PayoutState
-from ledger.payouts import Withdrawal, WithdrawalOrder
-from ledger.postgres import Pool
+from ledger.payouts.payout_states import PayoutState
+from ledger.payouts.payouts import Withdrawal, WithdrawalOrder
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_postgres.flushing import flush_all, flushing
@@ -112,7 +112,7 @@ async def test_journal_trimmed_between_two_pages_is_no_alarm(
     await flush_all(pool, redis, config)
     await told_rooms(ledger, redis)
     amid = TrimmedAmid(redis, ledger)
-    monkeypatch.setattr("ledger.audit.connect", lambda _, **__: amid)
+    monkeypatch.setattr("ledger.audits.audit.connect", lambda _, **__: amid)
     assert broken(await audit(config)) == {}
     assert amid.trimmed_entries > 2
 

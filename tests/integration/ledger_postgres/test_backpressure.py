@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.books.migrate import migrate
+from ledger.books.postgres import open_pool
 from ledger.config import LedgerConfig
-from ledger.migrate import migrate
+from ledger.live.redis_client import connect
 from ledger.model import GiftAccepted, GiftRefused, Refusal
-from ledger.postgres import open_pool
-from ledger.redis_client import connect
 from ledger.service import open_ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flushing, until

@@ -13,15 +13,15 @@ import pytest
 from redis.asyncio import Redis
 
 from ledger.accounts import AccountKind
-from ledger.books import Books, PositionMoved
+from ledger.books.books import Books, PositionMoved
+from ledger.books.copy_rows import RECORD_COLUMNS, read_record
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
-from ledger.copy_rows import RECORD_COLUMNS, read_record
 from ledger.errors import InvariantBroken, LedgerUnavailable
 from ledger.ids import new_id
-from ledger.journal import Position
-from ledger.keys import Keys
+from ledger.live.journal import Position
+from ledger.live.keys import Keys
 from ledger.model import AMOUNT_MAX, Cause, ComboTotals, GiftBody, JournalRecord, Partition
-from ledger.postgres import Pool
 from tests.integration.ledger_postgres.flushing import unit_sums, until
 from tests.integration.ledger_postgres.journals import JournalWriter
 

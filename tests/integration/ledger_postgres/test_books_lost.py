@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.books.migrate import migrate
+from ledger.books.postgres import Pool, open_pool
 from ledger.config import LedgerConfig
-from ledger.migrate import migrate
 from ledger.model import GiftAccepted
-from ledger.postgres import Pool, open_pool
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all, unit_sums

@@ -13,13 +13,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger.audit import audit
-from ledger.books import Books, PositionMoved
+from ledger.audits.audit import audit
+from ledger.books.books import Books, PositionMoved
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
 from ledger.ids import new_id
-from ledger.journal import JournalReader
-from ledger.keys import Keys
+from ledger.live.journal import JournalReader
+from ledger.live.keys import Keys
+from ledger.live.promotion import ServerIsReplica, ServerPromoted, note_server, read_history
+from ledger.live.redis_client import LOST, Direct, connect
+from ledger.mending.reconcile import StillAtWork, reconcile
+from ledger.mending.repair import repair
 from ledger.model import (
     CreditRefused,
     EndRefusal,
@@ -37,11 +42,6 @@ from ledger.model import (
     UndoRefused,
     ViewerId,
 )
-from ledger.postgres import Pool
-from ledger.promotion import ServerIsReplica, ServerPromoted, note_server, read_history
-from ledger.reconcile import StillAtWork, reconcile
-from ledger.redis_client import LOST, Direct, connect
-from ledger.repair import repair
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger.test_durability import needs_waitaof

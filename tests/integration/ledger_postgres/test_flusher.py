@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger.books import Books
+from ledger.books.books import Books
+from ledger.books.flusher import Flusher, FlusherCondition
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
-from ledger.credit_ids import CreditIds
 from ledger.errors import InvariantBroken
-from ledger.flusher import Flusher, FlusherCondition
-from ledger.journal import DECODED_AT_ONCE, JournalReader, Position, decode_entry
-from ledger.keys import Keys, Total
+from ledger.live.credit_ids import CreditIds
+from ledger.live.journal import DECODED_AT_ONCE, JournalReader, Position, decode_entry
+from ledger.live.keys import Keys, Total
 from ledger.model import CreditAccepted, CreditRefused, GiftAccepted, GiftRefused, JournalRecord, Partition, Refusal
-from ledger.postgres import Pool
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all, flushing, unit_sums, until
@@ -168,7 +168,7 @@ async def test_reader_lets_others_go_on_while_it_decodes(
             most, decoded = max(most, decoded), 0
             await asyncio.sleep(0)
 
-    monkeypatch.setattr("ledger.journal.decode_entry", counted)
+    monkeypatch.setattr("ledger.live.journal.decode_entry", counted)
     watching = asyncio.create_task(watch())
     reader = JournalReader(redis, keys, [partition for partition, _ in keys.all()], {})
     batch = await reader.read(block_ms=None, entries_max=1_000)

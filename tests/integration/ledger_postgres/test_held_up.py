@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
+from ledger.books.postgres import Pool, open_pool, transaction
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
-from ledger.postgres import Pool, open_pool, transaction
 
 LOCK = "SELECT * FROM positions WHERE partition = -1 FOR UPDATE"
 

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from ledger.books.leases import Leases, open_leases
+from ledger.books.postgres import Pool, open_pool
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken, LedgerUnavailable
-from ledger.keys import Total
-from ledger.leases import Leases, open_leases
+from ledger.live.keys import Total
 from ledger.model import Partition
-from ledger.postgres import Pool, open_pool
 from ledger.service import Ledger
 from tests.integration.ledger.orders import grant
 from tests.integration.ledger_postgres.flushing import until

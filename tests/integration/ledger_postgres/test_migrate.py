@@ -6,8 +6,7 @@ import hashlib
 import asyncpg
 import pytest
 
-from ledger.errors import LedgerUnavailable
-from ledger.migrate import (
+from ledger.books.migrate import (
     DatabaseNewer,
     DatabaseOlder,
     Migration,
@@ -16,6 +15,7 @@ from ledger.migrate import (
     migrate,
     migrations,
 )
+from ledger.errors import LedgerUnavailable
 
 
 def migration(number: int, sql: str) -> Migration:

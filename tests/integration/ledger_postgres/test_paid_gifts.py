@@ -4,11 +4,11 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
+from ledger.lots.paid_gifts import open_paid_gifts
 from ledger.model import GiftAccepted, GiftOrder
-from ledger.paid_gifts import open_paid_gifts
-from ledger.postgres import Pool
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all

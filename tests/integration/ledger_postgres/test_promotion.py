@@ -9,18 +9,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.books.flusher import FlusherCondition, open_flusher
+from ledger.books.migrate import migrate
+from ledger.books.postgres import Pool
 from ledger.config import Durability, LedgerConfig
 from ledger.errors import LedgerUnavailable
-from ledger.flusher import FlusherCondition, open_flusher
-from ledger.former import lost_with_former
 from ledger.ids import format_id
-from ledger.migrate import migrate
+from ledger.live.redis_client import connect
+from ledger.mending.former import lost_with_former
+from ledger.mending.reconcile import LedgersDiffer, reconcile, require_agreement
+from ledger.mending.repair import Repair, repair
 from ledger.model import CreditAccepted, GiftAccepted, GiftOrder, GiftRefused, Refusal
-from ledger.postgres import Pool
-from ledger.reconcile import LedgersDiffer, reconcile, require_agreement
-from ledger.redis_client import connect
-from ledger.repair import Repair, repair
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger.test_durability import needs_waitaof

@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from ledger.books.flusher import open_flusher
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
-from ledger.flusher import open_flusher
 from ledger.ids import format_id
-from ledger.keys import Total
-from ledger.postgres import Pool
-from ledger.reconcile import RECORDS_NAMED_MAX, LedgersDiffer, reconcile, require_agreement
+from ledger.live.keys import Total
+from ledger.mending.reconcile import RECORDS_NAMED_MAX, LedgersDiffer, reconcile, require_agreement
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all

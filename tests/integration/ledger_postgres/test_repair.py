@@ -7,20 +7,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger.ages import AgeLimits, AgeRules, PersonChange
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.books.flusher import open_flusher
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
-from ledger.directory import Directory
 from ledger.errors import InvariantBroken
-from ledger.flusher import open_flusher
-from ledger.guards import Guards
+from ledger.guards.ages import AgeLimits, AgeRules, PersonChange
+from ledger.guards.directory import Directory
+from ledger.guards.guards import Guards
 from ledger.ids import format_id
-from ledger.keys import DEPLOYMENT, REPAIR_EPOCH, Total
+from ledger.live.keys import DEPLOYMENT, REPAIR_EPOCH, Total
+from ledger.mending.reconcile import LedgersDiffer, reconcile, require_agreement
+from ledger.mending.repair import repair
+from ledger.mending.replay import RECORDS_REPLAYED_MAX
 from ledger.model import CreditAccepted, GiftAccepted, GiftOrder, GiftRefused, Limit, Refusal
-from ledger.postgres import Pool
-from ledger.reconcile import LedgersDiffer, reconcile, require_agreement
-from ledger.repair import repair
-from ledger.replay import RECORDS_REPLAYED_MAX
 from ledger.service import Ledger, RepairUnfinished, open_ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all

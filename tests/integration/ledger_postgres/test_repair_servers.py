@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
-from ledger.former import lost_with_former
 from ledger.ids import format_id
+from ledger.live.redis_client import connect
+from ledger.mending.former import lost_with_former
+from ledger.mending.reconcile import require_agreement
+from ledger.mending.repair import repair
 from ledger.model import GiftAccepted
-from ledger.postgres import Pool
-from ledger.reconcile import require_agreement
-from ledger.redis_client import connect
-from ledger.repair import repair
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger.test_durability import free_port

@@ -8,16 +8,16 @@ import msgspec
 import pytest
 import structlog
 
-from ledger import rolling_round, rolling_sums
+from ledger.audits import rolling_round, rolling_sums
+from ledger.audits.pacing import Pacer
+from ledger.audits.rolling_audit import NAMED_MAX, RollingAudit, open_rolling_audit
+from ledger.audits.rolling_books import Found, read_positions
+from ledger.audits.rolling_entries import EntryWalk
+from ledger.audits.rolling_sums import add_records
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
 from ledger.invariants import Invariant
-from ledger.pacing import Pacer
-from ledger.postgres import Pool
-from ledger.rolling_audit import NAMED_MAX, RollingAudit, open_rolling_audit
-from ledger.rolling_books import Found, read_positions
-from ledger.rolling_entries import EntryWalk
-from ledger.rolling_sums import add_records
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all, flushing, until

@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from ledger.books.leases import Leases
+from ledger.books.postgres import Pool
+from ledger.books.sole import alone
 from ledger.config import LedgerConfig
-from ledger.leases import Leases
-from ledger.postgres import Pool
-from ledger.reconcile import StillAtWork
-from ledger.repair import repair
+from ledger.mending.reconcile import StillAtWork
+from ledger.mending.repair import repair
 from ledger.service import Ledger
-from ledger.sole import alone
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all, until
 from tests.integration.ledger_postgres.repairing import NoRooms, is_fenced

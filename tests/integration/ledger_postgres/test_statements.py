@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from ledger.accounts import AccountKind
+from ledger.books.postgres import Pool, open_pool
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
 from ledger.ids import new_id
+from ledger.lots.statements import Statements
 from ledger.model import GiftAccepted, Partition
-from ledger.postgres import Pool, open_pool
 from ledger.service import Ledger
-from ledger.statements import Statements
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_postgres.flushing import flush_all
 

@@ -10,21 +10,21 @@ import pytest
 from redis import Redis
 
 from ledger.accounts import AccountKind
-from ledger.audit import audit
+from ledger.audits.audit import audit
+from ledger.audits.rolling_audit import open_rolling_audit
+from ledger.books.postgres import Pool
 from ledger.config import LedgerConfig
-from ledger.credit_ids import CreditIds
-from ledger.former import lost_with_former
-from ledger.guard_counts import recount
+from ledger.guards.guard_counts import recount
 from ledger.ids import format_id
-from ledger.journal import Position
+from ledger.live.credit_ids import CreditIds
+from ledger.live.journal import Position
+from ledger.lots.paid_gifts import open_paid_gifts
+from ledger.lots.statements import GiftState, Statements
+from ledger.mending.former import lost_with_former
+from ledger.mending.repair import repair
 from ledger.model import GiftUndone, Partition, UndoRefusal, UndoRefused, ViewerId
-from ledger.paid_gifts import open_paid_gifts
-from ledger.postgres import Pool
-from ledger.repair import repair
-from ledger.rolling_audit import open_rolling_audit
 from ledger.service import Ledger, open_ledger
-from ledger.statements import GiftState, Statements
-from ledger.twin import LedgerTwin
+from ledger.twin.twin import LedgerTwin
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger.stored import check_sums, read_all
 from tests.integration.ledger_postgres.flushing import flush_all, flushing, unit_sums, until
@@ -280,7 +280,7 @@ async def test_gifts_come_back_as_the_twin_says(
     twin.lose()
     twin.bring_back(records)
     await redis.flushall()
-    monkeypatch.setattr("ledger.repair.RECORDS_REPLAYED_MAX", at_once)
+    monkeypatch.setattr("ledger.mending.repair.RECORDS_REPLAYED_MAX", at_once)
     assert (await repair(config, NoRooms(redis, config))).violations == []
     with Redis.from_url(config.redis_url) as raw:
         found = read_all(raw, ledger.keys, config)

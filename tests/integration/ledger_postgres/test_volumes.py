@@ -7,20 +7,20 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from ledger.audit import audit
-from ledger.books import Books
+from ledger.audits.audit import audit
+from ledger.audits.rolling_audit import RollingAudit
+from ledger.books.books import Books
+from ledger.books.copy_rows import RECORD_COLUMNS, read_record
+from ledger.books.postgres import Pool
+from ledger.books.seals import Seals
+from ledger.books.volumes import Volume, Volumes, make_volumes, read_volumes, volume_of
 from ledger.config import LedgerConfig
-from ledger.copy_rows import RECORD_COLUMNS, read_record
 from ledger.errors import InvariantBroken
 from ledger.ids import new_id
-from ledger.keys import Keys
+from ledger.live.keys import Keys
+from ledger.lots.statements import Statements
 from ledger.model import Cause, JournalRecord, Partition
-from ledger.postgres import Pool
-from ledger.rolling_audit import RollingAudit
-from ledger.seals import Seals
 from ledger.service import Ledger
-from ledger.statements import Statements
-from ledger.volumes import Volume, Volumes, make_volumes, read_volumes, volume_of
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.cutting import cut_first_volume, detach_records
 from tests.integration.ledger_postgres.flushing import flush_all, unit_sums

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import structs
 
-from ledger.keys import Total
+from ledger.live.keys import Total
 from ledger.model import UNDO_MS_MAX, GiftAccepted, GiftOrder, GiftUndone, ViewerId
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order

@@ -31,10 +31,10 @@ from loadtest.clients.connection import RECEIVE_BYTES, Client, ClientRefused, Li
 from loadtest.clients.overlay import OverlayClient
 from loadtest.clients.sender import SenderClient, SenderDesk
 from loadtest.clients.viewer import ViewerClient
-from loadtest.columns import Answer, Commands, Sightings, Undoing
-from loadtest.frames import FrameBook
-from loadtest.naming import GiftIds, GiftKeys, Run
-from loadtest.workload import Sending
+from loadtest.record.columns import Answer, Commands, Sightings, Undoing
+from loadtest.record.frames import FrameBook
+from loadtest.script.naming import GiftIds, GiftKeys, Run
+from loadtest.script.workload import Sending
 
 if TYPE_CHECKING:
     from tests.integration.loadtest.conftest import Peer, ScriptedServer

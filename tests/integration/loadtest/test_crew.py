@@ -8,11 +8,11 @@ import pytest
 from gateway.wire.codec import Encoding
 from loadtest.bench.reference import WriteOrder, Written, serve_reference
 from loadtest.bench.server import free_port
-from loadtest.casting import Crowd, assign, set_stage
-from loadtest.crew import Crew, CrewFailed
-from loadtest.naming import Run
-from loadtest.orders import Assignment, Begin
-from loadtest.scenario import Mix, Phase, Population, Scenario
+from loadtest.play.crew import Crew, CrewFailed
+from loadtest.play.orders import Assignment, Begin
+from loadtest.script.casting import Crowd, assign, set_stage
+from loadtest.script.naming import Run
+from loadtest.script.scenario import Mix, Phase, Population, Scenario
 from loadtest.tokens import TokenSigner
 
 FRAMES, VIEWERS = 5, 6

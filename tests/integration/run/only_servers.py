@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.run.child import ProgramFailed
-from gateway.run.config import Config, EmbeddedConfig
-from gateway.run.embedded import start_servers
-from gateway.run.folder import DataFolder, FolderUnusable, ServeLock
-from gateway.run.signals import stop_asked
-from gateway.run.status import write_status
-from gateway.run.supervisor import Supervisor
+from gateway.run.keeping.child import ProgramFailed
+from gateway.run.keeping.folder import DataFolder, FolderUnusable, ServeLock
+from gateway.run.keeping.signals import stop_asked
+from gateway.run.keeping.status import write_status
+from gateway.run.keeping.supervisor import Supervisor
+from gateway.run.servers.embedded import start_servers
+from gateway.run.settings.config import Config, EmbeddedConfig
 
 
 async def keep_servers(folder: DataFolder, embedded: EmbeddedConfig) -> None:

@@ -11,10 +11,10 @@ import asyncpg
 import msgspec
 from redis import Redis
 
-from gateway.run.postgres import PROGRAM as POSTGRES
-from gateway.run.processes import processes_in, send_signal
-from gateway.run.status import read_status
-from gateway.run.valkey import PROGRAM as VALKEY
+from gateway.run.keeping.processes import processes_in, send_signal
+from gateway.run.keeping.status import read_status
+from gateway.run.servers.postgres import PROGRAM as POSTGRES
+from gateway.run.servers.valkey import PROGRAM as VALKEY
 from tests.waiting import wait_until
 
 WITHIN_S = 60.0

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.run.folder import DataFolder, FolderTaken, ServeLock
-from gateway.run.postgres import chosen_identity
-from gateway.run.processes import send_signal
+from gateway.run.keeping.folder import DataFolder, FolderTaken, ServeLock
+from gateway.run.keeping.processes import send_signal
+from gateway.run.servers.postgres import chosen_identity
 from tests.integration.run.running import REPOSITORY, OnlyServers, until
 
 MakeServers = Callable[..., OnlyServers]

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
 from ledger.config import LedgerConfig
 from ledger.model import GiftAccepted
 from ledger.service import Ledger, open_ledger

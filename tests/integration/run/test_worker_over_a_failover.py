@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from ledger.audit import audit
+from ledger.audits.audit import audit
 from ledger.config import LedgerConfig
 from ledger.model import GiftAccepted
 from ledger.service import open_ledger

@@ -6,7 +6,7 @@ from pathlib import Path
 from catalog.countries import AgeRules, Minors
 from catalog.load import load_catalog
 from gateway.ages import payout_rules
-from ledger.payout_limits import PayoutLimits
+from ledger.payouts.payout_limits import PayoutLimits
 
 Write = Callable[..., Path]
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gateway.metrics import METRICS, OTHER, Metrics, Shed, Stage
-from gateway.shared_metrics import text_of
+from gateway.counting.metrics import METRICS, OTHER, Metrics, Shed, Stage
+from gateway.counting.shared_metrics import text_of
 from gateway.wire.codes import CloseCode, Code
-from ledger.batcher import BatcherStats
+from ledger.live.batcher import BatcherStats
 
 
 def test_labels_are_bounded() -> None:

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from gateway.places import ENTER_S, FRESH_S, KNOWN_WAIT_S, RENEW_S, Page, Places
-from ledger.directory import Place
+from ledger.books.terms import default_terms
 from ledger.errors import LedgerUnavailable
+from ledger.guards.directory import Place
 from ledger.model import CreatorId
-from ledger.terms import default_terms
 
 
 class Directory:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from gateway.rails import EXTRA_MISSING, build_rails, unusable_rail
 from gateway.run.cli import commands
-from gateway.run.config import Config
+from gateway.run.settings.config import Config
 from ledger.rails.config import StripeConfig
 from tests.repo.sources import ROOT
 
@@ -95,8 +95,8 @@ def test_gateway_and_worker_without_the_library() -> None:
     code = (
         "import sys\n"
         "sys.modules.update(dict.fromkeys(('stripe', 'requests', 'urllib3', 'charset_normalizer')))\n"
-        "import gateway.app, gateway.run.work, gateway.rails, gateway.run.config, gateway.run.cli\n"
-        f"config = gateway.run.config.Config(demo=True, signing_key={KEY!r})\n"
+        "import gateway.app, gateway.run.work, gateway.rails, gateway.run.settings.config, gateway.run.cli\n"
+        f"config = gateway.run.settings.config.Config(demo=True, signing_key={KEY!r})\n"
         "print([rail.name for rail in gateway.rails.build_rails(config).every])\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.metrics import Metrics, Shed
-from gateway.shared_metrics import FOLDER, SharedMetrics
-from ledger.batcher import BatcherStats
+from gateway.counting.metrics import Metrics, Shed
+from gateway.counting.shared_metrics import FOLDER, SharedMetrics
+from ledger.live.batcher import BatcherStats
 
 Join = Callable[[Metrics], SharedMetrics]
 

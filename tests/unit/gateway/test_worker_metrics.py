@@ -1,7 +1,7 @@
 """The worker's numbers are metrics of every gateway of its folder."""
 
+from gateway.counting.worker_metrics import worker_text
 from gateway.run.duties import DutyCondition, DutyState
-from gateway.worker_metrics import worker_text
 
 
 def test_worker_text_of_two_duties() -> None:

@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from ledger.ages import (
+from ledger.guards.ages import (
     NOBODY,
     Act,
     AgeLimits,

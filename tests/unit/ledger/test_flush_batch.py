@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from ledger.accounts import Account, AccountKey, AccountKind, platform
-from ledger.copy_rows import HEADER, TRAILER
+from ledger.books.copy_rows import HEADER, TRAILER
+from ledger.books.flush_batch import FlushBatch, OpenBook, compose
 from ledger.errors import InvariantBroken
-from ledger.flush_batch import FlushBatch, OpenBook, compose
 from ledger.model import Cause, CreatorId, CreditBody, GiftBody, JournalRecord, Partition, ViewerId
 
 _ROW = struct.Struct(">h iq iq ih iq iq iq")

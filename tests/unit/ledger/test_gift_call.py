@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ledger.errors import InvariantBroken
-from ledger.gift_call import PreparedGift, _columns, _single, read_answer
+from ledger.live.gift_call import PreparedGift, _columns, _single, read_answer
 from ledger.model import (
     CapPassed,
     ComboTotals,

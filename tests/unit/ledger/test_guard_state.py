@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from ledger.ages import AgeStep
-from ledger.guard_state import NO_SETTINGS, GuardSettings, OwnCap, pack_settings, read_guard
+from ledger.guards.ages import AgeStep
+from ledger.live.guard_state import NO_SETTINGS, GuardSettings, OwnCap, pack_settings, read_guard
 from ledger.model import AMOUNT_MAX, Limit, Refusal
 
 WISHES = """

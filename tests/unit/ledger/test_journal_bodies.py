@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from ledger.errors import InvariantBroken
-from ledger.journal import (
+from ledger.live.journal import (
     decode_entry,
     encode_body,
     encode_reversal,

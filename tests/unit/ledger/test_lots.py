@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import InvariantBroken
-from ledger.lots import (
+from ledger.lots.lots import (
     CoinsCame,
     CoinsHeld,
     CoinsReversed,
@@ -22,8 +22,8 @@ from ledger.lots import (
     Part,
     walk,
 )
+from ledger.lots.open_lots import encode_lots, open_lots_of
 from ledger.model import Cause
-from ledger.open_lots import encode_lots, open_lots_of
 
 TABLES = {
     "one lot, one gift": """

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.maturing import last_ripe_day, ripens_on
+from ledger.payouts.maturing import last_ripe_day, ripens_on
 
 MARCH_9 = datetime.date(2026, 3, 9)
 

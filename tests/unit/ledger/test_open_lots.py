@@ -9,7 +9,7 @@ from msgspec import structs
 
 from ledger.errors import InvariantBroken
 from ledger.ids import format_id
-from ledger.lots import (
+from ledger.lots.lots import (
     CoinsCame,
     CoinsHeld,
     CoinsReversed,
@@ -21,8 +21,8 @@ from ledger.lots import (
     Lots,
     Movement,
 )
+from ledger.lots.open_lots import OpenLots, Worth, decode_lots, encode_lots, open_lots_of
 from ledger.model import Cause
-from ledger.open_lots import OpenLots, Worth, decode_lots, encode_lots, open_lots_of
 
 WORTHS: Final = (0, 1, 2_500, 3_333, 9_999, 10_000)
 

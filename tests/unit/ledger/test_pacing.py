@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger.pacing import CHARGED_S_MAX, Pacer, rest_s
+from ledger.audits.pacing import CHARGED_S_MAX, Pacer, rest_s
 
 
 class Time:

@@ -1,9 +1,9 @@
 """Balances that were seen at different records, carried to one; and how findings are bounded."""
 
+from ledger.audits.live_audit import Seen
+from ledger.audits.partition_audit import carried, last_records, stripe_moved, wallet_moved
 from ledger.invariants import TITLES, VIOLATIONS_MAX, Findings, Invariant
-from ledger.live_audit import Seen
 from ledger.model import Cause, CreatorId, CreditBody, GiftBody, JournalRecord, Partition, ViewerId
-from ledger.partition_audit import carried, last_records, stripe_moved, wallet_moved
 
 
 def records(table: str) -> dict[int, JournalRecord]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger.payout_states import CAME_BACK, HOLDING, STEPS, HoldEffect, PayoutState, effect_of, next_states
+from ledger.payouts.payout_states import CAME_BACK, HOLDING, STEPS, HoldEffect, PayoutState, effect_of, next_states
 
 
 @pytest.mark.parametrize("state", PayoutState)

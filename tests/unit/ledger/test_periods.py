@@ -4,8 +4,8 @@ import datetime
 
 import pytest
 
+from ledger.guards.periods import begins_at_ms, period_number, resets_at_ms
 from ledger.model import Limit
-from ledger.periods import begins_at_ms, period_number, resets_at_ms
 
 
 def at_ms(text: str) -> int:

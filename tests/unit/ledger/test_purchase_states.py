@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger.purchase_states import PurchaseState, RailOutcome, after_outcome
+from ledger.purchases.purchase_states import PurchaseState, RailOutcome, after_outcome
 
 TABLE = """
 # state    | paid  declined  expired  refunded  charged_back  reinstated

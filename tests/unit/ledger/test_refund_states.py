@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger.refund_states import CreatorPolicy, Shared, bear
+from ledger.refunds.refund_states import CreatorPolicy, Shared, bear
 
 TABLE = """
 # policy  creator commission pending available | pending available commission borne

@@ -1,6 +1,6 @@
 """A byte for each account says what it is."""
 
-from ledger.rolling_sums import LOOK_UP, Codes
+from ledger.audits.rolling_sums import LOOK_UP, Codes
 
 
 def test_codes_of_accounts() -> None:

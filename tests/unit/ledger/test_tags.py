@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger.tags import SLOTS, TAGS_32, search, slot, tags
+from ledger.live.tags import SLOTS, TAGS_32, search, slot, tags
 
 
 def test_table_is_what_the_search_finds() -> None:

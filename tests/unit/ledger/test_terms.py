@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.books.terms import EventTerms, Parts, PlanTerms, Terms, default_terms
 from ledger.commission import divide
 from ledger.model import AMOUNT_MAX
-from ledger.terms import EventTerms, Parts, PlanTerms, Terms, default_terms
 
 EVENINGS = (
     EventTerms(1_000, 2_000, 1_000, places=("room:a",)),

@@ -6,7 +6,7 @@ import pytest
 
 from ledger.config import LedgerConfig
 from ledger.model import CreditAccepted, CreditRefused, GiftAccepted, GiftOutcome, GiftRefused, Refusal
-from ledger.twin import LedgerTwin
+from ledger.twin.twin import LedgerTwin
 from tests.integration.ledger.orders import gift_order, grant
 
 CONFIG = LedgerConfig(partitions=2, id_window_ms=10_000, id_bucket_ms=1_000, id_ahead_ms=0)

@@ -9,9 +9,9 @@ from gateway.wire.messages import Event, Events, GiftEvent, Sender, SummaryEvent
 from loadtest.checker.faults import FaultKind
 from loadtest.checker.judge import MoneyRead, Seen, Verdict, judge
 from loadtest.checker.told import Kind, Told
-from loadtest.columns import NO_KEY, ComboState, Commands, Sightings
-from loadtest.frames import FrameBook, Watch
-from loadtest.naming import Run
+from loadtest.record.columns import NO_KEY, ComboState, Commands, Sightings
+from loadtest.record.frames import FrameBook, Watch
+from loadtest.script.naming import Run
 
 ROSE, CHAMPAGNE, COMBO_ROSE = 0, 1, 2
 GRANTED = 1_000

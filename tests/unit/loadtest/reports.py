@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 
 from loadtest.checker.judge import Verdict
-from loadtest.latency import Latencies, Summary
-from loadtest.report import GeneratorUse, Report, environment
-from loadtest.scenario import Mix, Phase, Scenario
+from loadtest.record.latency import Latencies, Summary
+from loadtest.report.report import GeneratorUse, Report, environment
+from loadtest.script.scenario import Mix, Phase, Scenario
 
 SCENARIO = Scenario("t", "A <b>test</b>.", 100.0, 1.0, [Phase(1, 1, 1)], [Mix("rose")])
 

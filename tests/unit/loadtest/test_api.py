@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.api import AUDIT_S_MAX, TRIES_MAX, Api, ApiError, AuditResult, creator_share_bp, http_url
+from loadtest.play.api import AUDIT_S_MAX, TRIES_MAX, Api, ApiError, AuditResult, creator_share_bp, http_url
 from loadtest.tokens import TokenSigner
 
 
@@ -72,7 +72,7 @@ async def test_audit_that_is_put_off_for_too_long(monkeypatch: pytest.MonkeyPatc
     async def nap(seconds: float) -> None:
         naps.append(seconds)
 
-    monkeypatch.setattr("loadtest.api.asyncio.sleep", nap)
+    monkeypatch.setattr("loadtest.play.api.asyncio.sleep", nap)
     async with answering(runs_already(int(AUDIT_S_MAX * 1000) + 1)) as (api, heard):
         with pytest.raises(ApiError, match=r"429 .*rate_limited"):
             await api.audit()

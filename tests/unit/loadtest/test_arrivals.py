@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from loadtest.arrivals import RateCurve, arrival_times
-from loadtest.scenario import Bursts, Mix, Phase, Scenario
+from loadtest.script.arrivals import RateCurve, arrival_times
+from loadtest.script.scenario import Bursts, Mix, Phase, Scenario
 
 
 def scenario(*phases: Phase, rate_per_s: float = 1_000.0, poisson: bool = True, length_mean: float = 1.0) -> Scenario:

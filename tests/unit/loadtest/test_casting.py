@@ -1,9 +1,9 @@
 """Everybody of the population is played once, by the right process."""
 
 from gateway.wire.codec import Encoding
-from loadtest.casting import Crowd, assign, set_stage
-from loadtest.naming import Run
-from loadtest.scenario import Mix, Phase, Population, Scenario
+from loadtest.script.casting import Crowd, assign, set_stage
+from loadtest.script.naming import Run
+from loadtest.script.scenario import Mix, Phase, Population, Scenario
 from loadtest.tokens import TokenSigner
 
 SIGNER = TokenSigner(b"k" * 48)

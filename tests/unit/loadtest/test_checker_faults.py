@@ -6,8 +6,8 @@ import pytest
 
 from gateway.wire.messages import SummaryEvent
 from loadtest.checker.faults import EXAMPLES_MAX, FaultKind, Faults
-from loadtest.columns import ComboState
-from loadtest.naming import FOREIGN
+from loadtest.record.columns import ComboState
+from loadtest.script.naming import FOREIGN
 
 if TYPE_CHECKING:
     from tests.unit.loadtest.conftest import PerfectRun

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from loadtest.climb import DOWN_MAX, REFINEMENTS, Climb, climb, find_max, words_of
-from loadtest.report import Report
-from loadtest.scenario import Scenario
+from loadtest.report.climb import DOWN_MAX, REFINEMENTS, Climb, climb, find_max, words_of
+from loadtest.report.report import Report
+from loadtest.script.scenario import Scenario
 from tests.unit.loadtest.reports import SCENARIO, report
 
 

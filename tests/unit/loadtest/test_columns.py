@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.columns import NO_NAME, Answer, Commands, Names
+from loadtest.record.columns import NO_NAME, Answer, Commands, Names
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest.compare import Difference, NotComparable, compare, compare_files
-from loadtest.observer import Moment
-from loadtest.report import Report, write_json
-from loadtest.scenario import scale
-from loadtest.timing import Second
+from loadtest.record.timing import Second
+from loadtest.report.compare import Difference, NotComparable, compare, compare_files
+from loadtest.report.report import Report, write_json
+from loadtest.script.scenario import scale
+from loadtest.server.observer import Moment
 from tests.unit.loadtest.reports import SCENARIO, report, summary_of
 
 

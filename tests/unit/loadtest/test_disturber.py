@@ -2,9 +2,9 @@
 
 import itertools
 
-from loadtest.columns import Commands
-from loadtest.disturber import BLOWS, REST_S, Struck, schedule
-from loadtest.timing import recovered, with_recovery
+from loadtest.record.columns import Commands
+from loadtest.record.timing import recovered, with_recovery
+from loadtest.server.disturber import BLOWS, REST_S, Struck, schedule
 
 
 def test_every_kind_falls_before_any_falls_again() -> None:

@@ -1,7 +1,7 @@
 """Distinct frames are decoded once; what they tell is taken apart right."""
 
 from gateway.wire.messages import Combo, Events, GiftEvent, RoomEvent, Sender, SummaryEvent, UndoneEvent
-from loadtest.frames import REMEMBERED_MAX, FrameBook, Tally
+from loadtest.record.frames import REMEMBERED_MAX, FrameBook, Tally
 
 
 def gift(count: int = 1, **more: object) -> GiftEvent:

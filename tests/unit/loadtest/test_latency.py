@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 
-from loadtest.latency import LATENCY_US_MAX, PERCENTILES, Latencies
+from loadtest.record.latency import LATENCY_US_MAX, PERCENTILES, Latencies
 
 
 def test_bulk_recording_equals_recording_one_by_one() -> None:

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from loadtest.naming import FOREIGN, PROCESS_MAX, GiftIds, GiftKeys, Run, grant_id, id_time_ms, new_run
+from loadtest.script.naming import FOREIGN, PROCESS_MAX, GiftIds, GiftKeys, Run, grant_id, id_time_ms, new_run
 
 AT_MS = 1_795_505_937_040
 

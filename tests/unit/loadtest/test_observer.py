@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.observer import counts_of
+from loadtest.server.observer import counts_of
 
 TEXT = """# TYPE giftwire_gifts_total counter
 giftwire_gifts_total{outcome="accepted",way="websocket"} 5

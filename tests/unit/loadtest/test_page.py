@@ -5,11 +5,11 @@ import re
 import msgspec
 
 from loadtest.checker.faults import Fault, FaultKind
-from loadtest.disturber import Struck
-from loadtest.observer import Moment
-from loadtest.page import page
-from loadtest.report import Threshold
-from loadtest.timing import Second
+from loadtest.record.timing import Second
+from loadtest.report.page import page
+from loadtest.report.report import Threshold
+from loadtest.server.disturber import Struck
+from loadtest.server.observer import Moment
 from tests.unit.loadtest.reports import report, summary_of
 
 SECONDS = [Second(second, 10, 9, 5.0, 20.0 + second) for second in range(5)]

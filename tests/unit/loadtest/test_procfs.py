@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from loadtest.bench.spread import spread
-from loadtest.procfs import ServerProcess, cpu_s, family, pss_kb
+from loadtest.server.procfs import ServerProcess, cpu_s, family, pss_kb
 
 
 def test_own_cpu_time_is_counted() -> None:

@@ -9,10 +9,10 @@ import pytest
 from loadtest.checker.faults import FaultKind, Faults
 from loadtest.checker.money import check_purchases
 from loadtest.clients.buyer import purchases_of
-from loadtest.naming import Run
-from loadtest.purchase_book import PurchaseBook
-from loadtest.scenario import Buying
-from loadtest.timing import purchase_latencies
+from loadtest.record.purchase_book import PurchaseBook
+from loadtest.record.timing import purchase_latencies
+from loadtest.script.naming import Run
+from loadtest.script.scenario import Buying
 from tests.unit.loadtest.reports import SCENARIO
 
 RUSH = msgspec.structs.replace(

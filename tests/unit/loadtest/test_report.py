@@ -5,9 +5,9 @@ import sys
 import pytest
 
 from loadtest.checker.judge import Verdict
-from loadtest.latency import Summary
-from loadtest.report import Threshold, command_line, environment, thresholds_of
-from loadtest.scenario import Mix, Phase, Scenario, Thresholds
+from loadtest.record.latency import Summary
+from loadtest.report.report import Threshold, command_line, environment, thresholds_of
+from loadtest.script.scenario import Mix, Phase, Scenario, Thresholds
 
 
 def judged(limits: Thresholds, *, accepted_p99_ms: float | None = 5.0, shed: int = 0, lost: int = 0) -> list[Threshold]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.scenario import BUILT_IN, ScenarioError, load_scenario, scale, with_senders_for
+from loadtest.script.scenario import BUILT_IN, ScenarioError, load_scenario, scale, with_senders_for
 
 GOOD = """
 name = "t"

@@ -3,9 +3,9 @@
 import pytest
 
 from gateway.wire.messages import Events
-from loadtest.columns import Commands, Sightings
-from loadtest.frames import FrameBook, Watch
-from loadtest.timing import accepted_latencies, overlay_latencies, seconds_of, sending_lag, viewer_latencies
+from loadtest.record.columns import Commands, Sightings
+from loadtest.record.frames import FrameBook, Watch
+from loadtest.record.timing import accepted_latencies, overlay_latencies, seconds_of, sending_lag, viewer_latencies
 
 MS = 1_000_000
 

@@ -6,8 +6,8 @@ import itertools
 import msgspec
 import pytest
 
-from loadtest.scenario import Bursts, Mix, Phase, Population, Scenario, Slow, Whales
-from loadtest.workload import RUN_GIFTS_MAX, poor_senders, rooms_of, sendings, slow_viewers
+from loadtest.script.scenario import Bursts, Mix, Phase, Population, Scenario, Slow, Whales
+from loadtest.script.workload import RUN_GIFTS_MAX, poor_senders, rooms_of, sendings, slow_viewers
 
 
 def scenario(length_mean: float = 1.0, *, senders: int = 20, repeat_share: float = 0.0) -> Scenario:

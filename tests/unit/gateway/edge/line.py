@@ -11,15 +11,15 @@ from typing import Any, Final, NamedTuple, cast
 
 from gateway.admission.admission import Admission
 from gateway.admission.config import AdmissionConfig
+from gateway.counting.metrics import Metrics
+from gateway.counting.shared_metrics import text_of
 from gateway.edge.config import EdgeConfig
 from gateway.edge.connection import Connection
 from gateway.edge.edge import Edge
 from gateway.edge.frames import frame
 from gateway.edge.session import Session
-from gateway.metrics import Metrics
-from gateway.shared_metrics import text_of
 from gateway.wire.codec import SUBPROTOCOL_JSON
-from ledger.batcher import BatcherStats
+from ledger.live.batcher import BatcherStats
 from tests.integration.edge.raw import CLOSE, UPGRADE_LINES, head
 from tests.waiting import until
 

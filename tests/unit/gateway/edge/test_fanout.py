@@ -4,11 +4,11 @@ import asyncio
 from typing import cast
 
 from gateway.auth import Identity
+from gateway.counting.metrics import Metrics
 from gateway.edge.config import EdgeConfig
 from gateway.edge.fanout import Audience
 from gateway.edge.prepared import VARIANTS
 from gateway.edge.session import Session
-from gateway.metrics import Metrics
 from gateway.wire.messages import Notice
 
 SLICE = 2

@@ -8,9 +8,9 @@ from gateway.admission.accounts import Accounts
 from gateway.admission.admission import Admission
 from gateway.admission.config import AdmissionConfig
 from gateway.auth import Tokens
+from gateway.counting.metrics import Metrics
 from gateway.edge.config import EdgeConfig
 from gateway.edge.session import EARLY_MESSAGES_MAX, Session
-from gateway.metrics import Metrics
 from gateway.wire.codec import Encoding
 
 KEY = "k" * 40

@@ -9,14 +9,14 @@ import pytest
 from msgspec import Struct
 from starlette.responses import Response
 
-from gateway.asyncapi import ADDRESS, REPLIES, TOLD, asyncapi
 from gateway.edge.connection import PATH
 from gateway.http.documents import Documents
 from gateway.http.examples import EXAMPLES, MESSAGES
 from gateway.http.operation import Operation
 from gateway.http.pages import STATIC, page_routes
 from gateway.http.routes import OPERATIONS, operations_of, routes_of
-from gateway.openapi import codes_of, openapi
+from gateway.papers.asyncapi import ADDRESS, REPLIES, TOLD, asyncapi
+from gateway.papers.openapi import codes_of, openapi
 from gateway.wire.codes import FACTS, Code
 from gateway.wire.http import admin, creator, public, viewer
 from gateway.wire.messages import ClientMessage, ServerMessage

@@ -12,6 +12,7 @@ from ledger.model import Refusal
 
 TOLD = [
     (errors.LedgerUnavailable("x"), Code.UNAVAILABLE),
+    (errors.EpochAwaited("x"), Code.UNAVAILABLE),
     (errors.RailUnavailable("x"), Code.UNAVAILABLE),
     (errors.RailRefused("x"), Code.UNPROCESSABLE),
     (errors.NotFound("x"), Code.NOT_FOUND),

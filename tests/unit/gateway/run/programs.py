@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from gateway.run.child import Program
+from gateway.run.keeping.child import Program
 
 SAYS_READY = "echo ready > /proc/self/fd/$READY_FD; "
 """First words of a shell program that says of itself that it is ready."""

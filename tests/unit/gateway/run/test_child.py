@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.run.child import ProgramFailed, Readiness, reason_of, start, tail, tell_ready
-from gateway.run.processes import processes_started_as
+from gateway.run.keeping.child import ProgramFailed, Readiness, reason_of, start, tail, tell_ready
+from gateway.run.keeping.processes import processes_started_as
 from tests.unit.gateway.run.programs import SAYS_READY, python, shell
 from tests.waiting import wait_until
 
@@ -86,7 +86,7 @@ def test_child_whose_starter_is_killed(tmp_path: Path) -> None:
     mark = str(tmp_path / "mark")
     starter = (
         "import asyncio, os, pathlib, signal\n"
-        "from gateway.run.child import start\n"
+        "from gateway.run.keeping.child import start\n"
         "from tests.unit.gateway.run.programs import python\n"
         f"words = 'import sys, time; print(1, file=sys.stderr, flush=True); time.sleep(60)  # {mark}'\n"
         "async def run():\n"
@@ -103,7 +103,7 @@ def test_child_whose_starter_is_killed(tmp_path: Path) -> None:
 
 async def test_child_of_python_that_tells_ready(tmp_path: Path) -> None:
     """Our own processes say it by `tell_ready`."""
-    words = "from gateway.run.child import tell_ready; tell_ready(); import time; time.sleep(60)"
+    words = "from gateway.run.keeping.child import tell_ready; tell_ready(); import time; time.sleep(60)"
     program = python(tmp_path, words)
     repository = str(Path(__file__).parents[4])
     child = await start(msgspec.structs.replace(program, environment={"PYTHONPATH": repository}))

@@ -7,12 +7,12 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from gateway.auth import Tokens
-from gateway.run.config_command import config
+from gateway.run.commands.config_command import config
+from gateway.run.commands.migrate_command import migrate
+from gateway.run.commands.token_command import token
 from gateway.run.demo import DemoTokens
-from gateway.run.migrate_command import migrate
 from gateway.run.page import ready_page
-from gateway.run.sources import load
-from gateway.run.token_command import token
+from gateway.run.settings.sources import load
 from gateway.run.worker import worker
 from ledger.config import Endpoints, write_endpoints
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.run import folder as folder_module
-from gateway.run.folder import (
+from gateway.run.keeping import folder as folder_module
+from gateway.run.keeping.folder import (
     SOCKET_NAME_BYTES_MAX,
     SOCKET_PATH_BYTES_MAX,
     DataFolder,

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from gateway.run.port import HostUnusable, Listener, PortTaken, Reservation
+from gateway.run.keeping.port import HostUnusable, Listener, PortTaken, Reservation
 
 HOST = "127.0.0.1"
 
@@ -55,7 +55,7 @@ def test_port_shared_with_another_program() -> None:
 
 SYSTEMD = """
 import os, socket
-from gateway.run.port import Listener
+from gateway.run.keeping.port import Listener
 while os.open("/dev/null", os.O_RDONLY) < 3:
     pass
 given = socket.create_server(("127.0.0.1", 0))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.run.processes import end_processes, processes_in, processes_started_as, send_signal
+from gateway.run.keeping.processes import end_processes, processes_in, processes_started_as, send_signal
 from tests.waiting import wait_until
 
 READY = "echo ready; "

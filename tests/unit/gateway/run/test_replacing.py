@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.run.child import Program, ProgramFailed
-from gateway.run.config import EmbeddedConfig
-from gateway.run.port import Reservation, bound_socket
-from gateway.run.processes import send_signal
+from gateway.run.keeping.child import Program, ProgramFailed
+from gateway.run.keeping.port import Reservation, bound_socket
+from gateway.run.keeping.processes import send_signal
+from gateway.run.settings.config import EmbeddedConfig
 from tests.unit.gateway.run.programs import SAYS_READY, python, shell
 from tests.unit.gateway.run.test_supervisor import FAST, LIVES, supervising
 from tests.waiting import until

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from gateway.run.config import Config, located
+from gateway.run.settings.config import Config, located
 from ledger.config import Endpoints
 
 RUNNING = Endpoints(redis_url="unix:///r", database_url="postgresql:///d")

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 
-from gateway.run.signals import Terminal, stop_asked
+from gateway.run.keeping.signals import Terminal, stop_asked
 
 WAITS = """
 import sys, time
-from gateway.run.signals import Terminal
+from gateway.run.keeping.signals import Terminal
 terminal = Terminal()
 print(terminal.has_gone, flush=True)
 while not terminal.has_gone:
@@ -51,7 +51,7 @@ def test_terminal_that_is_closed() -> None:
 def test_process_without_a_terminal_has_lost_none() -> None:
     """For a daemon a hangup means something else."""
     done = subprocess.run(
-        [sys.executable, "-c", "from gateway.run.signals import Terminal; print(Terminal().has_gone)"],
+        [sys.executable, "-c", "from gateway.run.keeping.signals import Terminal; print(Terminal().has_gone)"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=True,

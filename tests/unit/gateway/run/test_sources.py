@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.run.sources import SECRET_FILE_BYTES_MAX, ConfigFaults, load, settings, shown, variable_of
+from gateway.run.settings.sources import SECRET_FILE_BYTES_MAX, ConfigFaults, load, settings, shown, variable_of
 
 
 def test_load_from_all_sources(tmp_path: Path) -> None:

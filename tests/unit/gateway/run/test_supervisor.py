@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.run.child import Program, ProgramFailed
-from gateway.run.config import EmbeddedConfig
-from gateway.run.processes import send_signal
-from gateway.run.supervisor import Keeper, ProcessState, Supervisor
+from gateway.run.keeping.child import Program, ProgramFailed
+from gateway.run.keeping.processes import send_signal
+from gateway.run.keeping.supervisor import Keeper, ProcessState, Supervisor
+from gateway.run.settings.config import EmbeddedConfig
 from tests.unit.gateway.run.programs import SAYS_READY, shell
 
 FAST = EmbeddedConfig(quick_death_ms=60_000, quick_deaths_max=3, restart_pause_ms_max=1, stop_ms_max=5_000)

@@ -11,7 +11,7 @@ import pytest
 from ledger.errors import BadEvent, BadSignature
 from ledger.ids import format_id, new_id
 from ledger.model import ViewerId
-from ledger.purchase_states import Purchase, PurchaseState, RailOutcome
+from ledger.purchases.purchase_states import Purchase, PurchaseState, RailOutcome
 from ledger.rails.interface import Checkout, PaymentRail, RailEvent
 from ledger.rails.sandbox import SandboxRail
 

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from ledger.errors import BadEvent, BadSignature, RailRefused, RailUnavailable
 from ledger.ids import format_id, new_id
-from ledger.purchase_states import Purchase, RailOutcome
+from ledger.purchases.purchase_states import Purchase, RailOutcome
 from ledger.rails.config import StripeConfig
 from ledger.rails.interface import PaymentRail, RailEvent
 from ledger.rails.stripe import SESSION_MS_MIN, StripeRail

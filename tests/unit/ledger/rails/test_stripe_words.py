@@ -7,7 +7,7 @@ import pytest
 
 from ledger.errors import BadEvent
 from ledger.ids import format_id, new_id
-from ledger.purchase_states import RailOutcome
+from ledger.purchases.purchase_states import RailOutcome
 from ledger.rails.interface import RailEvent
 from ledger.rails.stripe_words import (
     PURCHASE,

@@ -1,0 +1,1 @@
+"""Whether the rooms were told what was paid, and what is mended when not."""

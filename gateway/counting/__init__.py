@@ -1,0 +1,1 @@
+"""What processes count, and how a scrape is told of all of them."""

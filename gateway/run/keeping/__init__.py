@@ -1,0 +1,1 @@
+"""Processes, and the folder that they share: started, watched, replaced and ended."""

@@ -1,0 +1,1 @@
+"""What an operator may set, where it comes from, and the page that says so."""

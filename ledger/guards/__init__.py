@@ -1,0 +1,1 @@
+"""Who may give how much: persons, ages, limits and plans, as the books know them."""

@@ -1,0 +1,1 @@
+"""Which coins paid for which gift, and what the books say of an account at any time."""

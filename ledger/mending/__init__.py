@@ -1,0 +1,1 @@
+"""What is done when the live ledger and the books differ."""

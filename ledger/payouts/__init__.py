@@ -1,0 +1,1 @@
+"""What creators and agencies have earned, and how it is paid to them."""

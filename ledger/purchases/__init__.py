@@ -1,0 +1,1 @@
+"""Coins that come in: bought or granted, each once."""

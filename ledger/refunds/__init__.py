@@ -1,0 +1,1 @@
+"""Money that goes back, what it takes with it, and what comes back again."""

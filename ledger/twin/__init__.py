@@ -1,0 +1,1 @@
+"""The live ledger in memory, by the same rules, for tests."""

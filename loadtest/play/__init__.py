@@ -1,0 +1,1 @@
+"""Processes of clients, and those who lead them."""

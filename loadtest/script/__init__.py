@@ -1,0 +1,1 @@
+"""What is to happen: scenarios, names, arrivals and who plays whom."""

@@ -1,0 +1,1 @@
+"""The server as a run may see it from outside: metrics, processes, and blows."""
