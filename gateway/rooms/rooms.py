@@ -349,7 +349,13 @@ class Rooms:
                 # Not at once: the gifts of the next moments change the list too.
                 await asyncio.sleep(config.board_ms / 1000)
                 asked_seq = core.seq
-                core.put_board(await self._broker.board(core.name, config.board_entries_max), asked_seq)
+                try:
+                    entries = await self._broker.board(core.name, config.board_entries_max)
+                except LedgerUnavailable as exc:
+                    # It is wanted still, so it is asked for again; gifts are shown meanwhile.
+                    _log.warning("board_not_read", room=core.name, error=f"{type(exc).__name__}: {exc}")
+                    continue
+                core.put_board(entries, asked_seq)
                 self._tick_when_due(local)
         finally:
             local.board_task = False

@@ -5,11 +5,14 @@ import json
 
 import msgspec
 import pytest
+import structlog
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from gateway.edge.config import EdgeConfig
+from gateway.rooms.broker import BrokerUnavailable
 from gateway.wire.codec import SUBPROTOCOL_MSGPACK
+from gateway.wire.messages import TopEntry
 from ledger.ids import parse_id
 from ledger.model import HoldOrder, ViewerId
 from tests.gateways import Gateway, Message, fresh_id, running_gateway
@@ -337,3 +340,32 @@ async def test_only_the_rooms_own_creator_is_told_every_gift(gateway: Gateway) -
         await talker.until_gift(lambda event: event.get("id") == gift_id)
     seen = await otto.until_gift(lambda event: event["gift"] == "rose")
     assert "id" not in seen
+
+
+async def test_top_list_is_asked_for_until_it_comes(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is away for a moment fails no task: the list is wanted still, and is shown when it comes."""
+    broker, asked = gateway.services.broker, 0
+    read = broker.board
+
+    async def away_at_first(room: str, limit: int | None = None) -> list[TopEntry]:
+        nonlocal asked
+        asked += 1
+        if asked <= 2:
+            raise BrokerUnavailable("Redis is away")
+        return await read(room, limit)
+
+    watcher, ada = await gateway.enter("wes"), await gateway.enter("ada")
+    await gateway.grant("ada", 10)
+    monkeypatch.setattr(broker, "board", away_at_first)
+    with structlog.testing.capture_logs() as logs:
+        gift = {"type": "gift", "id": fresh_id(), "room": "demo", "gift": "rose"}
+        assert (await ada.ask(**gift))["type"] == "accepted"
+        await watcher.until(
+            lambda told: any(
+                event["kind"] == "leaderboard" and [entry["user"] for entry in event["entries"]] == ["ada"]
+                for event in told.get("events", ())
+            )
+        )
+    assert [log["event"] for log in logs if log["log_level"] in ("warning", "error", "critical")] == [
+        *("board_not_read", "board_not_read"),
+    ]
