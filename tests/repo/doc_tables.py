@@ -4,6 +4,7 @@ Each stands in its page between `<!-- table: NAME -->` and `<!-- end of table --
 `python -m tests.repo.doc_tables` writes them anew.
 """
 
+import ast
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from gateway.run.cli import commands
 from gateway.run.duties import AUDIT_DUTY, ROOMS_DUTY, DutyCondition, DutyState
 from gateway.wire.codes import FACTS
 from ledger.invariants import TITLES
-from tests.repo.sources import ROOT
+from tests.repo.sources import ROOT, modules
 
 DOCS: Final = ROOT / "docs"
 _TABLE: Final = re.compile(r"<!-- table: (?P<name>[a-z]+) -->\n(?P<text>.*?)<!-- end of table -->", re.DOTALL)
@@ -81,12 +82,23 @@ def invariants() -> str:
     return _table(("number", "always true"), ((str(invariant), title) for invariant, title in TITLES.items()))
 
 
+def folders() -> str:
+    """Every package of ours with the first sentence of its docstring."""
+    rows = (
+        (f"`{module.path.parent.relative_to(ROOT)}/`", (ast.get_docstring(module.tree) or "").partition("\n\n")[0])
+        for module in modules()
+        if module.path.name == "__init__.py"
+    )
+    return _table(("folder", "what is in it"), ((name, " ".join(words.split())) for name, words in rows))
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "codes": codes,
     "http": http,
     "metrics": metrics,
     "cli": cli,
     "invariants": invariants,
+    "folders": folders,
 }
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.repo.sources import PACKAGES, ROOT, Module, files, modules
 LINES_MAX = 600
 FUNCTION_LINES_MAX = 70
 LUA_LINES_MAX = 250
+FOLDER_FILES_MAX = 16
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "manager", "data", "info", "misc"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
 ALL = modules()
@@ -32,6 +34,13 @@ def test_module(module: Module) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or 0) - node.lineno + 1
             assert lines <= FUNCTION_LINES_MAX, f"{node.name} has {lines} lines"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_folders_of_a_package(package: str) -> None:
+    """None has so many files that nobody knows what is in it: then some of them get a room of their own."""
+    held = Counter(module.path.parent for module in modules(package) if module.path.name != "__init__.py")
+    assert {str(folder): count for folder, count in held.items() if count > FOLDER_FILES_MAX} == {}
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
