@@ -118,7 +118,10 @@ async def test_filled_books_get_volumes(
     await world.office.close()
 
     assert VOLUMES in await migrate(empty_postgres_url)
-    assert await _rows(empty_postgres_url) == rows
+    # Columns that came later stand behind those of before.
+    widths = {table: len(found[0]) for table, found in rows.items()}
+    now = await _rows(empty_postgres_url)
+    assert {table: [row[: widths[table]] for row in found] for table, found in now.items()} == rows
     moved = msgspec.structs.replace(world.money.config, database_url=empty_postgres_url)
     office, after = await open_office(moved, ledger, rails=[rail]), await open_pool(moved)
     assert await _lines(office) == lines
