@@ -7,7 +7,7 @@ After every step live ledger, twin, books and the records of all time are one.
 import contextlib
 import copy
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -174,7 +174,8 @@ class BooksMachine(GiftMachine):
     @precondition(lambda self: self.copy is not None)
     @rule()
     def fall_back_to_the_copy(self) -> None:
-        """What neither the copy nor the books have is lost for good; what only the books have shuts its partition."""
+        """What neither the copy nor the books have is lost for good; what only the books have shuts its partition, and
+        so does an epoch that a repair has ended since."""
         assert self.copy is not None
         self.redis.flushall()
         for name, (value, ends_ms) in self.copy.keys.items():
@@ -182,15 +183,19 @@ class BooksMachine(GiftMachine):
         self.twin.partitions = copy.deepcopy(self.copy.twin)
         self.trimmed = list(self.copy.trimmed)
         self._set_clock(self.clock_ms)
-        behind = [p for p, seq in enumerate(self.copy.seqs) if seq < len(self.books[p])]
+        shut = [
+            Partition(p)
+            for p, seq in enumerate(self.copy.seqs)
+            if seq < len(self.books[p]) or 0 < self.copy.twin[p].epoch < self.repaired
+        ]
         for partition, seq in enumerate(self.copy.seqs):
             whole = self.books[partition] if len(self.books[partition]) >= seq else self.history[partition]
             self.history[partition] = whole[:seq]
-        if behind:
+        if shut:
             self.lost = True
-            self.runner.run(self._meet_the_loss())
-            for partition in behind:
-                self.twin.shut(Partition(partition))
+            self.runner.run(self._meet_the_loss(shut))
+            for partition in shut:
+                self.twin.shut(partition)
 
     @precondition(lambda self: self.lost)
     @rule(kills=st.lists(st.integers(1, 2), max_size=2), viewer=VIEWERS)
@@ -291,11 +296,16 @@ class BooksMachine(GiftMachine):
             epoch, flushed = self.history[partition][upto - 1].epoch, self.twin.partitions[partition].flushed
             self.runner.run(self.twin.trim(Partition(partition), epoch, upto, flushed))
 
-    async def _meet_the_loss(self) -> None:
-        redis = connect(self.config)
+    async def _meet_the_loss(self, partitions: Sequence[Partition]) -> None:
+        redis: Any = connect(self.config)
+
+        async def shut() -> bool:
+            epochs = [await redis.hget(self.ledger.keys.of(one).totals, Total.EPOCH) for one in partitions]
+            return not any(map(int, epochs))
+
         try:
-            async with flushing(self.pool, redis, self.books_config) as flusher:
-                await until(lambda: flusher.stats.broken)
+            async with flushing(self.pool, redis, self.books_config):
+                await until(shut)
         except InvariantBroken as exc:
             assert exc.invariant == "I4"
         finally:
