@@ -49,6 +49,7 @@ class Edge:
         self._origins = frozenset(config.origins.split())
         self._tasks: list[asyncio.Task[None]] = []
         self._draining = False
+        self._replying: list[Connection] = []
         self._empty = asyncio.Event()
 
     def protocol(self, **_: Any) -> Connection:
@@ -136,6 +137,17 @@ class Edge:
     def open_session(self, connection: Connection) -> Session:
         """The session of a connection whose handshake is done."""
         return Session(connection, self._services, self.config)
+
+    def reply_soon(self, connection: Connection) -> None:
+        """It has replies, which are written when all that is answered now has been."""
+        if not self._replying:
+            asyncio.get_running_loop().call_soon(self._send_replies)
+        self._replying.append(connection)
+
+    def _send_replies(self) -> None:
+        connections, self._replying = self._replying, []
+        for connection in connections:
+            connection.send_replies()
 
     def closed(self, code: int) -> None:
         """We closed one with this code."""

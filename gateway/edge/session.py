@@ -303,7 +303,7 @@ class Session:
         if refusal is None:
             return False
         self._services.metrics.gift_turned_away()
-        self.send(refusal)
+        self._reply(refusal)
         return True
 
     def _give(self, identity: Identity, message: SendGift) -> None:
@@ -351,7 +351,12 @@ class Session:
             self._services.metrics.gift_answered(reply.code, took_s)
         else:
             self._services.metrics.gift_answered(REPLAYED if reply.replay else ACCEPTED, took_s)
-        self.send(reply)
+        self._reply(reply)
+
+    def _reply(self, reply: GiftReply) -> None:
+        """Send it with what else is answered in this moment: of many gifts on one socket many are paid at once."""
+        encoding = self.connection.encoding
+        self.connection.reply(frame(encode(reply, encoding), encoding))
 
     def _undo(self, identity: Identity, message: Undo) -> None:
         if self.gifts_in_flight >= self._config.gifts_in_flight_max:
