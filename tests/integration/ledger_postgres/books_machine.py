@@ -67,12 +67,14 @@ class Copy(Struct, frozen=True):
     Attributes:
         keys: each with what it holds and the time at which it ends, 0 for never.
         seqs: of the last record of each partition.
+        history: all records of each partition until then.
     """
 
     keys: dict[bytes, tuple[bytes, int]]
     twin: list[TwinPartition]
     seqs: list[int]
     trimmed: list[int]
+    history: list[list[JournalRecord]]
 
 
 class MachineRooms(NoRooms):
@@ -161,7 +163,8 @@ class BooksMachine(GiftMachine):
             value: Any = self.redis.dump(name)
             keys[name] = (value, max(0, int(ends)))
         seqs = [state.seq for state in self.twin.partitions]
-        self.copy = Copy(keys, copy.deepcopy(self.twin.partitions), seqs, list(self.trimmed))
+        history = [list(records) for records in self.history]
+        self.copy = Copy(keys, copy.deepcopy(self.twin.partitions), seqs, list(self.trimmed), history)
 
     @precondition(lambda self: any(self.books))
     @rule()
@@ -171,7 +174,7 @@ class BooksMachine(GiftMachine):
         self.history, self.trimmed, self.lost = [[], []], [0, 0], True
         self._set_clock(self.clock_ms)
 
-    @precondition(lambda self: self.copy is not None)
+    @precondition(lambda self: self._copy_fits())
     @rule()
     def fall_back_to_the_copy(self) -> None:
         """What neither the copy nor the books have is lost for good; what only the books have shuts its partition, and
@@ -189,13 +192,20 @@ class BooksMachine(GiftMachine):
             if seq < len(self.books[p]) or 0 < self.copy.twin[p].epoch < self.repaired
         ]
         for partition, seq in enumerate(self.copy.seqs):
-            whole = self.books[partition] if len(self.books[partition]) >= seq else self.history[partition]
-            self.history[partition] = whole[:seq]
+            self.history[partition] = self.copy.history[partition][:seq]
         if shut:
             self.lost = True
             self.runner.run(self._meet_the_loss(shut))
             for partition in shut:
                 self.twin.shut(partition)
+
+    def _copy_fits(self) -> bool:
+        """Whether there is a copy, and the books have nothing else in the places of its records: where they have, a
+        repair would refuse, and say why."""
+        kept = [] if self.copy is None else self.copy.history
+        return bool(kept) and all(
+            book[: len(records)] == records[: len(book)] for book, records in zip(self.books, kept, strict=True)
+        )
 
     @precondition(lambda self: self.lost)
     @rule(kills=st.lists(st.integers(1, 2), max_size=2), viewer=VIEWERS)
