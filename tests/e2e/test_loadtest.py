@@ -31,9 +31,10 @@ def test_blows_lose_and_double_nothing(tmp_path: Path) -> None:
     assert report.verdict.faults == []
     assert len({blow.process for blow in report.struck}) >= 2
     assert all(blow.ready_after_s is not None and blow.accepted_after_s is not None for blow in report.struck)
-    seen = [moment for moment in report.server if moment.gifts_per_s]
-    assert seen
-    assert {"gateway", "worker", "valkey", "postgres"} <= seen[0].cpu.keys() & seen[0].memory_mb.keys()
+    assert any(moment.gifts_per_s for moment in report.server)
+    for used in ("cpu", "memory_mb"):
+        # At any one look a part may be dead.
+        assert {"gateway", "worker", "valkey", "postgres"} <= {p for one in report.server for p in getattr(one, used)}
     assert compare(report, report).unlike == []
     for ending in ("html", "json", "png"):
         (written,) = tmp_path.glob(f"many_rooms-*.{ending}")
