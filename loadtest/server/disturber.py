@@ -7,15 +7,14 @@ import contextlib
 import os
 import random
 import signal
-import threading
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Final, Literal
 
 import httpx
 from msgspec import Struct
 
+from loadtest.server.aside import Aside
 from loadtest.server.local_server import LocalServer
 
 FIRST_S: Final = 1.0
@@ -79,7 +78,7 @@ def schedule(seed: int) -> Iterator[tuple[Blow, float]]:
             yield blow, rng.expovariate(1 / PAUSE_S_MEAN) + REST_S
 
 
-class Disturber:
+class Disturber(Aside):
     """Strikes from `start_ns` on, until `seconds` have nearly passed or the block ends. Use as a context.
 
     Attributes:
@@ -87,30 +86,20 @@ class Disturber:
     """
 
     def __init__(self, local: LocalServer, seed: int, start_ns: int, seconds: float) -> None:
+        super().__init__("disturber", READY_S_MAX + 10)
         self.struck: list[Struck] = []
         self._local = local
         self._schedule = schedule(seed)
         self._rng = random.Random(f"{seed}:victims")
         self._start_ns = start_ns
         self._end_ns = start_ns + int((seconds - QUIET_END_S) * 1e9)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._strike_on, name="disturber", daemon=True)
 
-    def __enter__(self) -> "Disturber":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join(READY_S_MAX + 10)
-
-    def _strike_on(self) -> None:
-        if self._ended.wait(max((self._start_ns - time.monotonic_ns()) / 1e9, 0.0) + FIRST_S):
+    def go_on(self) -> None:
+        """Strike."""
+        if self.ended.wait(max((self._start_ns - time.monotonic_ns()) / 1e9, 0.0) + FIRST_S):
             return
         for blow, pause_s in self._schedule:
-            if self._ended.wait(pause_s) or time.monotonic_ns() + int(blow.stopped_s * 1e9) > self._end_ns:
+            if self.ended.wait(pause_s) or time.monotonic_ns() + int(blow.stopped_s * 1e9) > self._end_ns:
                 return
             victims = {name: pid for name, pid in self._local.named().items() if name.startswith(blow.part)}
             if victims:
@@ -125,7 +114,7 @@ class Disturber:
             else:
                 os.kill(pid, signal.SIGSTOP)
                 try:
-                    self._ended.wait(blow.stopped_s)
+                    self.ended.wait(blow.stopped_s)
                 finally:
                     os.kill(pid, signal.SIGCONT)
         ready_after_s = self._until_ready(name, pid if blow.action == "kill" else None, began_ns)

@@ -3,15 +3,14 @@
 A look that fails leaves a hole in the time line and nothing else; so does a server that shows no metrics.
 """
 
-import threading
 import time
-from types import TracebackType
 from typing import Final
 
 import httpx
 from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
+from loadtest.server.aside import Aside
 from loadtest.server.local_server import LocalServer
 from loadtest.server.procfs import cpu_by_part, pss_kb
 
@@ -54,7 +53,7 @@ class Counts(Struct, frozen=True):
     books_behind_ms: float | None
 
 
-class Observer:
+class Observer(Aside):
     """Looks from `start_ns` on until the block ends. Use as a context.
 
     Args:
@@ -67,27 +66,17 @@ class Observer:
     """
 
     def __init__(self, http_url: str, local: LocalServer | None, start_ns: int) -> None:
+        super().__init__("observer", TIMEOUT_S * 2)
         self.moments: list[Moment] = []
         self._http_url = http_url
         self._local = local
         self._start_ns = start_ns
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look_on, name="observer", daemon=True)
 
-    def __enter__(self) -> "Observer":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join(TIMEOUT_S * 2)
-
-    def _look_on(self) -> None:
+    def go_on(self) -> None:
+        """Look."""
         with httpx.Client(base_url=self._http_url, timeout=TIMEOUT_S, trust_env=False) as client:
             before, cpu_before, looked_ns = None, self._cpu(), time.monotonic_ns()
-            while not self._ended.wait(LOOK_S):
+            while not self.ended.wait(LOOK_S):
                 counts, cpu, now_ns = read_counts(client), self._cpu(), time.monotonic_ns()
                 passed_s = (now_ns - looked_ns) / 1e9
                 at_s = round((now_ns - self._start_ns) / 1e9, 2)
