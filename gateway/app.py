@@ -69,11 +69,15 @@ class App:
         services = self.services
         await services.ledger.start()
         await services.places.look_ahead(self._page_of_rooms)
-        await services.broker.start(services.rooms.heard, self._wallets.changed, services.rooms.lost)
+        await services.broker.start(services.rooms.heard, self._wallets.changed, self._missed)
         services.rooms.start()
         services.edge.start()
         services.shared_metrics.start()
         self._tasks.spawn(services.places.keep_ahead(self._page_of_rooms))
+
+    def _missed(self) -> None:
+        self.services.rooms.lost()
+        self._wallets.lost()
 
     async def _page_of_rooms(self, after: str) -> Sequence[Place]:
         rows_max = self.services.config.ledger.list_rows_max
@@ -143,7 +147,7 @@ def _put_together(
     metrics, tasks = Metrics(), Tasks("gateway")
     admission = Admission(config.admission, metrics, time.monotonic)
     accounts = Accounts(config.admission, metrics, time.monotonic)
-    wallets = Wallets(accounts)
+    wallets = Wallets(accounts, ledger.balance, tasks.spawn)
     places = Places(office.directory.place, time.monotonic)
     desk, undo_desk = GiftDesk(catalog, ledger, config.rooms, now_ms), UndoDesk(office.undos, metrics)
     rooms = Rooms(broker, places, RoomsConfig(config.rooms, config.edge), metrics, now_ms, tasks.spawn)
@@ -156,6 +160,7 @@ def _put_together(
         rooms=rooms,
         admission=admission,
         accounts=accounts,
+        wallets=wallets,
         metrics=metrics,
         now_ms=now_ms,
         spawn=tasks.spawn,

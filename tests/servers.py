@@ -10,8 +10,11 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
 
 from tests.waiting import wait_until
 
@@ -249,3 +252,16 @@ def _wheel_folder(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise RuntimeError(f"the wheel of {package} is not installed")
     return Path(spec.origin).parent
+
+
+@contextlib.asynccontextmanager
+async def no_subscribers(url: str) -> AsyncIterator[None]:
+    """Every connection that is subscribed to something is cut, and nobody new can connect meanwhile."""
+    async with Redis.from_url(url) as redis:
+        before: Any = await redis.config_get("maxclients")
+        await redis.config_set("maxclients", 1)
+        try:
+            await redis.client_kill_filter(_type="pubsub")
+            yield
+        finally:
+            await redis.config_set("maxclients", before["maxclients"])

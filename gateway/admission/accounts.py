@@ -78,6 +78,10 @@ class Accounts:
         count = self._table.get(_key(role, user))
         return () if count is None else count.sessions
 
+    def viewers(self) -> list[str]:
+        """The viewers who are here, in no order."""
+        return [key for key in map(str, self._table.opened_keys()) if _is_viewer(key)]
+
     def command(self, identity: Identity) -> float:
         """Count a command: 0, or for how many seconds it is refused."""
         wait_s = self._of(identity).commands.take(self._commands, self._clock_s())
@@ -92,3 +96,7 @@ class Accounts:
 def _key(role: Role, user: str) -> str:
     # No name holds a blank.
     return user if role == "viewer" else f"{role} {user}"
+
+
+def _is_viewer(key: str) -> bool:
+    return " " not in key

@@ -97,6 +97,10 @@ class Table(Generic[_Counted]):
             self._idle.move_to_end(key)
         return found
 
+    def opened_keys(self) -> list[bytes | str]:
+        """The names of those with something open, in no order."""
+        return list(self._open)
+
     def opened(self, counted: _Counted) -> None:
         """It has something open from now on, and stays."""
         self._idle.pop(counted.key, None)

@@ -17,10 +17,12 @@ from gateway.auth import BadToken, Identity, TokenExpired, Tokens
 from gateway.counting.metrics import ACCEPTED, REPLAYED, Metrics, Shed
 from gateway.edge.config import EdgeConfig
 from gateway.edge.frames import frame
+from gateway.edge.shown_wallet import UNHEARD, Mark, ShownWallet
 from gateway.gifts import GiftDesk, GiftReply, Told, place_name, unknown_place
 from gateway.places import Places
 from gateway.replies import refused
 from gateway.undos import UndoDesk
+from gateway.wallets import Wallets
 from gateway.wire.codec import BadMessage, decode, encode
 from gateway.wire.codes import CloseCode, Code
 from gateway.wire.messages import (
@@ -75,6 +77,7 @@ class SessionServices(Struct, frozen=True):
     rooms: "Rooms"
     admission: Admission
     accounts: Accounts
+    wallets: Wallets
     now_ms: Callable[[], int]
     spawn: Callable[[Coroutine[None, None, None]], None]
     revoked: Callable[[str], Coroutine[None, None, bool]]
@@ -90,7 +93,6 @@ class Session:
         gifts_in_flight: gifts, and gifts to be undone, that wait for their outcome.
         leaves_for_ms: it is about to be closed and should come back so long after; None while it stays.
         rooms: names of the rooms that it is in or entering.
-        wallet_seq: journal seq of the newest wallet that it was told.
     """
 
     __slots__ = (
@@ -101,19 +103,19 @@ class Session:
         "_services",
         "_tokens_at_ms",
         "_tokens_left",
+        "_unsaid_coins",
+        "_wallet",
         "connection",
         "gifts_in_flight",
         "identity",
         "leaves_for_ms",
         "rooms",
-        "wallet_seq",
     )
 
     def __init__(self, connection: "Connection", services: SessionServices, config: EdgeConfig) -> None:
         self.connection = connection
         self.identity: Identity | None = None
         self.rooms: tuple[str, ...] = ()
-        self.wallet_seq = 0
         self._services = services
         self._config = config
         self._greeting = False
@@ -123,6 +125,8 @@ class Session:
         self._bad_messages = 0
         self._tokens_left = float(config.commands_burst_max)
         self._tokens_at_ms = 0
+        self._wallet: ShownWallet | None = None
+        self._unsaid_coins: int | None = None
 
     @property
     def is_overlay(self) -> bool:
@@ -222,17 +226,19 @@ class Session:
         services = self._services
         balance: int | None = None
         try:
-            if identity.jti and identity.role != "viewer" and await services.revoked(identity.jti):
+            if identity.role == "viewer":
+                with services.wallets.greeting(self, identity.user):
+                    balance = await services.ledger.balance(identity.user)
+            elif identity.jti and await services.revoked(identity.jti):
                 self.connection.close(CloseCode.BAD_TOKEN, "the token was taken back")
                 return
-            if identity.role == "viewer":
-                balance = await services.ledger.balance(identity.user)
         except LedgerUnavailable as exc:
             _log.warning("hello_failed", error=str(exc))
             self.connection.close(CloseCode.GOING_AWAY, "unavailable")
             return
         if self.connection.is_closing:
             return
+        # From the reading of the wallet to here nothing else had its turn.
         self.identity = identity
         self._greeting = False
         self.connection.greeted()
@@ -251,6 +257,9 @@ class Session:
                 balance_coins=UNSET if balance is None else balance,
             )
         )
+        if self._unsaid_coins is not None:
+            self.send(Balance(self._unsaid_coins))
+            self._unsaid_coins = None
         early, self._early = self._early, None
         for payload in early or ():
             self.receive(payload)
@@ -309,23 +318,25 @@ class Session:
     def _give(self, identity: Identity, message: SendGift) -> None:
         if self.leaves_for_ms is not None:
             wait_ms = max(1, self.leaves_for_ms)
-            self._told(refused(Code.UNAVAILABLE, ref=message.ref, id=message.id, retry_after_ms=wait_ms), None)
+            self._told(refused(Code.UNAVAILABLE, ref=message.ref, id=message.id, retry_after_ms=wait_ms))
             return
         if self.gifts_in_flight >= self._config.gifts_in_flight_max:
             self._services.metrics.shed(Shed.IN_FLIGHT_MAX)
-            self._told(refused(Code.OVERLOADED, ref=message.ref, id=message.id), None)
+            self._told(refused(Code.OVERLOADED, ref=message.ref, id=message.id))
             return
         name = place_name(message)
         if isinstance(name, Refused):
-            self._told(name, None)
+            self._told(name)
             return
         self.gifts_in_flight += 1
         self.connection.talks = True
-        began_s = time.perf_counter()
+        began_s, mark = time.perf_counter(), self._mark()
 
         def outcome(reply: GiftReply, paid: GiftAccepted | None) -> None:
             self.gifts_in_flight -= 1
-            self._told(reply, paid, time.perf_counter() - began_s)
+            self._told(reply, time.perf_counter() - began_s)
+            if reply.balance_coins is not UNSET:
+                self._told_balance(0 if paid is None else paid.seq, reply.balance_coins, mark)
 
         place = self._services.places.peek(name)
         if place is None:
@@ -344,9 +355,7 @@ class Session:
         else:
             self._services.desk.give(identity, message, place, outcome)
 
-    def _told(self, reply: GiftReply, paid: GiftAccepted | None, took_s: float = 0.0) -> None:
-        if paid is not None and paid.seq > self.wallet_seq:
-            self.wallet_seq = paid.seq
+    def _told(self, reply: GiftReply, took_s: float = 0.0) -> None:
         if isinstance(reply, Refused):
             self._services.metrics.gift_answered(reply.code, took_s)
         else:
@@ -368,18 +377,52 @@ class Session:
         self._services.spawn(self._ask_to_undo(identity, message))
 
     async def _ask_to_undo(self, identity: Identity, message: Undo) -> None:
+        mark = self._mark()
         try:
-            self.send(await self._services.undo_desk.undo(identity, message))
+            reply = await self._services.undo_desk.undo(identity, message)
         finally:
             self.gifts_in_flight -= 1
+        self.send(reply)
+        if reply.balance_coins is not UNSET:
+            self._told_balance(0, reply.balance_coins, mark)
+
+    def _mark(self) -> Mark:
+        return UNHEARD if self._wallet is None else self._wallet.mark
+
+    def _told_balance(self, seq: int, coins: int, since: Mark) -> None:
+        """A reply told the balance; what is newer is told after it."""
+        if self._wallet is None:
+            self._wallet = ShownWallet()
+        newer = self._wallet.replied(seq, coins, since)
+        if newer is not None:
+            self.send(Balance(newer))
 
     # Told by the process.
 
     def wallet_changed(self, seq: int, balance_coins: int) -> None:
         """The wallet holds this since the record `seq`; told unless something newer was told."""
-        if seq > self.wallet_seq:
-            self.wallet_seq = seq
-            self.send(Balance(balance_coins))
+        if self._wallet is None:
+            self._wallet = ShownWallet()
+        if self._wallet.changed(seq, balance_coins):
+            self._tell_wallet(balance_coins)
+
+    def wallet_doubted(self) -> None:
+        """Changes of the wallet may have been missed."""
+        if self._wallet is None:
+            self._wallet = ShownWallet()
+        self._wallet.doubted()
+
+    def wallet_read(self, balance_coins: int) -> None:
+        """After that the wallet was read, and held this."""
+        if self._wallet is not None and self._wallet.read(balance_coins):
+            self._tell_wallet(balance_coins)
+
+    def _tell_wallet(self, coins: int) -> None:
+        if self.identity is None:
+            # The welcome goes first.
+            self._unsaid_coins = coins
+        else:
+            self.send(Balance(coins))
 
     def forget_room(self, room: str) -> None:
         """It is not in this room (any more)."""

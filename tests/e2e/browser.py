@@ -179,9 +179,7 @@ class Guest:
     def is_granted(self, coins: int) -> None:
         """Get coins from the operator, and wait until the page shows them."""
         before = self.coins()
-        body = {"id": new_order(), "user": self.user, "coins": coins, "reason": "test"}
-        with self._serve.client("op", "operator") as operator:
-            operator.post("/v1/admin/grants", json=body).raise_for_status()
+        grant(self._serve, self.user, coins)
         self.shows(before + coins)
 
     def told(self, path: str) -> dict[str, Any]:
@@ -251,6 +249,13 @@ def is_open(window: Window) -> None:
 def number(place: Locator) -> int:
     """The number that stands there."""
     return int(place.inner_text().replace(",", ""))
+
+
+def grant(serve: Serve, user: str, coins: int) -> None:
+    """Coins from the operator."""
+    body = {"id": new_order(), "user": user, "coins": coins, "reason": "test"}
+    with serve.client("op", "operator") as operator:
+        operator.post("/v1/admin/grants", json=body).raise_for_status()
 
 
 def new_order() -> str:

@@ -2,9 +2,10 @@
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import APIResponse, Route, expect
 
-from tests.e2e.browser import SHOWN_MS_MAX, Window, Windows, number
+from tests.e2e.browser import SHOWN_MS_MAX, SHOWN_S_MAX, Window, Windows, number
+from tests.waiting import wait_until
 
 GUEST_COINS = 1_000
 PRESSES = 5
@@ -78,6 +79,22 @@ def test_gift_in_another_window(windows: Windows) -> None:
     expect(line).not_to_have_class(re.compile(r"\bmine\b"))
     expect(other.window.see(".top li").filter(has_text=f"Guest {sender.user[-4:]}")).to_contain_text("10")
     assert (sender.coins(), other.coins()) == (GUEST_COINS - 10, GUEST_COINS)
+
+
+def test_wallet_that_was_asked_for_before_coins_came(windows: Windows) -> None:
+    """An answer over HTTP that is slower than the news does not put the old balance in the place of the new one."""
+    guest = windows.room()
+    page, held = guest.window.page, list[tuple[Route, APIResponse]]()
+    page.route("**/v1/wallet", lambda route: held.append((route, route.fetch())))
+    page.reload()
+    wait_until(lambda: bool(page.evaluate("1")) and bool(held), SHOWN_S_MAX)
+    guest.is_granted(50)
+    with page.expect_response("**/v1/wallet"):
+        for route, answer in held:
+            assert answer.json()["balance_coins"] == GUEST_COINS
+            route.fulfill(response=answer)
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    guest.shows(GUEST_COINS + 50)
 
 
 def test_top_list_follows_the_last_gift(windows: Windows) -> None:

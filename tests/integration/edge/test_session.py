@@ -11,11 +11,14 @@ from websockets.exceptions import InvalidStatus
 
 from gateway.edge.config import EdgeConfig
 from gateway.rooms.broker import BrokerUnavailable
+from gateway.rooms.relay import Relay
 from gateway.wire.codec import SUBPROTOCOL_MSGPACK
 from gateway.wire.messages import TopEntry
 from ledger.ids import parse_id
 from ledger.model import HoldOrder, ViewerId
 from tests.gateways import Gateway, Message, fresh_id, running_gateway
+from tests.integration.gateway.rooms import opened_broker
+from tests.servers import no_subscribers
 from tests.waiting import back_off
 
 
@@ -145,6 +148,25 @@ async def test_wallet_is_told_of_holds(gateway: Gateway) -> None:
         await holds.expire(partitions)
         await back_off()
     await ada.until(lambda told: told["type"] == "balance" and told["balance_coins"] == 851)
+
+
+async def test_wallet_is_told_again_after_what_was_missed(valkey_url: str, database_url: str) -> None:
+    """Coins come while the gateway is cut off from the news: the socket stays, and is told once the gateway is back."""
+    async with (
+        running_gateway(valkey_url, database_url, relay=False) as gateway,
+        opened_broker(valkey_url) as broker,
+    ):
+        relay = Relay(gateway.services.ledger, broker, gateway.services.config.rooms)
+        ada, ben = await gateway.greet("ada"), await gateway.greet("ben")
+        await gateway.grant("ada", 1_000)
+        await relay.catch_up()
+        await ada.until(lambda told: told["type"] == "balance" and told["balance_coins"] == 1_000)
+        async with no_subscribers(valkey_url):
+            await gateway.grant("ada", 500)
+            await relay.catch_up()
+        await ada.until(lambda told: told["type"] == "balance" and told["balance_coins"] == 1_500)
+        assert [told["balance_coins"] for told in ada.heard if told["type"] == "balance"] == [1_000, 1_500]
+        await ben.until(lambda told: told["type"] == "balance" and told["balance_coins"] == 0)
 
 
 async def test_gift_told_twice_is_paid_once(gateway: Gateway) -> None:

@@ -1,8 +1,6 @@
 """Subscriptions that are lost: noticed, taken up again, told, and healed from the history."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from gateway.room.facts import RoomBatch, WalletChange
 from gateway.room.room import Hearing, Room
 from gateway.rooms.broker import Broker, BrokerUnavailable
 from tests.integration.gateway.rooms import opened_broker, telling, told, until, until_true
-from tests.servers import Valkey, running_valkey
+from tests.servers import Valkey, no_subscribers, running_valkey
 
 
 class Shell:
@@ -41,19 +39,6 @@ class Shell:
         assert batches is not None
         for batch in batches:
             assert self.room.hear(batch).hearing is not Hearing.GAP
-
-
-@contextlib.asynccontextmanager
-async def no_subscribers(url: str) -> AsyncIterator[None]:
-    """Every connection that is subscribed to something is cut, and nobody new can connect meanwhile."""
-    async with Redis.from_url(url) as redis:
-        before: Any = await redis.config_get("maxclients")
-        await redis.config_set("maxclients", 1)
-        try:
-            await redis.client_kill_filter(_type="pubsub")
-            yield
-        finally:
-            await redis.config_set("maxclients", before["maxclients"])
 
 
 async def test_lost_connection_is_healed(valkey_url: str) -> None:

@@ -56,7 +56,7 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
 
   const store = shop(api, (purchase) => {
     toast(`${coins(purchase.coins + purchase.bonus_coins)} coins are in your wallet.`, "good");
-    void readWallet();
+    void readLevel();
   });
   const limits = limitsPage(api);
   const feed = giftFeed(giftOf, () => user);
@@ -130,7 +130,7 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
     top.show(now.leaderboard);
     sender.joined(now.combo_window_ms);
     undos.joined();
-    void readWallet();
+    void readLevel();
   }
 
   function events(message: Events): void {
@@ -172,11 +172,12 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
     panel.allow(balanceCoins, level);
   }
 
-  async function readWallet(): Promise<void> {
+  /** The level only: the balance in the answer may be older than what the socket has told by the time it is here. */
+  async function readLevel(): Promise<void> {
     const now = await api.get<Wallet>("/v1/wallet").catch(() => null);
     if (now === null) return;
     level = now.level;
-    setBalance(now.balance_coins);
+    panel.allow(balanceCoins, level);
   }
 
   cover.replaceWith(

@@ -1,7 +1,10 @@
-"""What a session does before anybody has answered: bounds that cannot be hit on purpose over a real socket."""
+"""What a session does before anybody has answered, and what comes just then: not to be hit on purpose over a socket."""
 
+import asyncio
+import json
 import time
 from collections.abc import Coroutine
+from types import SimpleNamespace
 from typing import Any, cast
 
 from gateway.admission.accounts import Accounts
@@ -11,7 +14,11 @@ from gateway.auth import Tokens
 from gateway.counting.metrics import Metrics
 from gateway.edge.config import EdgeConfig
 from gateway.edge.session import EARLY_MESSAGES_MAX, Session
+from gateway.room.config import RoomConfig
+from gateway.room.facts import WalletChange
+from gateway.wallets import Wallets
 from gateway.wire.codec import Encoding
+from tests.waiting import until
 
 KEY = "k" * 40
 
@@ -25,6 +32,18 @@ class Line:
 
     def __init__(self) -> None:
         self.closed: list[int] = []
+        self.written: list[bytes] = []
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """What was written, frames of less than 64 KiB."""
+        return [json.loads(frame[2 if frame[1] < 126 else 4 :]) for frame in self.written]
+
+    def write(self, frame: bytes) -> None:
+        self.written.append(frame)
+
+    def greeted(self) -> None:
+        pass
 
     def close(self, code: int, reason: str = "") -> None:
         self.closed.append(code)
@@ -63,3 +82,46 @@ def test_hello_with_a_wrong_token_closes_for_good() -> None:
     session, line = _session()
     session.receive(b'{"type":"hello","ref":"h","token":"nonsense"}')
     assert line.closed == [4500]
+
+
+class Answering(Waiting):
+    """Services in which a wallet is read when the test says so."""
+
+    config = EdgeConfig()
+
+    def __init__(self) -> None:
+        self.accounts = Accounts(AdmissionConfig(), self.metrics, time.monotonic)
+        self.read = asyncio.Event()
+        self.asked: list[str] = []
+        self.ledger = self.places = self
+        self.wallets = Wallets(self.accounts, self.balance, self.spawn)
+        self.desk = SimpleNamespace(config=RoomConfig())
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def balance(self, viewer: str) -> int:
+        """1,000 coins, as they were before the test goes on."""
+        self.asked.append(viewer)
+        await self.read.wait()
+        return 1_000
+
+    def now_ms(self) -> int:
+        return 1
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        self.tasks.append(asyncio.create_task(work))
+
+
+async def test_coins_that_come_while_the_wallet_is_read_for_the_welcome_are_told_after_it() -> None:
+    """The wallet was read before them and the welcome is written after them."""
+    line, services = Line(), Answering()
+    session = Session(cast("Any", line), cast("Any", services), EdgeConfig())
+    session.receive(b'{"type":"hello","ref":"h","token":"%s"}' % Tokens(KEY).mint("viewer", "ada").encode())
+    await until(lambda: bool(services.asked), 10.0)
+    services.wallets.changed([WalletChange("ada", 7, 6_000), WalletChange("ben", 3, 1)])
+    assert line.written == []
+    services.read.set()
+    await asyncio.gather(*services.tasks)
+    told = [(message["type"], message["balance_coins"]) for message in line.messages]
+    assert told == [("welcome", 1_000), ("balance", 6_000)]
+    services.wallets.changed([WalletChange("ada", 8, 6_001)])
+    assert line.messages[2:] == [{"type": "balance", "balance_coins": 6_001}]
