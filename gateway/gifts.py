@@ -60,12 +60,12 @@ class GiftDesk:
         """Whether as many gifts wait as may."""
         return self._ledger.batcher.full
 
-    def turns_away(self, command: SendGift) -> Refused | None:
-        """The refusal of a gift when as many wait as may, else None: looked at first, since it must cost little."""
+    def turns_away(self) -> bool:
+        """Whether a gift is refused since as many wait as may. It is asked first, and must cost little."""
         if not self.full:
-            return None
+            return False
         self._ledger.batcher.turn_away()
-        return refused(Code.OVERLOADED, ref=command.ref, id=command.id)
+        return True
 
     def give(self, identity: Identity, command: SendGift, place: Place, told: Told) -> None:
         """Pay for a gift at a place that exists.

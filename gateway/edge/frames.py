@@ -3,7 +3,11 @@
 import struct
 from typing import Final
 
-from gateway.wire.codec import Encoding
+import msgspec
+
+from gateway.replies import refused
+from gateway.wire.codec import Encoding, encode
+from gateway.wire.codes import Code
 
 _TEXT: Final = 0x81
 _BINARY: Final = 0x82
@@ -31,3 +35,20 @@ def frame(payload: bytes, encoding: Encoding, *, compressed: bool = False) -> by
     if size <= _MEDIUM_MAX:
         return struct.pack(">BBH", first, 126, size) + payload
     return struct.pack(">BBQ", first, 127, size) + payload
+
+
+def overloaded_frame(ref: str, id: str, encoding: Encoding) -> bytes:
+    """The refusal of a gift as `overloaded`, as one frame. Under overload it is what is written most.
+
+    Args:
+        ref, id: of the gift; both were read and looked at.
+    """
+    if encoding is not Encoding.JSON:
+        return frame(encode(refused(Code.OVERLOADED, ref=ref, id=id), encoding), encoding)
+    payload = b'%b%b%b"%b"%b' % (_UP_TO_REF, _json(ref), _UP_TO_ID, id.encode(), _AFTER_ID)
+    return struct.pack(">BBH", _TEXT, 126, len(payload)) + payload
+
+
+_json: Final = msgspec.json.Encoder().encode
+_UP_TO_REF, _, _rest = encode(refused(Code.OVERLOADED, ref="<ref>", id="<id>"), Encoding.JSON).partition(b'"<ref>"')
+_UP_TO_ID, _, _AFTER_ID = _rest.partition(b'"<id>"')

@@ -16,7 +16,7 @@ from gateway.admission.admission import Admission
 from gateway.auth import BadToken, Identity, TokenExpired, Tokens
 from gateway.counting.metrics import ACCEPTED, REPLAYED, Metrics, Shed
 from gateway.edge.config import EdgeConfig
-from gateway.edge.frames import frame
+from gateway.edge.frames import frame, overloaded_frame
 from gateway.edge.shown_wallet import UNHEARD, Mark, ShownWallet
 from gateway.gifts import GiftDesk, GiftReply, Told, place_name, unknown_place
 from gateway.places import Places
@@ -308,11 +308,10 @@ class Session:
 
     def _turned_away(self, message: SendGift) -> bool:
         """Whether more gifts wait than may. The first thing that is looked at: a refusal for load must cost little."""
-        refusal = self._services.desk.turns_away(message)
-        if refusal is None:
+        if not self._services.desk.turns_away():
             return False
         self._services.metrics.gift_turned_away()
-        self._reply(refusal)
+        self.connection.reply(overloaded_frame(message.ref, message.id, self.connection.encoding))
         return True
 
     def _give(self, identity: Identity, message: SendGift) -> None:

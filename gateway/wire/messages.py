@@ -12,22 +12,18 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 AMOUNT_MAX = 2**53 - 1
 COUNT_MAX = 9_999
 MESSAGE_LENGTH_MAX = 200
+NAME_LENGTH_MAX = 64
 
 # `$` alone also matches before a newline at the end (in Python's and Perl's patterns): "demo\n" would be a name.
-Name = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}$(?!\n)",
-        description="Name of a user, room, video or gift: 1-64 of A-Z a-z 0-9 _ . : @ -, first a letter or digit.",
-    ),
-]
-Id = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$(?!\n)",
-        description="A UUIDv7 in lower-case text form, chosen by the caller: the idempotency key.",
-    ),
-]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}$(?!\n)"
+ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$(?!\n)"
+_A_NAME = "Name of a user, room, video or gift: 1-64 of A-Z a-z 0-9 _ . : @ -, first a letter or digit."
+_AN_ID = "A UUIDv7 in lower-case text form, chosen by the caller: the idempotency key."
+Name = Annotated[str, Meta(pattern=NAME_PATTERN, description=_A_NAME)]
+Id = Annotated[str, Meta(pattern=ID_PATTERN, description=_AN_ID)]
+# The same in the message that comes most: `codec.decode` looks at these, in a third of the time.
+GiftName = Annotated[str, Meta(extra_json_schema={"pattern": NAME_PATTERN}, description=_A_NAME)]
+GiftId = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN}, description=_AN_ID)]
 Ref = Annotated[str, Meta(min_length=1, max_length=64, description="Chosen by the client; the reply repeats it.")]
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
 TimeMs = Annotated[int, Meta(ge=0, le=AMOUNT_MAX, description="Milliseconds since the Unix epoch.")]
@@ -80,13 +76,13 @@ class SendGift(Struct, frozen=True, tag="gift", tag_field="type"):
     """
 
     ref: Ref
-    id: Id
-    gift: Name
-    room: Name | None = None
-    video: Name | None = None
+    id: GiftId
+    gift: GiftName
+    room: GiftName | None = None
+    video: GiftName | None = None
     count: Annotated[int, Meta(ge=1, le=COUNT_MAX)] = 1
     combo: bool = False
-    to: Name | None = None
+    to: GiftName | None = None
     message: Annotated[str, Meta(max_length=MESSAGE_LENGTH_MAX)] | None = None
     anonymous: bool = False
 

@@ -1,4 +1,4 @@
-"""A cheap sender of many gifts: frames are built before the run, answers are read no further than they must be.
+"""A cheap sender of many gifts: frames are built before the run, and answers are kept as they come and read after it.
 
 It shares the processors with the server that it loads, so what it costs is taken from what is measured. Gifts have
 intended times, as in a load test; one that is refused is not sent again.
@@ -30,6 +30,7 @@ _UPGRADE: Final = (
 _NO_MASK: Final = bytes(4)
 _TEXT: Final = 0x81
 _CLOSE: Final = 0x88
+_ANSWERS: Final = (b'{"type":"accepted"', b'{"type":"refused"')
 
 
 class Fate(enum.IntEnum):
@@ -84,7 +85,6 @@ class Gifts:
         self.unknown_of = [0] * senders
         self.balance_of = [-1] * senders
         self.unanswered = len(frames)
-        self.all_answered = asyncio.Event()
 
     def hear(self, payload: bytes, now_ns: int, senders: int) -> None:
         """Note one message of the server."""
@@ -96,8 +96,6 @@ class Gifts:
             return
         self.answered_ns[number] = now_ns
         self.unanswered -= 1
-        if not self.unanswered:
-            self.all_answered.set()
         if reply.type == "accepted":
             self.fate[number] = Fate.ACCEPTED
             sender = number % senders
@@ -110,6 +108,28 @@ class Gifts:
             self.fate[number] = Fate.OTHERWISE
             self.otherwise[reply.code] = self.otherwise.get(reply.code, 0) + 1
             self.unknown_of[number % senders] += reply.code == Code.UNAVAILABLE
+
+
+class Answers:
+    """What the server said while a flood went on, unread.
+
+    Attributes:
+        came: each message with when it came.
+        all_came: set when there are as many answers as gifts.
+    """
+
+    def __init__(self, gifts: int) -> None:
+        self.came: list[tuple[bytes, int]] = []
+        self.all_came = asyncio.Event()
+        self._left = gifts
+
+    def take(self, payload: bytes, now_ns: int) -> None:
+        """Keep a message."""
+        self.came.append((payload, now_ns))
+        if payload.startswith(_ANSWERS):
+            self._left -= 1
+            if not self._left:
+                self.all_came.set()
 
 
 class Flood:
@@ -149,8 +169,9 @@ class Flood:
         Raises:
             FloodFailed: a socket was lost.
         """
+        answers = Answers(len(gifts.frames))
         for line in self._lines:
-            line.gifts, line.senders = gifts, len(self._lines)
+            line.answers = answers
         self._next = 0
         sent = asyncio.Event()
         alarm = Alarm(asyncio.get_running_loop(), lambda: self._send_due(gifts, alarm, sent))
@@ -158,7 +179,9 @@ class Flood:
         await sent.wait()
         alarm.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(gifts.all_answered.wait(), answers_s_max)
+            await asyncio.wait_for(answers.all_came.wait(), answers_s_max)
+        for payload, now_ns in answers.came:
+            gifts.hear(payload, now_ns, len(self._lines))
         if any(line.lost for line in self._lines):
             raise FloodFailed("the server closed the socket of a sender")
 
@@ -192,8 +215,7 @@ class _Line(asyncio.Protocol):
 
     def __init__(self, host: str, token: str) -> None:
         self.welcomed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.gifts: Gifts | None = None
-        self.senders = 1
+        self.answers: Answers | None = None
         self.lost = False
         self._host = host
         self._token = token
@@ -254,7 +276,7 @@ class _Line(asyncio.Protocol):
         return len(head) + len(end)
 
     def _hear(self, payload: bytes, now_ns: int) -> None:
-        if self.gifts is not None:
-            self.gifts.hear(payload, now_ns, self.senders)
+        if self.answers is not None:
+            self.answers.take(payload, now_ns)
         elif not self.welcomed.done() and b'"welcome"' in payload:
             self.welcomed.set_result(None)

@@ -12,6 +12,7 @@ from gateway.counting.metrics import ACCEPTED, REPLAYED
 from gateway.gifts import GiftReply, place_name
 from gateway.http.operation import declare
 from gateway.http.problems import Problem
+from gateway.replies import refused
 from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.viewer import GiftBody, GiftOutcome, GiftReceipt, UndoReceipt
@@ -83,8 +84,8 @@ async def _reply(services: Services, caller: Identity, body: GiftBody) -> GiftRe
         message=body.message,
         anonymous=body.anonymous,
     )
-    if (turned_away := services.desk.turns_away(command)) is not None:
-        return turned_away
+    if services.desk.turns_away():
+        return refused(Code.OVERLOADED, ref=command.ref, id=command.id)
     name = place_name(command)
     if isinstance(name, Refused):
         return name

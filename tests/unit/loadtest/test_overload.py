@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from loadtest.bench.flood import Fate, Gifts, text_frame
+from loadtest.bench.flood import Answers, Fate, Gifts, text_frame
 from loadtest.bench.overload import _due_ns, _Load, _normal_after_ms, _Seen
 
 MS = 1_000_000
@@ -52,7 +52,17 @@ async def test_answers_in_the_book() -> None:
     assert [at // MS for at in book.answered_ns] == [0, 1, 3, 4]
     assert (book.accepted_of, book.unknown_of, book.balance_of) == ([1, 0], [1, 0], [9, -1])
     assert (book.otherwise, book.late_hints, book.unanswered) == ({"unavailable": 1}, 1, 0)
-    assert book.all_answered.is_set()
+
+
+async def test_answers_are_counted_as_they_come() -> None:
+    """Unread: the last answer ends the waiting, and what is no answer does not count."""
+    answers = Answers(2)
+    for payload in (b'{"type":"balance","balance_coins":5}', b'{"type":"accepted","ref":"100"}'):
+        answers.take(payload, MS)
+    assert not answers.all_came.is_set()
+    answers.take(b'{"type":"refused","ref":"101"}', 2 * MS)
+    assert answers.all_came.is_set()
+    assert [now_ns for _, now_ns in answers.came] == [MS, MS, 2 * MS]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
 """Frames are what RFC 6455 says they are, as another implementation reads them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from gateway.edge.frames import PING_FRAME, frame
-from gateway.wire.codec import Encoding
+from gateway.edge.frames import PING_FRAME, frame, overloaded_frame
+from gateway.replies import refused
+from gateway.wire.codec import Encoding, encode
+from gateway.wire.codes import Code
+from gateway.wire.messages import ID_PATTERN
 
 
 def _read(data: bytes) -> Frame:
@@ -33,3 +38,12 @@ def test_ping_frame_is_an_empty_ping() -> None:
     """The one prepared ping."""
     read = _read(PING_FRAME)
     assert (read.opcode, bytes(read.data)) == (Opcode.PING, b"")
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+@given(ref=st.text(min_size=1, max_size=64), id=st.from_regex(ID_PATTERN))
+def test_refusal_for_load_is_written_as_every_other(encoding: Encoding, ref: str, id: str) -> None:
+    """It is put together of prepared parts; its bytes are the same, whatever the client chose as its `ref`."""
+    assert overloaded_frame(ref, id, encoding) == frame(
+        encode(refused(Code.OVERLOADED, ref=ref, id=id), encoding), encoding
+    )

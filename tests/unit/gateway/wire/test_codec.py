@@ -2,10 +2,12 @@
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.wire.codec import BadMessage, Encoding, decode, encode
 from gateway.wire.codes import FACTS, CloseCode, Code
-from gateway.wire.messages import Accepted, Refused, SendGift
+from gateway.wire.messages import ID_PATTERN, NAME_PATTERN, Accepted, Id, Name, Refused, SendGift
 
 GIFT = {"type": "gift", "ref": "1", "id": "01890000-0000-7000-8000-000000000000", "room": "demo", "gift": "rose"}
 
@@ -31,6 +33,11 @@ def test_gift_with_its_defaults(encoding: Encoding) -> None:
         ({"room": "demo\n"}, "$.room"),
         ({"id": "01890000-0000-7000-8000-000000000000\n"}, "$.id"),
         ({"gift": "x" * 65}, "$.gift"),
+        ({"gift": ""}, "$.gift"),
+        ({"gift": "lion!"}, "$.gift"),
+        ({"video": "-v"}, "$.video"),
+        ({"to": "a b"}, "$.to"),
+        ({"to": 7}, "$.to"),
         ({"message": "x" * 201}, "$.message"),
         ({"type": "present"}, "$.type"),
     ],
@@ -40,6 +47,34 @@ def test_gift_with_a_wrong_field(change: dict[str, object], field: str) -> None:
     with pytest.raises(BadMessage) as caught:
         decode(msgspec.json.encode(GIFT | change), Encoding.JSON)
     assert (caught.value.field, caught.value.ref) == (field, "1")
+
+
+class _Told(msgspec.Struct):
+    id: Id = "01890000-0000-7000-8000-000000000000"
+    gift: Name = "rose"
+    room: Name | None = None
+    video: Name | None = None
+    to: Name | None = None
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+@given(field=st.sampled_from(["id", "gift", "room", "video", "to"]), data=st.data())
+def test_gift_is_looked_at_as_every_other_message_is(encoding: Encoding, field: str, data: st.DataObject) -> None:
+    """Ids and names of gifts are checked in a way of their own: what is taken, and what is said, is the same."""
+    pattern = ID_PATTERN if field == "id" else NAME_PATTERN
+    text = data.draw(st.one_of(st.text(max_size=70), st.from_regex(pattern), st.from_regex(pattern.removeprefix("^"))))
+    coder = msgspec.json if encoding is Encoding.JSON else msgspec.msgpack
+    try:
+        coder.decode(coder.encode({field: text}), type=_Told)
+        wanted = None
+    except msgspec.ValidationError as exc:
+        wanted = str(exc)
+    try:
+        decode(coder.encode(GIFT | {field: text}), encoding)
+        found = None
+    except BadMessage as exc:
+        found = exc.message
+    assert found == wanted
 
 
 def test_wrong_field_beside_a_deep_nest() -> None:
