@@ -19,7 +19,16 @@ from loadtest.play.crew import CrewFailed
 from loadtest.play.run import NotLocal, Options, run_loadtest
 from loadtest.report.climb import Climb, find_max, words_of
 from loadtest.report.compare import NotComparable, compare_files
-from loadtest.report.display import LiveView, Silent, print_comparison, print_step, print_summary
+from loadtest.report.display import (
+    LiveView,
+    Silent,
+    print_comparison,
+    print_repeated,
+    print_run,
+    print_step,
+    print_summary,
+)
+from loadtest.report.repeat import RUNS_MAX, Repeated, repeat
 from loadtest.report.report import Report, write_json
 from loadtest.script.casting import Crowd
 from loadtest.script.scenario import Scenario, ScenarioError, load_scenario, scale
@@ -60,6 +69,13 @@ COMPARE = "compare"
 @click.option(
     "--rate-max", type=float, default=100_000.0, show_default=True, metavar="N", help="No higher rate is searched."
 )
+@click.option(
+    "--runs",
+    type=click.IntRange(1, RUNS_MAX),
+    default=1,
+    show_default=True,
+    help="Run it so often, and tell each number with its spread.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON, and nothing else.")
 @click.option("--quiet", is_flag=True, help="No live view.")
 def loadtest(
@@ -79,6 +95,7 @@ def loadtest(
     faults: bool,
     find: bool,
     rate_max: float,
+    runs: int,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -93,6 +110,8 @@ def loadtest(
     if scenarios[0] == COMPARE:
         _compare(scenarios[1:], console, as_json=as_json)
         return
+    if find and runs > 1:
+        raise click.UsageError("--find-max decides by single runs: leave out --runs")
     try:
         signer = TokenSigner.from_file(token_key_file or data_dir / KEY_FILE)
         options = Options(
@@ -109,7 +128,7 @@ def loadtest(
         def run(scenario: Scenario) -> Report:
             report = _run(scenario, options, console, shown=shown)
             if not as_json:
-                (print_step if find else print_summary)(report, console)
+                (print_step if find else print_run if runs > 1 else print_summary)(report, console)
             if report_dir is not None:
                 _write(report, report_dir, console)
             return report
@@ -118,17 +137,25 @@ def loadtest(
             scale(load_scenario(name), duration_s=duration, rate_per_s=rate, viewers=viewers, seed=seed)
             for name in scenarios
         ]
-        found: list[Climb] | list[Report]
-        found = [find_max(one, rate_max, run) for one in chosen] if find else [run(one) for one in chosen]
+        found = [find_max(one, rate_max, run) if find else repeat(one, runs, run) for one in chosen]
     except (ScenarioError, KeyUnreadable, ApiError, ClientRefused, CrewFailed, NotLocal) as exc:
         click.echo(f"loadtest: {exc}", err=True)
         sys.exit(COULD_NOT_RUN)
-    if as_json:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
-    elif find:
-        for line in words_of([one for one in found if isinstance(one, Climb)]):
-            console.print(f"[bold]{line}[/bold]")
+    _tell(found, console, as_json=as_json)
     sys.exit(0 if all(one.ok for one in found) else 1)
+
+
+def _tell(found: Sequence[Climb | Repeated], console: Console, *, as_json: bool) -> None:
+    if as_json:
+        # A single run is its report.
+        values = [one.reports[0] if isinstance(one, Repeated) and len(one.reports) == 1 else one for one in found]
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(values), indent=2) + b"\n")
+        return
+    for line in words_of([one for one in found if isinstance(one, Climb)]):
+        console.print(f"[bold]{line}[/bold]")
+    for one in found:
+        if isinstance(one, Repeated) and len(one.reports) > 1:
+            print_repeated(one, console)
 
 
 def _compare(words: Sequence[str], console: Console, *, as_json: bool) -> None:

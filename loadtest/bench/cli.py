@@ -25,12 +25,12 @@ from loadtest.bench.neighbours import NeighboursResult, measure_neighbours
 from loadtest.bench.overload import OverloadResult, measure_overload
 from loadtest.bench.reconnect import ReconnectResult, measure_reconnect
 from loadtest.bench.server import ServerFailed, bench_server
-from loadtest.bench.spread import Spread
 from loadtest.clients.connection import ClientRefused
 from loadtest.play.agent import raise_files_limit
 from loadtest.play.api import ApiError
 from loadtest.play.crew import CrewFailed
 from loadtest.record.latency import Summary
+from loadtest.record.spread import Spread
 from loadtest.report.report import environment
 from loadtest.script.scenario import ScenarioError
 

@@ -15,9 +15,9 @@ from gateway.wire.codec import Encoding
 from loadtest.bench.reference import WriteOrder, Written, serve_reference
 from loadtest.bench.rounds import watch_round
 from loadtest.bench.server import BenchServer, free_port
-from loadtest.bench.spread import Spread, spread
 from loadtest.play.crew import Crew
 from loadtest.play.orders import Begin
+from loadtest.record.spread import Spread, spread
 from loadtest.script.casting import Crowd, assign, set_stage
 from loadtest.script.naming import new_run
 from loadtest.script.scenario import Mix, Phase, Population, Scenario

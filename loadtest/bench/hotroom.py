@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from loadtest.bench.rounds import Watched, watch_round
 from loadtest.bench.server import BenchServer
-from loadtest.bench.spread import Spread, spread
+from loadtest.record.spread import Spread, spread
 from loadtest.script.scenario import Mix, Phase, Population, Scenario
 
 SENDERS: Final = 100

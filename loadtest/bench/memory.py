@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from gateway.wire.codec import Encoding
 from loadtest.bench.server import BenchServer
-from loadtest.bench.spread import Spread, spread
 from loadtest.play.agent import raise_files_limit
 from loadtest.play.crew import Crew
 from loadtest.play.run import Options, prepare
+from loadtest.record.spread import Spread, spread
 from loadtest.script.casting import Crowd, assign, set_stage
 from loadtest.script.naming import new_run
 from loadtest.script.scenario import Mix, Phase, Population, Scenario

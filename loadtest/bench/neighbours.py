@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from loadtest.bench.disturbers import Disturbance, Kind, disturbed
 from loadtest.bench.server import BenchServer, ServerFailed
-from loadtest.bench.spread import Spread, spread
 from loadtest.play.orders import Progress
 from loadtest.play.run import Options, run_loadtest
+from loadtest.record.spread import Spread, spread
 from loadtest.script.scenario import Mix, Phase, Population, Scenario, Thresholds
 from loadtest.server.procfs import cpu_by_part
 from loadtest.tokens import KEY_FILE, TokenSigner

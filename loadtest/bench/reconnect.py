@@ -20,10 +20,10 @@ from gateway.wire.codec import Encoding
 from gateway.wire.messages import Accepted, Events, Join, Joined, Position, Refused, Undone, Welcome
 from loadtest.bench.reference import serve_answers
 from loadtest.bench.server import BenchServer, ServerFailed, free_port
-from loadtest.bench.spread import Spread, spread
 from loadtest.clients.connection import CONNECTING_MAX, Client, Line, Payload
 from loadtest.play.agent import raise_files_limit
 from loadtest.play.run import Options, prepare
+from loadtest.record.spread import Spread, spread
 from loadtest.script.casting import set_stage
 from loadtest.script.naming import new_run
 from loadtest.script.scenario import Mix, Phase, Population, Scenario

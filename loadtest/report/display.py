@@ -16,6 +16,7 @@ from loadtest.play.orders import Progress
 from loadtest.record.latency import Summary
 from loadtest.report.climb import step_of
 from loadtest.report.compare import Comparison
+from loadtest.report.repeat import Repeated
 from loadtest.report.report import Report
 from loadtest.script.scenario import Scenario
 from loadtest.server.disturber import Struck
@@ -167,6 +168,22 @@ def print_comparison(found: Comparison, console: Console) -> None:
         console.print(f"not the same: {words}", highlight=False, markup=False)
     if not found.ok:
         console.print("[red]one of the runs had failed[/red]")
+
+
+def print_run(report: Report, console: Console) -> None:
+    """A run of several, in a line."""
+    p99 = ["–" if value is None else f"{value:.1f}" for value in (report.accepted.p99_ms, report.overlay.p99_ms)]
+    mark = "[green]passed[/green]" if report.ok else f"[red]failed[/red]: {step_of(report).why_not}"
+    console.print(f"accepted {report.gifts_per_s:,.0f}/s, p99 {p99[0]} ms, overlay p99 {p99[1]} ms, {mark}")
+
+
+def print_repeated(found: Repeated, console: Console) -> None:
+    """Every number of several runs with its spread."""
+    table = Table(f"{found.scenario}, {len(found.reports)} runs", "median", "lowest", "highest")
+    for one in found.figures:
+        table.add_row(one.name, *[f"{value:,.4g}" for value in (one.spread.median, one.spread.low, one.spread.high)])
+    console.print(table)
+    console.print("[green bold]PASSED[/]" if found.ok else "[red bold]FAILED[/]")
 
 
 def blows(struck: Sequence[Struck]) -> list[str]:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from loadtest.bench.spread import spread
+from loadtest.record.spread import spread
 from loadtest.server.procfs import ServerProcess, cpu_s, family, pss_kb
 
 

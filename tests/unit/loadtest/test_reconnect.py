@@ -3,7 +3,7 @@
 import pytest
 
 from loadtest.bench.reconnect import ReconnectRound, ratio_of
-from loadtest.bench.spread import Spread
+from loadtest.record.spread import Spread
 
 
 def storm(gateway_us: float, reference_us: float) -> ReconnectRound:
