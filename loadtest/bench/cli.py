@@ -16,6 +16,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
+from loadtest.bench.clients import ClientsResult, measure_clients
 from loadtest.bench.fanout import FanoutResult, measure_fanout
 from loadtest.bench.flood import FloodFailed
 from loadtest.bench.hotroom import HotroomResult, measure_hotroom
@@ -125,6 +126,19 @@ def memory(sockets: int, steps: int, idle_seconds: float, as_json: bool) -> None
 
 
 @bench.command()
+@click.option("--viewers", type=click.IntRange(10, 100_000), default=2_000, show_default=True)
+@click.option("--seconds", type=float, default=5.0, show_default=True, help="Length of a round.")
+@click.option("--rounds", type=click.IntRange(1, 50), default=5, show_default=True)
+@json_option
+def clients(viewers: int, seconds: float, rounds: int, as_json: bool) -> None:
+    """What the load tester's own viewers cost, over that of a bare `recv` loop."""
+    raise_files_limit(viewers * 2)
+    with bench_server() as server:
+        result = measure_clients(server, viewers=viewers, seconds=seconds, rounds=rounds)
+    _print(result, _clients_rows(result), as_json=as_json)
+
+
+@bench.command()
 @click.option("--viewers", type=click.IntRange(0, 100_000), default=200, show_default=True)
 @click.option("--first-rate", type=float, default=1_000.0, show_default=True, help="Gifts per second to begin with.")
 @click.option("--rate-max", type=float, default=60_000.0, show_default=True, help="Where the search ends.")
@@ -205,6 +219,20 @@ def _print(result: Struct, rows: list[tuple[str, str]], *, as_json: bool) -> Non
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def _clients_rows(result: ClientsResult) -> list[tuple[str, str]]:
+    return [
+        (
+            "viewers",
+            f"{result.viewers:,} in one process, {result.frames_per_s:,.0f} frames/s of {result.frame_bytes:.0f} B",
+        ),
+        ("load tester, µs a frame", str(result.us_per_frame)),
+        ("bare recv, µs a frame", str(result.reference_us)),
+        ("ratio", str(result.ratio)),
+        ("viewers a core could play, told 20 frames a second", f"{result.viewers_per_core:,}"),
+        ("KB a viewer", f"{result.kb_per_viewer:.1f}"),
+    ]
 
 
 def _fanout_rows(result: FanoutResult) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ledger.bench.books import BooksResult
+from loadtest.bench.clients import ClientsResult
 from loadtest.bench.neighbours import NeighboursResult
 from loadtest.bench.reconnect import ReconnectResult
 from tests.waiting import wait_until
@@ -39,6 +40,17 @@ def test_bench_of_neighbours_answers_in_json() -> None:
     assert [one.paced for one in result.calm] == [0]
     assert [one.paced > 0 for one in result.with_flood] == [True]
     assert min(result.stalled_p99_ratio.low, result.flood_p99_ratio.low, result.calm_p99_ms.low) > 0
+
+
+def test_bench_of_the_clients_answers_in_json() -> None:
+    """Every viewer of both kinds reads its frames, and costs something."""
+    words = ["clients", "--viewers", "40", "--seconds", "1", "--rounds", "2", "--json"]
+    done = subprocess.run([*BENCH, *words], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    result = msgspec.convert(msgspec.json.decode(done.stdout)["result"], ClientsResult)
+    assert (result.viewers, result.ratio.runs) == (40, 2)
+    assert min(result.us_per_frame.low, result.reference_us.low, result.kb_per_viewer, result.frame_bytes) > 0
+    assert result.viewers_per_core == int(50_000 / result.us_per_frame.median)
 
 
 def test_bench_of_a_reconnect_storm_answers_in_json() -> None:
