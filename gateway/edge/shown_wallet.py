@@ -6,17 +6,12 @@ refusal and a taking back have none. What is told without a seq may be old by th
 meanwhile is told again after it; and if it was not old, its own change is still to come and is told then.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
+Mark = tuple[int, int]
+"""A moment of a `ShownWallet`: the seq of what was told last, and how often the wallet was read."""
 
-class Mark(NamedTuple):
-    """A moment of a `ShownWallet`."""
-
-    seq: int
-    reads: int
-
-
-UNHEARD: Final = Mark(0, 0)
+UNHEARD: Final[Mark] = (0, 0)
 """The moment of one that was told nothing yet."""
 
 
@@ -34,7 +29,7 @@ class ShownWallet:
     @property
     def mark(self) -> Mark:
         """This moment."""
-        return Mark(self._seq, self._reads)
+        return self._seq, self._reads
 
     def changed(self, seq: int, coins: int) -> bool:
         """The wallet holds this since the record `seq` (from 1): whether it is to be told, or newer was told before."""
@@ -66,9 +61,10 @@ class ShownWallet:
         Returns:
             What is to be told after it; None when the reply is the newest that is known.
         """
-        if since.reads != self._reads:
+        seq_then, reads_then = since
+        if reads_then != self._reads:
             return self._coins
         if seq > self._seq:
             self._seq, self._coins = seq, coins
             return None
-        return self._coins if self._seq > max(since.seq, seq) else None
+        return self._coins if self._seq > max(seq_then, seq) else None
