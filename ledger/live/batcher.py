@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from ledger.config import LedgerConfig
 from ledger.live.redis_client import LOST
 from ledger.live.scripts import PreparedGift, Scripts
+from ledger.live.taking_in import LOOKS, TakingIn
 from ledger.model import GiftOutcome, GiftRefused, Partition, Refusal
 
 COMMITS_MAX: Final = 2
@@ -33,14 +34,6 @@ PARTITIONS_PART: Final = 4
 """A commit's part of the partitions is one in so many: half for two commits, and as many gather meanwhile."""
 JUDGED_MIN: Final = 16
 """The smallest batch to which a script that runs out of its time brings the batcher down."""
-LOOKS: Final = 10
-"""Looks at what waits, for each `batch_wait_ms_max`: a gift waits longer by one part in so many at most."""
-WAIT_AIM: Final = 0.4
-"""Gifts are taken in for this part of `batch_wait_ms_max`, by the rate of late; the rest is for the rate to sink."""
-RATE_KEPT: Final = 0.7
-"""How much of the rate so far goes into the new one at each look."""
-TAKEN_IN_MIN: Final = 512
-"""So many gifts are taken in whatever the rate was: one that was nearly 0 must be able to rise again."""
 
 _log = structlog.get_logger()
 _UNKNOWN: Final = GiftRefused(Refusal.UNKNOWN)
@@ -91,7 +84,7 @@ class Batcher:
 
     Attributes:
         in_flight: commits that were sent and not answered yet.
-        taken_in_max: gifts that may wait now: `batch_waiting_max`, or fewer while they come faster than are judged.
+        taking_in: how many gifts may wait now.
     """
 
     def __init__(self, scripts: Scripts, config: LedgerConfig, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -101,10 +94,8 @@ class Batcher:
         self._gifts_now = config.batch_gifts_max
         self._groups_good = max(config.partitions // PARTITIONS_PART, 1)
         self._clock_s = clock_s
-        self._waiting_max = config.batch_waiting_max
-        self.taken_in_max = config.batch_waiting_max
         self._wait_s_max = config.batch_wait_ms_max / 1000
-        self._rate_per_s = 0.0
+        self.taking_in = TakingIn(config.batch_waiting_max, self._wait_s_max, config.batch_gifts_max)
         self._retry_s_max = config.retry_ms_max / 1000
         self._queues: list[deque[_Entry]] = [deque() for _ in range(config.partitions)]
         self._ready: deque[Partition] = deque()
@@ -140,7 +131,7 @@ class Batcher:
     @property
     def full(self) -> bool:
         """Whether a gift that comes now is refused; asked by those who would first have to prepare it."""
-        return self._waiting >= self.taken_in_max or self._stopping
+        return self._waiting >= self.taking_in.bound or self._stopping
 
     def turn_away(self) -> None:
         """Count a gift that was not even prepared, since the batcher is `full`."""
@@ -235,24 +226,11 @@ class Batcher:
 
     async def _look(self) -> None:
         """Refuse what waits too long, also while all commits hang, and learn how fast gifts are judged."""
-        looked_s, judged, was_busy = self._clock_s(), self.stats.gifts, False
         while True:
             await asyncio.sleep(self._wait_s_max / LOOKS)
             now_s = self._clock_s()
             self._refuse_late(now_s - self._wait_s_max)
-            busy = self._waiting > 0
-            if busy and was_busy:
-                self._learn((self.stats.gifts - judged) / (now_s - looked_s))
-            elif not busy:
-                # It keeps up again: how fast it was is no bound for what comes next.
-                self._rate_per_s, self.taken_in_max = 0.0, self._waiting_max
-            looked_s, judged, was_busy = now_s, self.stats.gifts, busy
-
-    def _learn(self, rate_per_s: float) -> None:
-        known = self._rate_per_s or rate_per_s
-        self._rate_per_s = known * RATE_KEPT + rate_per_s * (1 - RATE_KEPT)
-        aim = int(self._rate_per_s * self._wait_s_max * WAIT_AIM)
-        self.taken_in_max = min(max(aim, TAKEN_IN_MIN), self._waiting_max)
+            self.taking_in.look(now_s, self._waiting, self.stats.gifts)
 
     def _refuse_late(self, before_s: float) -> None:
         """Refuse what waits and was handed in before this time. None of it was in a commit that judged it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ledger.config import LedgerConfig
-from ledger.live.batcher import TAKEN_IN_MIN
+from ledger.live.taking_in import TAKEN_IN_MIN
 from ledger.model import GiftAccepted, GiftOrder, GiftOutcome, GiftRefused, Refusal
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant
@@ -106,7 +106,7 @@ async def test_gifts_above_what_is_judged_are_refused_as_they_come(own_valkey: V
         assert counter.accepted() + len(counter.refused()) == len(counter.orders)
         assert counter.accepted() >= 1
         assert await ledger.balance("ann") == COINS - counter.accepted()
-        await until(lambda: batcher.taken_in_max == LedgerConfig().batch_waiting_max, ANSWER_S_MAX)
+        await until(lambda: batcher.taking_in.bound == LedgerConfig().batch_waiting_max, ANSWER_S_MAX)
         for _ in range(TAKEN_IN_MIN * 3):
             counter.give()
         assert batcher.stats.overloaded == 1
