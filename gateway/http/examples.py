@@ -187,7 +187,8 @@ _ANSWERS: Final[tuple[Struct, ...]] = (
     creator.TrialGift("demo", "rose", 1),
     admin.Grant(ID, "vera", 1_000, 1_000, replay=False),
     admin.Account(
-        *("wallet", "vera", "coins", 3, AT_MS, 995, [admin.AccountEntry(12, ID, AT_MS, "gift", -5, 995)], 12)
+        *("wallet", "vera", "coins", 3, AT_MS, 995),
+        *([admin.AccountEntry(12, ID, AT_MS, AT_MS + 210, "gift", -5, 995)], 12),
     ),
     _REFUND,
     admin.Refunds([_REFUND], None),

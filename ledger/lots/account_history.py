@@ -33,7 +33,7 @@ SELECT sum(e.amount)::bigint FROM entries e JOIN journal_records r ON r.partitio
 WHERE e.account_id = $1 AND r.at < $2
 """
 _ENTRIES: Final = f"""
-SELECT e.number, e.amount, e.balance_after, r.id, r.at, {CAUSE} AS kind
+SELECT e.number, e.amount, e.balance_after, r.id, r.at, r.recorded_at, {CAUSE} AS kind
 FROM entries e JOIN accounts a ON a.id = e.account_id
 JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
 WHERE e.account_id = $1 AND r.at < $2 AND e.number < $3 ORDER BY e.number DESC LIMIT $4
@@ -55,12 +55,15 @@ class AccountEntry(Struct, frozen=True):
         number: 1, 2, 3 … over the life of the account, in the order of the books; the cursor of a list.
         id: of the gift, grant, purchase or step that moved it. The platform's accounts of a partition have one entry
             for each batch, with the id of the batch's last record.
+        at_ms, recorded_at_ms: when it took effect, and when the books came to have it; None where nobody knows, of
+            records from before that was kept.
         amount: signed; `balance_after` is what the account held right after it in the books.
     """
 
     number: int
     id: bytes
     at_ms: int
+    recorded_at_ms: int | None
     cause: str
     amount: int
     balance_after: int
@@ -130,13 +133,14 @@ class AccountHistory:
             rows = await connection.fetch(
                 _ENTRIES, account["id"], until, before, bounded(limit, self._config.list_rows_max)
             )
-        entries = [
-            AccountEntry(
-                row["number"], row["id"].bytes, ms_of(row["at"]), row["kind"], row["amount"], row["balance_after"]
-            )
-            for row in rows
-        ]
+        entries = list(map(_entry, rows))
         return AccountAt(kind, owner, account["unit"], account["partition"], at_ms, balance or 0, entries)
+
+
+def _entry(row: asyncpg.Record) -> AccountEntry:
+    recorded_at_ms = None if row["recorded_at"] is None else ms_of(row["recorded_at"])
+    moved = (row["kind"], row["amount"], row["balance_after"])
+    return AccountEntry(row["number"], row["id"].bytes, ms_of(row["at"]), recorded_at_ms, *moved)
 
 
 async def _find(

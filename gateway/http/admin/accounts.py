@@ -75,7 +75,8 @@ def _owner(kind: AccountKind, owner: str, *, agency: bool) -> str:
 
 
 def _entry(row: EntryRow) -> AccountEntry:
-    return AccountEntry(row.number, format_id(row.id), row.at_ms, row.cause, row.amount, row.balance_after)
+    moved = (row.cause, row.amount, row.balance_after)
+    return AccountEntry(row.number, format_id(row.id), row.at_ms, row.recorded_at_ms, *moved)
 
 
 OPERATIONS = (

@@ -848,6 +848,7 @@ export interface AccountEntry {
   number: number;
   id: string;
   at_ms: number;
+  recorded_at_ms: number | null;
   cause: string;
   amount: number;
   balance_after: number;

@@ -516,6 +516,8 @@ class AccountEntry(Struct, frozen=True):
     Attributes:
         number: 1, 2, 3 and so on over the life of the account.
         id: of the gift, grant, purchase or step that moved it.
+        at_ms: when it took effect.
+        recorded_at_ms: when the books came to have it; null of one from before that was kept.
         amount: what was moved, negative when it left.
         balance_after: what the account held right after it.
     """
@@ -523,6 +525,7 @@ class AccountEntry(Struct, frozen=True):
     number: int
     id: str
     at_ms: TimeMs
+    recorded_at_ms: TimeMs | None
     cause: str
     amount: SignedAmount
     balance_after: SignedAmount

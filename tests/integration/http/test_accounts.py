@@ -37,6 +37,8 @@ async def test_wallet_at_a_time(api: Api) -> None:
         assert then["balance"] == 9
     before = await api.get(f"{PATH}/wallet/vera", OPERATOR, "operator", at_ms=rest["entries"][0]["at_ms"] - 1)
     assert (before["balance"], before["entries"]) == (0, [])
+    # Both are of this machine's clock.
+    assert all(one["recorded_at_ms"] >= one["at_ms"] for one in now["entries"])
 
 
 async def test_accounts_of_creator_and_platform(api: Api) -> None:

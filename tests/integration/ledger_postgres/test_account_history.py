@@ -10,6 +10,7 @@ import pytest
 from ledger.accounts import AccountKind
 from ledger.books.books import Books
 from ledger.books.postgres import Pool, open_pool
+from ledger.books.volumes import Volume, make_volumes, read_volumes
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable, NotFound
 from ledger.ids import new_id
@@ -116,6 +117,37 @@ async def test_pages_are_the_whole(history: AccountHistory) -> None:
 
 def _causes(entries: Sequence[AccountEntry]) -> list[str]:
     return [entry.cause for entry in entries]
+
+
+async def test_entries_say_when_they_were_recorded(history: AccountHistory, pool: Pool, config: LedgerConfig) -> None:
+    """Beside the time at which it took effect each entry has that at which the books got it, in their own order; so has
+    one of a later volume, and none has it where that was not kept yet."""
+    pending = await history.at(AccountKind.PENDING, "cora", AFTER_ALL, limit=100)
+    recorded = [entry.recorded_at_ms or 0 for entry in reversed(pending.entries)]
+    event = [entry.at_ms for entry in reversed(pending.entries)]
+    now_ms = await pool.fetchval("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 1")
+    assert event != sorted(event)
+    assert recorded == sorted(recorded)
+    assert all(now_ms - 60_000 < ms <= now_ms for ms in recorded)
+    (volume,) = await make_volumes_of(pool, config)
+    books = Books(pool, [Partition(0)], config)
+    seq = (await books.load_positions())[Partition(0)].seq
+    await pool.execute("UPDATE positions SET seq = $1 WHERE partition = 0", volume.first_seq - 1)
+    await books.load_positions()
+    late = JournalRecord(Partition(0), 1, volume.first_seq, T0 + 50, 101, None, body(Line(0, 50, "ann", 1)))
+    await books.write([late])
+    await pool.execute("UPDATE journal_records SET recorded_at = NULL WHERE partition = 0 AND seq = $1", seq)
+    newest, before, *_ = (await history.at(AccountKind.WALLET, "ann", AFTER_ALL, limit=100)).entries
+    assert newest.at_ms == T0 + 50
+    assert newest.recorded_at_ms is not None and newest.recorded_at_ms >= recorded[-1]
+    assert (before.at_ms, before.recorded_at_ms) == (T0 + 40, None)
+
+
+async def make_volumes_of(pool: Pool, config: LedgerConfig) -> list[Volume]:
+    """The volume behind the first one."""
+    async with pool.acquire() as connection:
+        (first,) = await read_volumes(connection)
+        return await make_volumes(connection, first.end_seq, config.volume_records)
 
 
 async def test_account_that_nobody_has(history: AccountHistory) -> None:
