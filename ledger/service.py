@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from ledger.config import LedgerConfig
 from ledger.errors import LedgerError, LedgerUnavailable
@@ -223,6 +223,10 @@ class Ledger:
             raise ValueError("a hold is of at least one coin and one millisecond")
         try:
             return await asyncio.shield(self._scripts.hold(order, until_ms))
+        except OutOfMemoryError as exc:
+            # Asked once, and the script's first write was refused: nothing was done.
+            _log.warning("hold_refused", error=str(exc))
+            return GiftRefused(Refusal.OVERLOADED)
         except (RedisError, OSError) as exc:
             _log.warning("hold_unknown", error=f"{type(exc).__name__}: {exc}")
             return GiftRefused(Refusal.UNKNOWN)

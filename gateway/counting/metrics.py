@@ -199,8 +199,9 @@ COMMIT_GIFTS: Final = Metric(
     Counter,
     "giftwire_commit_gifts_total",
     "Gifts by how they fared with commits: judged; left for the next one; refused since as many waited as may; refused"
-    " since they had waited as long as they may; with an outcome that is not known; or with one whose hearer failed.",
-    {"outcome": frozenset({"judged", "left", "overloaded", "late", "unknown", "not_told"})},
+    " since they had waited as long as they may; refused since Valkey's memory is full; with an outcome that is not"
+    " known; or with one whose hearer failed.",
+    {"outcome": frozenset({"judged", "left", "overloaded", "late", "full", "unknown", "not_told"})},
 )
 WINDOWS: Final = Metric(
     Counter,
@@ -270,6 +271,7 @@ class Metrics:
             ("left", commits.not_judged),
             ("overloaded", commits.overloaded),
             ("late", commits.late),
+            ("full", commits.full),
             ("unknown", commits.unknown),
             ("not_told", commits.not_told),
         ):

@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 from msgspec import Struct
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from ledger.config import LedgerConfig
 from ledger.live.redis_client import LOST
@@ -57,6 +57,7 @@ class BatcherStats(Struct):
         windows_left_out: gifts that were to be, and were paid at once: too many were open, or a refund waited.
         overloaded: refused as they came, since as many waited as may.
         late: refused since they had waited as long as they may.
+        full: refused since the server has no memory left.
     """
 
     commits: int = 0
@@ -66,6 +67,7 @@ class BatcherStats(Struct):
     not_told: int = 0
     overloaded: int = 0
     late: int = 0
+    full: int = 0
     retries: int = 0
     unknown: int = 0
     windows_opened: int = 0
@@ -252,11 +254,12 @@ class Batcher:
     async def _judge(self, groups: list[list[PreparedGift]]) -> Sequence[Sequence[GiftOutcome]]:
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + self._retry_s_max
-        pause_s = 0.01
+        pause_s, told_before = 0.01, False
         while True:
             try:
                 return await self._scripts.gift(groups)
             except LOST as exc:
+                told_before = True
                 if self._stopping or loop.time() + pause_s > deadline_s:
                     _log.warning("commit_unknown", gifts=sum(map(len, groups)), error=str(exc))
                     return self._give_up(groups)
@@ -266,6 +269,10 @@ class Batcher:
             except RedisError as exc:
                 # Full, or its disk is: it says so for every commit, and its sentence says all.
                 _log.warning("commit_refused", gifts=sum(map(len, groups)), error=f"{type(exc).__name__}: {exc}")
+                if isinstance(exc, OutOfMemoryError) and not told_before:
+                    # The script's first write was refused, so nothing was done.
+                    self.stats.full += sum(map(len, groups))
+                    return [[_OVERLOADED] * len(group) for group in groups]
                 return self._give_up(groups)
             except Exception:  # noqa: BLE001
                 # The task's top: an answer that should not exist must not silence every later gift.
