@@ -30,7 +30,7 @@ Told = Callable[[GiftReply, GiftAccepted | None], None]
 """Hears the reply once, with the ledger's own outcome when it was accepted. Must not raise and must not block."""
 
 _BARRIERS: Final = {
-    Barrier.LEVEL: "This gift needs a higher level.",
+    Barrier.LEVEL: "This gift needs level {level_min}.",
     Barrier.FANS_ONLY: "This gift is for members of the fan club.",
     Barrier.NOT_ON_VIDEO: "This gift cannot be sent on a video.",
 }
@@ -145,7 +145,9 @@ class GiftDesk:
         if command.combo and not gift.combo:
             return Bar(Code.GIFT_NOT_AVAILABLE, "This gift cannot be sent in a combo.")
         found = barrier(gift, level=identity.level, fan=False, on_video=command.video is not None)
-        return None if found is None else Bar(Code.GIFT_NOT_AVAILABLE, _BARRIERS[found])
+        if found is None:
+            return None
+        return Bar(Code.GIFT_NOT_AVAILABLE, _BARRIERS[found].format(level_min=gift.level_min))
 
 
 def shown_message(message: str | None) -> str | None:

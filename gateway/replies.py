@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.wire.codes import FACTS, Code
 from gateway.wire.messages import Refused
-from ledger.model import CapPassed, GiftRefused, Limit, Refusal
+from ledger.model import AMOUNT_MAX, CapPassed, GiftRefused, Limit, Refusal
 
 CODES: Final[dict[Refusal, Code]] = {
     Refusal.INSUFFICIENT_COINS: Code.INSUFFICIENT_COINS,
@@ -29,11 +29,12 @@ CODES: Final[dict[Refusal, Code]] = {
 }
 _Value = TypeVar("_Value")
 _MESSAGES: Final[dict[Refusal, str]] = {
-    Refusal.AMOUNT_OVERFLOW: "A balance would pass the largest amount that an account can hold.",
+    Refusal.AMOUNT_OVERFLOW: f"A balance would pass {AMOUNT_MAX}, the largest amount that an account can hold.",
     Refusal.UNKNOWN: "It is not known whether the gift was paid: send it again with the same id.",
     Refusal.FROZEN: "This account is frozen.",
     Refusal.OWN_GIFT: "Nobody can give to themselves.",
     Refusal.RATE_LIMITED: "Gifts come faster than they may.",
+    Refusal.TOO_MANY_HOLDS: "As many holds are open as there can be.",
 }
 _CAPS: Final[dict[Limit, str]] = {
     Limit.GIFT: "This gift costs more than a gift may.",
@@ -99,6 +100,8 @@ def refused_by_ledger(refusal: GiftRefused, *, ref: str, id: str, bar: Bar | Non
         code, message = bar
     if refusal.reason:
         message = f"{message} {refusal.reason}"
+    if refusal.holds_max is not None:
+        message = f"{refusal.holds_max} holds of this user are open, as many as there may be."
     reply = refused(
         code,
         message if cap is None else _CAPS[cap.limit],

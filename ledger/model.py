@@ -192,6 +192,7 @@ class GiftRefused(Struct, frozen=True):
         reason: with FROZEN, the operator's.
         age: with UNDER_AGE and GUARDIAN_NEEDED, the age from which that ends.
         caps_needed: with OWN_CAPS_NEEDED, those that the viewer has to set, also if it has some of them.
+        holds_max: with TOO_MANY_HOLDS, how many the viewer may have open; None where its partition is full.
     """
 
     refusal: Refusal
@@ -201,6 +202,7 @@ class GiftRefused(Struct, frozen=True):
     reason: str = ""
     age: int | None = None
     caps_needed: tuple[Limit, ...] = ()
+    holds_max: int | None = None
 
 
 GiftOutcome = GiftAccepted | GiftRefused

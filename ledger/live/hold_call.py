@@ -27,11 +27,11 @@ from ledger.model import (
     ViewerId,
 )
 
-_ACCEPTED, _REPLAY = 0, 1
+_ACCEPTED, _REPLAY, _VIEWER_FULL = 0, 1, 30
 _REFUSALS: Final = {
     3: Refusal.ID_CONFLICT,
     6: Refusal.UNKNOWN,
-    30: Refusal.TOO_MANY_HOLDS,
+    _VIEWER_FULL: Refusal.TOO_MANY_HOLDS,
     31: Refusal.TOO_MANY_HOLDS,
 }
 _NO_BALANCE: Final = frozenset({Refusal.ID_CONFLICT, Refusal.UNKNOWN})
@@ -110,7 +110,8 @@ def read_hold_answer(answer: Sequence[Any]) -> HoldOutcome:
     if status not in _REFUSALS:
         return read_refusal(status, wallet, first, second, at_ms)
     refusal = _REFUSALS[status]
-    return GiftRefused(refusal, None if refusal in _NO_BALANCE else wallet)
+    holds_max = first if status == _VIEWER_FULL else None
+    return GiftRefused(refusal, None if refusal in _NO_BALANCE else wallet, holds_max=holds_max)
 
 
 def end_words(hold_id: bytes, viewer: ViewerId, end: HoldEnd, taken_coins: int | None) -> tuple[Any, ...]:

@@ -448,7 +448,7 @@ class LedgerTwin:
         if wallet < order.coins:
             return GiftRefused(Refusal.INSUFFICIENT_COINS, wallet)
         if state.holds.of_viewer(order.viewer) >= config.viewer_holds_max:
-            return GiftRefused(Refusal.TOO_MANY_HOLDS, wallet)
+            return GiftRefused(Refusal.TOO_MANY_HOLDS, wallet, holds_max=config.viewer_holds_max)
         if len(state.holds.open) >= config.partition_holds_max:
             return GiftRefused(Refusal.TOO_MANY_HOLDS, wallet)
         if state.seq - state.flushed >= config.journal_records_max:

@@ -55,7 +55,7 @@ def everything_on_videos(api: Api, folder: Path) -> None:
 TABLE = """
 # case                  | what the gift says more | refused with
 gone from the catalogue |                         | 404 unknown_gift The catalogue has no such gift.
-level raised            |                         | 409 gift_not_available This gift needs a higher level.
+level raised            |                         | 409 gift_not_available This gift needs level 9.
 for fans only now       |                         | 409 gift_not_available This gift is for members of the fan club.
 makes no combo any more | combo=1                 | 409 gift_not_available This gift cannot be sent in a combo.
 not for videos any more | video=v1                | 409 gift_not_available This gift cannot be sent on a video.

@@ -128,7 +128,9 @@ async def test_too_many_holds(api: Api) -> None:
     for body in bodies:
         await _hold(api, body)
     more = _body(1)
-    assert refusal(await _try(api, "/v1/admin/holds", more)) == Refusal(409, "limit_reached")
+    refused = await _try(api, "/v1/admin/holds", more)
+    assert refusal(refused) == Refusal(409, "limit_reached")
+    assert refused.json()["detail"] == f"{len(bodies)} holds of this user are open, as many as there may be."
     assert (await _end(api, bodies[0], "void")).json()["state"] == "voided"
     assert (await _hold(api, more))["replay"] is False
 

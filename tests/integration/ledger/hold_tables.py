@@ -72,7 +72,8 @@ def _begun(outcome: HoldOutcome) -> str:
         return f"{'replay' if outcome.replay else 'held'} {outcome.balance_coins}"
     if outcome.cap is not None:
         return f"{outcome.cap.limit} {outcome.cap.spent_coins}/{outcome.cap.coins}"
-    return f"{outcome.refusal.value} {outcome.reason}".strip()
+    number = "" if outcome.holds_max is None else str(outcome.holds_max)
+    return f"{outcome.refusal.value} {outcome.reason}{number}".strip()
 
 
 def _ended(outcome: EndOutcome) -> str:

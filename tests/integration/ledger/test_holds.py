@@ -125,7 +125,7 @@ TABLES: dict[str, tuple[dict[str, Any], str]] = {
         coins bob 100
         hold ann 1 a 1000       | held 99
         hold ann 1 b 1000       | held 98
-        hold ann 1 c 1000       | too_many_holds
+        hold ann 1 c 1000       | too_many_holds 2
         hold ann 1 b 1000       | replay 98
         hold bob 1 d 1000       | held 99
         hold bob 1 e 1000       | too_many_holds

@@ -105,3 +105,18 @@ def test_refusal_for_want_of_coins_says_how_many_there_are() -> None:
     """The sender sees the wallet; no other refusal shows it."""
     assert refused_by_ledger(GiftRefused(Refusal.INSUFFICIENT_COINS, 7), ref="r", id="i").balance_coins == 7
     assert refused_by_ledger(GiftRefused(Refusal.ID_EXPIRED, 7), ref="r", id="i").balance_coins is UNSET
+
+
+REASONS = [
+    (GiftRefused(Refusal.AMOUNT_OVERFLOW, 7), Code.NOT_ALLOWED, "9007199254740991"),
+    (GiftRefused(Refusal.TOO_MANY_HOLDS, 7, holds_max=20), Code.LIMIT_REACHED, "20 holds of this user"),
+    (GiftRefused(Refusal.TOO_MANY_HOLDS, 7), Code.LIMIT_REACHED, "As many holds are open as there can be."),
+]
+
+
+@pytest.mark.parametrize(("refusal", "code", "words"), REASONS)
+def test_refusal_at_a_bound_says_its_number(refusal: GiftRefused, code: Code, words: str) -> None:
+    """Where no field of the reply is for it, the number that explains a refusal stands in the message."""
+    reply = refused_by_ledger(refusal, ref="r", id="i")
+    assert (reply.code, reply.balance_coins) == (code, UNSET)
+    assert words in reply.message
