@@ -8,7 +8,7 @@ machine knows the time of every commit exactly, and can tell ids at the very edg
 from typing import Any
 
 import msgspec
-from hypothesis import settings
+from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     initialize,
@@ -403,16 +403,17 @@ class GiftMachine(MachineCore):
         self.runner.run(self._come_back())
 
 
-def run_machine(valkey: Valkey, examples: settings) -> None:
-    """Run examples of the machine on this server.
+def run_machine(valkey: Valkey, examples: settings, number: int | None = None) -> None:
+    """Run examples of the machine on this server: those of this number, or those that `examples` asks for.
 
     Raises:
         AssertionError: of a step after which the two differ or an invariant does not hold; its notes say how to get
-            there, and with what seed.
+            there.
     """
 
     class OnThisServer(GiftMachine):
         def __init__(self) -> None:
             super().__init__(valkey)
 
-    run_state_machine_as_test(OnThisServer, settings=examples)
+    machine = OnThisServer if number is None else seed(number)(OnThisServer)
+    run_state_machine_as_test(machine, settings=examples)

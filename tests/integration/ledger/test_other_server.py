@@ -19,6 +19,7 @@ from ledger.config import LedgerConfig
 from ledger.service import SERVER_VERSION_MIN, ServerTooOld, open_ledger
 from tests.integration.gateway.rooms import opened_broker, telling, told, until
 from tests.integration.ledger.gift_machine import run_machine
+from tests.seeds import printed_seed
 from tests.servers import OTHER_SERVER, Valkey, running_valkey
 
 FOUND = os.environ.get(OTHER_SERVER) or shutil.which("redis-server")
@@ -45,6 +46,7 @@ def test_redis_does_what_the_twin_does(redis_server: Valkey) -> None:
             print_blob=True,
             suppress_health_check=list(HealthCheck),
         ),
+        printed_seed(),
     )
 
 

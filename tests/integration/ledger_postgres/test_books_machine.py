@@ -1,8 +1,6 @@
 """Scripts, flusher, repair and their twin, taken through random orders, faults and losses; and refunds of an office."""
 
 import os
-import secrets
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +10,10 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.integration.ledger_postgres.books_machine import run_books_machine
 from tests.integration.ledger_postgres.refunds_machine import run_refunds_machine
+from tests.seeds import printed_seed
 from tests.servers import Valkey, running_valkey
 
 EXAMPLES = int(os.environ.get("GIFTWIRE_TEST_EXAMPLES", "24"))
-SEED = os.environ.get("GIFTWIRE_TEST_SEED")
 
 
 @pytest.mark.parametrize(("run", "examples", "steps"), [(run_books_machine, 1.0, 30), (run_refunds_machine, 0.5, 4)])
@@ -23,8 +21,7 @@ def test_books_and_live_ledger_are_one(
     run: Callable[[Valkey, str, settings, int], None], examples: float, steps: int, database_url: str
 ) -> None:
     """Whatever is ordered, flushed, refunded, lost and brought back, and whatever dies, every invariant holds."""
-    number = secrets.randbelow(2**32) if SEED is None else int(SEED)
-    sys.stdout.write(f"GIFTWIRE_TEST_SEED={number}\n")
+    number = printed_seed()
     wanted = settings(
         max_examples=int(EXAMPLES * examples),
         stateful_step_count=steps,
