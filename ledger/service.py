@@ -85,6 +85,26 @@ class RepairUnfinished(LedgerError):
     """A repair of the live ledger has begun and not ended: nothing may be paid until it has."""
 
 
+def pinned(config: LedgerConfig) -> dict[str, int]:
+    """What is fixed once money is stored: under another width an id is looked for in another bucket; with a longer
+    window, after its bucket went."""
+    return {name: int(getattr(config, name)) for name in ("partitions", "id_bucket_ms", "id_window_ms")}
+
+
+async def require_pinned(redis: Redis, config: LedgerConfig) -> None:
+    """See that what this data has pinned is what the configuration says.
+
+    Raises:
+        WrongDeployment: it is not.
+        redis.RedisError, OSError: the server does not answer.
+    """
+    wanted = pinned(config)
+    stored: Any = await redis.hmget(DEPLOYMENT, list(wanted))
+    for (name, value), there in zip(wanted.items(), stored, strict=True):
+        if there is not None and int(there) != value:
+            raise WrongDeployment(f"this data has {name} = {int(there)}, the configuration says {value}")
+
+
 class Ledger:
     """The live ledger on one Redis or Valkey server.
 
@@ -95,8 +115,7 @@ class Ledger:
     def __init__(self, redis: Redis, config: LedgerConfig) -> None:
         self.keys = Keys(config.partitions)
         self.redis = redis
-        # Under another width an id is looked for in another bucket; with a longer window, after its bucket went.
-        self._pinned = {name: int(getattr(config, name)) for name in ("partitions", "id_bucket_ms", "id_window_ms")}
+        self._config = config
         self._own_gifts = config.own_gifts
         self._durability = config.durability
         self._scripts = Scripts(redis, self.keys, config)
@@ -116,13 +135,10 @@ class Ledger:
         try:
             require_version(await self.redis.info("server"))
             await check_server(self.redis, self._durability)
-            for name, value in self._pinned.items():
+            for name, value in pinned(self._config).items():
                 await self.redis.hsetnx(DEPLOYMENT, name, str(value))
-            stored = await self.redis.hmget(DEPLOYMENT, [*self._pinned, REPAIR_EPOCH])
-            for (name, value), there in zip(self._pinned.items(), stored[:-1], strict=True):
-                if int(there or 0) != value:
-                    raise WrongDeployment(f"this data has {name} = {int(there or 0)}, the configuration says {value}")
-            if stored[-1] is not None:
+            await require_pinned(self.redis, self._config)
+            if await self.redis.hexists(DEPLOYMENT, REPAIR_EPOCH):
                 raise RepairUnfinished("a repair of the live ledger was begun: `giftwire reconcile --repair` ends it")
             await note_server(self.redis)
             await self._begin_epochs()

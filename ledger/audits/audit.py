@@ -28,6 +28,7 @@ from ledger.live.keys import Keys
 from ledger.live.redis_client import connect
 from ledger.model import Partition
 from ledger.record_kinds import EARNING
+from ledger.service import WrongDeployment, require_pinned
 
 CHECKED = (Invariant.I1, Invariant.I2, Invariant.I3, Invariant.I4, Invariant.I9, Invariant.I10)
 """What the ledger can check of itself; the others are about rooms."""
@@ -43,6 +44,7 @@ WHERE partition = $1 AND kind IN {EARNING} GROUP BY creator
 """  # noqa: S608 - texts of ours
 _AGENCIES_LESS = "SELECT coalesce(sum(agency_diamonds), 0)::bigint FROM gift_discounts WHERE partition = $1"
 _POSITION = "SELECT seq FROM positions WHERE partition = $1"
+_BEYOND = "SELECT max(partition) FROM positions WHERE partition >= $1 AND seq > 0"
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -80,6 +82,7 @@ async def audit(config: LedgerConfig, progress: Progress | None = None) -> Audit
     Raises:
         LedgerUnavailable: a server did not answer.
         SchemaWrong: the database is not that of this code.
+        WrongDeployment: what is stored was laid out by other settings, and would be looked for elsewhere.
     """
     told = progress or _nobody
     # A sum over all entries takes longer than what a gateway may wait for.
@@ -89,6 +92,10 @@ async def audit(config: LedgerConfig, progress: Progress | None = None) -> Audit
     try:
         async with snapshot(pool) as connection:
             await check_schema(connection)
+            beyond = await connection.fetchval(_BEYOND, config.partitions)
+        if beyond is not None:
+            raise WrongDeployment(f"the books have partition {beyond}, the configuration says {config.partitions}")
+        await require_pinned(redis, config)
         partitions = keys.all()
         steps = len(partitions) + len(CHECKS) + 2
         for done, (partition, _) in enumerate(partitions):

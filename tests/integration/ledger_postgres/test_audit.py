@@ -20,7 +20,7 @@ from ledger.model import CreatorId
 from ledger.office import open_office
 from ledger.payouts.payout_states import PayoutState
 from ledger.payouts.payouts import Withdrawal, WithdrawalOrder
-from ledger.service import Ledger
+from ledger.service import Ledger, WrongDeployment
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_postgres.flushing import flush_all, flushing
 from tests.integration.ledger_postgres.trimmed_amid import TrimmedAmid
@@ -323,6 +323,27 @@ async def test_violations_are_bounded(ledger: Ledger, pool: Pool, redis: Any, co
     violations = broken(await audit(config))["I9"]
     assert len(violations) == 101
     assert violations[-1].startswith("and ")
+
+
+@pytest.mark.parametrize("setting", ["partitions", "id_bucket_ms", "id_window_ms"])
+async def test_other_layout_is_no_verdict(ledger: Ledger, config: LedgerConfig, setting: str) -> None:
+    """With settings under which nothing was stored, money would be passed over, or ids looked for elsewhere."""
+    await busy(ledger)
+    for value in (1, 2 * getattr(config, setting)):
+        with pytest.raises(WrongDeployment, match=f"{setting} = {getattr(config, setting)}"):
+            await audit(msgspec.structs.replace(config, **{setting: value}))
+
+
+async def test_other_layout_of_the_books_is_no_verdict(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """Where the live ledger is lost, too, partitions of the books are not passed over."""
+    await busy(ledger)
+    await flush_all(pool, redis, config)
+    await redis.flushall()
+    with pytest.raises(WrongDeployment, match="the books have partition 1"):
+        await audit(msgspec.structs.replace(config, partitions=1))
+    assert "the live ledger ends at record 0" in str(broken(await audit(config))["I4"])
 
 
 async def test_absent_server_is_no_verdict(config: LedgerConfig) -> None:
