@@ -35,7 +35,7 @@ def audit(file: Path | None, as_json: bool, **flags: Any) -> None:
     try:
         with showing_progress() as progress:
             report = asyncio.run(audit_all(config.ledger, config.rooms, progress))
-    except (LedgerError, OSError) as exc:
+    except (LedgerError, OSError, ValueError) as exc:
         raise Unusable(f"could not look: {exc}") from exc
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")

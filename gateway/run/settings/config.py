@@ -7,6 +7,7 @@ values are gathered from flags, environment and file is the matter of `sources`.
 import os
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -103,6 +104,27 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         host = f"[{self.host}]" if ":" in self.host else self.host
         host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
         return f"http://{host}:{self.port}"
+
+
+_SCHEMES: Final = {"redis_url": ("redis", "rediss", "unix"), "database_url": ("postgresql", "postgres")}
+
+
+def unusable_url(config: Config) -> str | None:
+    """What is wrong with the URL of a server of the operator's; None when nothing is. The URL itself is not told."""
+    for name, schemes in _SCHEMES.items():
+        url = getattr(config, name)
+        if url is None:
+            continue
+        scheme, found, _ = url.partition("://")
+        if not found or scheme not in schemes:
+            return f"{name}: begins with none of {', '.join(f'{one}://' for one in schemes)}"
+        try:
+            parts = urlsplit(url)
+            if "," not in parts.netloc:  # PostgreSQL takes several hosts
+                _ = parts.port
+        except ValueError as exc:
+            return f"{name}: {exc}"
+    return None
 
 
 DEMO_DEFAULTS: Final = {("ledger", "maturing_days"): 0, ("ledger", "maturing_interval_ms"): 1_000}

@@ -11,7 +11,7 @@ import msgspec
 from gateway.admission.admission import unreadable_networks
 from gateway.rails import unusable_rail
 from gateway.run.keeping.folder import FolderUnusable, signing_key
-from gateway.run.settings.config import Config, located
+from gateway.run.settings.config import Config, located, unusable_url
 from gateway.run.settings.sources import ConfigFaults, Loaded, load
 from ledger.config import read_endpoints
 
@@ -63,7 +63,7 @@ def loaded(file: Path | None, flags: dict[str, Any]) -> Loaded:
         faults = "\n".join(f"  {fault.place}: {fault.message}" for fault in exc.faults)
         count = "one fault" if len(exc.faults) == 1 else f"{len(exc.faults)} faults"
         raise Unusable(f"the configuration has {count}:\n{faults}") from exc
-    reason = unreadable_networks(whole.config.admission)
+    reason = unreadable_networks(whole.config.admission) or unusable_url(whole.config)
     if reason is not None:
         raise Unusable(f"the configuration has one fault:\n  {reason}")
     return whole

@@ -7,8 +7,10 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from gateway.auth import Tokens
+from gateway.run.commands.audit_command import audit
 from gateway.run.commands.config_command import config
 from gateway.run.commands.migrate_command import migrate
+from gateway.run.commands.reconcile_command import reconcile
 from gateway.run.commands.token_command import token
 from gateway.run.demo import DemoTokens
 from gateway.run.page import ready_page
@@ -62,6 +64,31 @@ def test_config_with_networks_that_are_none() -> None:
     result = run(config, "check", GIFTWIRE_ADMISSION_TRUSTED_PROXIES="10.0.0.1 10.0.0.0/99")
     assert result.exit_code == 2
     assert "admission.trusted_proxies: '10.0.0.0/99'" in result.output
+
+
+@pytest.mark.parametrize(
+    ("flag", "url", "fault"),
+    [
+        ("--redis-url", "nonsense", "redis_url: begins with none of redis://, rediss://, unix://"),
+        ("--redis-url", "http://10.0.0.1:6379", "redis_url: begins with none of"),
+        ("--redis-url", "redis://:hunter2@10.0.0.1:port/0", "redis_url: Port could not be cast"),
+        ("--database-url", "10.0.0.1:5432", "database_url: begins with none of postgresql://, postgres://"),
+        ("--database-url", "postgresql://giftwire:hunter2@10.0.0.1:99999/books", "database_url: Port out of range"),
+    ],
+)
+@pytest.mark.parametrize("command", [config, migrate, worker, audit, reconcile])
+def test_command_with_a_url_that_is_none(command: object, flag: str, url: str, fault: str) -> None:
+    """It is a fault of the configuration, told without the URL, and not one of what is stored: status 2."""
+    words = ("check",) if command is config else ()
+    result = run(command, *words, **{"GIFTWIRE_" + flag[2:].replace("-", "_").upper(): url})
+    assert result.exit_code == 2
+    assert fault in result.output
+    assert "hunter2" not in result.output
+
+
+def test_config_with_several_hosts() -> None:
+    """PostgreSQL may be named by more than one."""
+    assert run(config, "check", GIFTWIRE_DATABASE_URL="postgresql://giftwire@db1:5432,db2:5432/books").exit_code == 0
 
 
 def test_config_that_is_right() -> None:
