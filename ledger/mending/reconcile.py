@@ -28,7 +28,9 @@ from ledger.model import JournalRecord, Partition
 from ledger.record_kinds import kind_of
 
 RECORDS_NAMED_MAX: Final = 20
-"""So many lost records of a partition are named."""
+"""So many lost records of a partition are named in the sentence about them."""
+LOST_NAMED_MAX: Final = 1_000
+"""So many of a partition are named in all."""
 ENTRIES_COMPARED_MAX: Final = 64
 """So many journal entries of a partition, the oldest there are and the newest, are compared with the books; before a
 repair all are."""
@@ -71,7 +73,7 @@ class Standing(Struct, frozen=True):
     Attributes:
         live, books: the last record of each.
         trimmed_seq: the last record that has left the journal.
-        lost: records that the books have and the live ledger has not; at most RECORDS_NAMED_MAX, the first ones.
+        lost: records that the books have and the live ledger has not; at most LOST_NAMED_MAX, the first ones.
         differences: what is not as it should be, in sentences; empty when the live ledger has all that the books have.
         contradicts: the two hold different things at one place, so that nobody can say which is right.
     """
@@ -262,11 +264,11 @@ async def _compare(
     contradictions: list[str] = []
     lost: list[NamedRecord] = []
     if live.seq < books.seq:
-        records = await book_records(connection, partition, live.seq + 1, books.seq, RECORDS_NAMED_MAX)
+        records = await book_records(connection, partition, live.seq + 1, books.seq, LOST_NAMED_MAX)
         lost = [named(record) for record in records]
         differences.append(
             f"{name}: the live ledger ends at record {live.seq}, the books at {books.seq}:"
-            f" it has lost {books.seq - live.seq}: {', '.join(map(str, lost))}"
+            f" it has lost {books.seq - live.seq}: {', '.join(map(str, lost[:RECORDS_NAMED_MAX]))}"
             + (" and more" if books.seq - live.seq > RECORDS_NAMED_MAX else "")
         )
         if not lives_in(records, keys):

@@ -59,7 +59,7 @@ def reconcile(file: Path | None, as_json: bool, repair: bool, former_redis_url: 
     """Compare the live ledger with the books, name records that one has lost, and bring them back if asked to.
 
     Exit status 0 when they agree (or do now), 1 when not, 2 when it could not look. Starts the servers of the data
-    folder by itself where nothing serves from it.
+    folder by itself where nothing serves from it. With --json a thousand lost records of a partition are named.
     """
     config = loaded(file, flags).config
     set_up_logs(config.log_level, "reconcile")

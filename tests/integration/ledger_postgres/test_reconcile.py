@@ -53,19 +53,26 @@ async def test_lost_redis_is_refused(ledger: Ledger, pool: Pool, redis: Any, con
             pass
 
 
-async def test_lost_end_is_named_within_bounds(ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig) -> None:
-    """A Redis that is some records behind: a bounded number of them is named, all are counted."""
-    lost = RECORDS_NAMED_MAX + 1
+async def test_lost_end_is_named_within_bounds(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Redis that is some records behind: a bounded number of them is named in the sentence, more beside it, all are
+    counted."""
+    monkeypatch.setattr("ledger.mending.reconcile.LOST_NAMED_MAX", RECORDS_NAMED_MAX + 1)
+    lost = RECORDS_NAMED_MAX + 2
     for _ in range(lost + 2):
         await ledger.credit(grant("ann", 1))
     await flush_all(pool, redis, config)
     keys = ledger.keys.of(ledger.keys.partition_of("ann"))
     await redis.hset(keys.totals, Total.SEQ, 2)
-    differences = (await reconcile(config)).all_differences
-    words = next(words for words in differences if "it has lost" in words)
+    found = await reconcile(config)
+    words = next(words for words in found.all_differences if "it has lost" in words)
     assert f"it has lost {lost}" in words
     assert words.count("grant") == RECORDS_NAMED_MAX
     assert words.endswith("and more")
+    standing = found.standings[ledger.keys.partition_of("ann")]
+    assert [one.seq for one in standing.lost] == list(range(3, 3 + RECORDS_NAMED_MAX + 1))
+    assert standing.behind == lost
 
 
 async def test_other_records_in_their_places_are_named(
