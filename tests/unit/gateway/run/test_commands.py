@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from gateway.auth import Tokens
-from gateway.run.commands.audit_command import audit
+from gateway.run.commands.audit_command import audit, showing_progress
 from gateway.run.commands.config_command import config
 from gateway.run.commands.migrate_command import migrate
 from gateway.run.commands.reconcile_command import reconcile
@@ -16,6 +16,7 @@ from gateway.run.demo import DemoTokens
 from gateway.run.page import ready_page
 from gateway.run.settings.sources import load
 from gateway.run.worker import worker
+from ledger.audits.audit import Step
 from ledger.config import Endpoints, write_endpoints
 
 KEY = "k" * 40
@@ -131,6 +132,19 @@ def test_command_on_a_folder_whose_serve_has_gone(tmp_path: Path) -> None:
     result = run(migrate, "--data-dir", str(tmp_path))
     assert result.exit_code == 2
     assert "PostgreSQL does not answer" in result.output
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_audit_shows_how_far_it_is(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal a bar with the step and how many there are; where the errors go into a file, nothing."""
+    monkeypatch.setenv("FORCE_COLOR", "1" if terminal else "")
+    with showing_progress() as told:
+        told(Step("partition 3", 3, 8))
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert ("3/8" in shown.err, "partition 3" in shown.err) == (terminal, terminal)
 
 
 def test_page_of_the_demo(tmp_path: Path) -> None:
