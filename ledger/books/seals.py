@@ -17,12 +17,13 @@ from ledger.config import LedgerConfig
 _log = structlog.get_logger()
 FORM: Final = 1
 """How records are hashed now. Another set of columns would be another form, beside this one."""
-# What only reversals have stands behind the row: so records from before there were any are hashed as ever.
+# What only reversals have, and what later records have, stands behind the row: so those from before are hashed as ever.
 _TEXT: Final = """
 ROW(r.epoch, r.seq, (extract(epoch FROM r.at) * 1000000)::bigint, r.kind, r.id, r.viewer, r.creator, r.place, r.item,
     r.unit_coins, r.count, r.coins, r.wallet_after, r.creator_diamonds, r.commission_diamonds, r.combo_key,
     r.combo_window_ms, r.combo_id, r.combo_count, r.combo_coins, r.reference, encode(r.details, 'hex'), r.plan,
     r.agency, r.agency_diamonds, encode(r.digest, 'hex'))::text || coalesce(',' || r.taken_coins, '')
+    || coalesce(',at ' || (extract(epoch FROM r.recorded_at) * 1000000)::bigint, '')
 """
 RECORD_HASH: Final = f"sha256(convert_to({_TEXT}, 'UTF8'))"
 """SQL for the hash of the record `r`."""

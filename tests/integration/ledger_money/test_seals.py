@@ -2,13 +2,14 @@
 
 import asyncio
 import hashlib
+import re
 
 import msgspec
 import pytest
 
 from ledger.audits.audit import audit
 from ledger.books.postgres import Pool
-from ledger.books.seals import Seals
+from ledger.books.seals import RECORD_HASH, Seals
 from ledger.config import LedgerConfig
 from ledger.office import Office
 from tests.integration.ledger_money.money import Money
@@ -17,11 +18,14 @@ _TEXTS = """
 SELECT ROW(epoch, seq, (extract(epoch FROM at) * 1000000)::bigint, kind, id, viewer, creator, place, item,
     unit_coins, count, coins, wallet_after, creator_diamonds, commission_diamonds, combo_key, combo_window_ms, combo_id,
     combo_count, combo_coins, reference, encode(details, 'hex'), plan, agency, agency_diamonds,
-    encode(digest, 'hex'))::text
+    encode(digest, 'hex'))::text || ',at ' || (extract(epoch FROM recorded_at) * 1000000)::bigint
 FROM journal_records WHERE partition = $1 AND seq > $2 AND seq <= $3 ORDER BY seq
 """
 _COVERED = """
 SELECT seq - lag(seq, 1, 0::bigint) OVER (PARTITION BY partition ORDER BY number) AS records FROM seals
+"""
+_COLUMNS = """
+SELECT attname FROM pg_attribute WHERE attrelid = 'journal_records'::regclass AND attnum > 0 AND NOT attisdropped
 """
 _ALL = "SELECT partition, number, seq, hash FROM seals ORDER BY partition, number"
 
@@ -58,6 +62,13 @@ async def test_chain_is_what_sha256_says(office: Office, money: Money, pool: Poo
     assert await office.seals.round() == {}
 
 
+async def test_every_column_is_sealed(pool: Pool) -> None:
+    """None is left out of the hash; the partition is that of the chain."""
+    columns = {row["attname"] for row in await pool.fetch(_COLUMNS)} - {"partition"}
+    assert len(columns) > 25
+    assert {column for column in columns if not re.search(rf"\br\.{column}\b", RECORD_HASH)} == set()
+
+
 async def test_long_stretch_is_sealed_in_parts(money: Money, pool: Pool, config: LedgerConfig) -> None:
     """A seal covers no more records than configured; a round goes on until nothing is left."""
     for _ in range(3):
@@ -83,6 +94,8 @@ async def test_two_who_seal_at_once(office: Office, money: Money, config: Ledger
         "UPDATE journal_records SET at = at + interval '1 microsecond' WHERE kind = 'gift' AND viewer = 'ann'",
         "UPDATE journal_records SET reference = 'another reason' WHERE kind = 'grant' AND viewer = 'ann'",
         "UPDATE journal_records SET item = 'heart' WHERE kind = 'gift' AND viewer = 'ann'",
+        "UPDATE journal_records SET recorded_at = at WHERE kind = 'gift' AND viewer = 'ann'",
+        "UPDATE journal_records SET recorded_at = NULL WHERE kind = 'grant' AND viewer = 'ann'",
         "UPDATE seals SET hash = sha256('x') WHERE number = 1",
     ],
 )

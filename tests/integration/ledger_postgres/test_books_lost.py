@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ledger.audits.audit import audit
+from ledger.books.copy_rows import RECORD_COLUMNS
 from ledger.books.migrate import migrate
 from ledger.books.postgres import Pool, open_pool
 from ledger.config import LedgerConfig
@@ -14,10 +15,15 @@ from ledger.model import GiftAccepted
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.integration.ledger_postgres.flushing import flush_all, unit_sums
+from tests.integration.ledger_postgres.holding import hold_in_every_way
+from tests.integration.ledger_postgres.undoing import give_in_every_way
 from tests.servers import Postgres
 
 VIEWERS, GIFTS, COINS = 7, 200, 1_000
-_RECORDS = "SELECT * FROM journal_records ORDER BY partition, seq"
+OTHERS = 5 + 4 + 4 + 3
+"""Records of one viewer's holds and their ends, and of gifts that may be undone and theirs."""
+# When they were recorded is another time now.
+_RECORDS = f"SELECT {', '.join(RECORD_COLUMNS)} FROM journal_records ORDER BY partition, seq"  # noqa: S608 - ours
 _BALANCES = """
 SELECT kind, owner, unit, a.partition, sum(amount)::bigint AS amount
 FROM entries e JOIN accounts a ON a.id = account_id GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
@@ -42,6 +48,11 @@ async def test_empty_books_come_back_from_the_journal(
     for order, outcome in zip(orders, await asyncio.gather(*map(ledger.give, orders)), strict=True):
         assert isinstance(outcome, GiftAccepted)
         spent[order.viewer] += order.coins
+    for viewer in viewers[:2]:
+        await hold_in_every_way(ledger, viewer)
+        await give_in_every_way(ledger, viewer)
+        # Charged and held; paid and open to be undone.
+        spent[viewer] += (13 + 7) + (20 + 13 + 7)
     await flush_all(pool, redis, config)
     records, balances = await rows(pool, _RECORDS), await rows(pool, _BALANCES)
 
@@ -50,7 +61,7 @@ async def test_empty_books_come_back_from_the_journal(
     await migrate(fresh.database_url)
     again = await open_pool(fresh)
     await flush_all(again, redis, fresh)
-    assert len(records) == VIEWERS + GIFTS
+    assert len(records) == VIEWERS + GIFTS + 2 * OTHERS
     assert await rows(again, _RECORDS) == records
     assert await rows(again, _BALANCES) == balances
     assert await unit_sums(again) == {"coins": 0, "diamonds": 0}
