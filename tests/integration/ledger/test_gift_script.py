@@ -83,6 +83,39 @@ async def test_gift_outcomes_one_after_another(subject: Subject) -> None:
     assert await sums(subject) == (0, 5_000)
 
 
+EDGES = """
+# ms that the id is older than the partition's clock | outcome
+  3600000   | accepted
+  3600001   | id_expired
+  3599999   | accepted
+  0         | accepted
+  -300000   | accepted
+  -300001   | id_expired
+  3600000   | accepted
+"""
+
+
+async def test_ids_at_the_edges_of_the_window(subject: Subject) -> None:
+    """The server's clock was set back by an hour, to the very edge: each id is judged by the latest time that was seen,
+    and what was paid is a replay."""
+    clock_ms = now_ms() + 3_600_000
+    await subject.ledger.credit(grant("ann", 100))
+    await subject.set_clock(clock_ms)
+    accepted = []
+    for line in EDGES.strip().splitlines()[1:]:
+        age_ms, expected = line.split("|")
+        order = gift_order("ann", 1, gift_id=new_id(clock_ms - int(age_ms)))
+        outcome = await subject.ledger.give(order)
+        told = "accepted" if isinstance(outcome, GiftAccepted) else outcome.refusal.value
+        assert told == expected.strip(), line
+        if isinstance(outcome, GiftAccepted):
+            assert (outcome.at_ms, outcome.replay) == (clock_ms, False)
+            accepted.append(order)
+    again = [await subject.ledger.give(order) for order in accepted]
+    assert [isinstance(outcome, GiftAccepted) and outcome.replay for outcome in again] == [True] * 5
+    assert await subject.ledger.balance("ann") == 95
+
+
 async def test_gift_outcomes_same_batch(subject: Subject) -> None:
     """Gifts of one commit are judged in order, each seeing what those before it left."""
     await subject.ledger.credit(grant("ann", 10))
