@@ -3,23 +3,32 @@ keys. What only the way to the server can do is tested on the real one alone.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 import pytest
 
 from ledger.config import LedgerConfig
 from ledger.ids import new_id
+from ledger.live.guard_state import NO_SETTINGS, GuardSettings
 from ledger.model import (
     AMOUNT_MAX,
+    UNDO_MS_MAX,
     CreditAccepted,
     CreditBody,
     CreditRefused,
+    EndRefused,
     GiftAccepted,
     GiftBody,
     GiftRefused,
+    HoldEnd,
+    HoldOrder,
     Partition,
+    RefundKind,
     Refusal,
+    ReversalOrder,
+    UndoRefused,
+    ViewerId,
 )
 from ledger.service import Ledger, WrongDeployment, open_ledger
 from tests.integration.ledger.orders import gift_order, grant, now_ms
@@ -274,11 +283,30 @@ async def test_sums_of_a_partition_at_the_bound(subject: Subject, part: str) -> 
 
 
 async def test_scripts_forgotten_by_the_server(ledger: Ledger) -> None:
-    """After SCRIPT FLUSH the next call loads its script again."""
-    await ledger.credit(grant("ann", 2))
-    await ledger.give(gift_order("ann", 1))
-    await ledger.redis.script_flush()
-    assert isinstance(await ledger.give(gift_order("ann", 1)), GiftAccepted)
+    """After SCRIPT FLUSH each call loads its script again, and does what it was to do once."""
+    held = HoldOrder(new_id(now_ms()), ViewerId("ann"), 3, 60_000, "order")
+    dear = msgspec.structs.replace(gift_order("ann", 4), undo_ms=UNDO_MS_MAX)
+    refund = ReversalOrder(bytes(15) + b"\1", ViewerId("ann"), bytes(16), 5, RefundKind.REFUND)
+    partition = ledger.keys.partition_of("ann")
+    calls: list[tuple[Callable[[], Awaitable[object]], int]] = [
+        (lambda: ledger.credit(grant("ann", 50)), 50),
+        (lambda: ledger.give(gift_order("ann", 1)), 49),
+        (lambda: ledger.hold(held), 46),
+        (lambda: ledger.end_hold(held.id, held.viewer, HoldEnd.SETTLED, taken_coins=1), 48),
+        (lambda: ledger.give(dear), 44),
+        (lambda: ledger.undo(dear.id, dear.viewer), 48),
+        (lambda: ledger.reverse(refund, most=5, keep=0), 43),
+        (lambda: ledger.settle_gifts(partition, 10), 43),
+        (lambda: ledger.set_guards([("ann", GuardSettings(1, "Ask us.", NO_SETTINGS.caps))]), 43),
+        (lambda: ledger.trim(partition, 1, 1, 1), 43),
+    ]
+    for call, wallet in calls:
+        await ledger.redis.script_flush()
+        assert not isinstance(await call(), GiftRefused | CreditRefused | EndRefused | UndoRefused)
+        assert await ledger.balance("ann") == wallet
+    assert (await ledger.guard("ann")).settings.frozen == "Ask us."
+    frozen = await ledger.give(gift_order("ann", 1))
+    assert isinstance(frozen, GiftRefused) and frozen.refusal is Refusal.FROZEN
 
 
 async def test_start_with_other_partitions(ledger: Ledger, valkey_url: str) -> None:
