@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, settings
 
 from gateway.room.config import RoomConfig
 from gateway.room.facts import RoomBatch
-from ledger.config import LedgerConfig
+from ledger.config import Durability, LedgerConfig
+from ledger.live.durability import NotDurable
 from ledger.service import SERVER_VERSION_MIN, ServerTooOld, open_ledger
 from tests.integration.gateway.rooms import opened_broker, telling, told, until
 from tests.integration.ledger.gift_machine import run_machine
@@ -60,6 +61,26 @@ async def test_redis_tells_rooms(redis_server: Valkey) -> None:
         await broker.tell([told("demo", telling(1), telling(2))])
         await until(lambda: bool(heard))
         assert heard == await broker.since("demo", 0, 0, 10)
+
+
+@pytest.mark.parametrize("version", ["7.0.15", "7.1"])
+async def test_replicated_on_a_server_that_is_older_than_it(
+    valkey_url: str, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """Before Redis 7.2 none tells that a replica has it on disk: the mode is refused, and said what it needs."""
+    ledger = open_ledger(LedgerConfig(redis_url=valkey_url, durability=Durability.REPLICATED))
+    info = ledger.redis.info
+
+    async def of_that_version(section: str) -> Any:
+        told = {**await info(section), "redis_version": version}
+        told.pop("valkey_version", None)
+        return told
+
+    monkeypatch.setattr(ledger.redis, "info", of_that_version)
+    with pytest.raises(NotDurable, match=rf"Redis {version}: `replicated` needs Redis 7\.2, or Valkey"):
+        await ledger.start()
+    assert await ledger.redis.dbsize() == 0
+    await ledger.redis.aclose()
 
 
 @pytest.mark.parametrize(("version", "starts"), [("6.2.14", False), ("7.0.0", True), ("10.1", True), ("", False)])

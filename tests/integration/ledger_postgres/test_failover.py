@@ -44,14 +44,12 @@ from ledger.model import (
 )
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant, now_ms
-from tests.integration.ledger.test_durability import needs_waitaof
 from tests.integration.ledger_postgres.flushing import flush_all, flushing, until
 from tests.integration.ledger_postgres.repairing import NoRooms, is_fenced
 from tests.integration.ledger_postgres.replicas import Address, Replica, all_have_it, replicas_of
 from tests.servers import Valkey, running_valkey
 from tests.waiting import back_off
 
-pytestmark = needs_waitaof
 ANN = ViewerId("ann")
 PARTITIONS = 2
 IN_FLIGHT = 8
