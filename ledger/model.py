@@ -192,6 +192,7 @@ class GiftRefused(Struct, frozen=True):
         reason: with FROZEN, the operator's.
         age: with UNDER_AGE and GUARDIAN_NEEDED, the age from which that ends.
         caps_needed: with OWN_CAPS_NEEDED, those that the viewer has to set, also if it has some of them.
+        window_ms: with ID_EXPIRED, how old the time in an id may be, and how far ahead.
         holds_max: with TOO_MANY_HOLDS, how many the viewer may have open; None where its partition is full.
     """
 
@@ -203,6 +204,7 @@ class GiftRefused(Struct, frozen=True):
     age: int | None = None
     caps_needed: tuple[Limit, ...] = ()
     holds_max: int | None = None
+    window_ms: tuple[int, int] | None = None
 
 
 GiftOutcome = GiftAccepted | GiftRefused

@@ -330,6 +330,8 @@ def _other(status: int, wallet: int, first: int, second: Any, now_ms: int) -> Gi
     match _REFUSALS[status]:
         case Refusal.RATE_LIMITED as refusal:
             return GiftRefused(refusal, wallet, retry_after_ms=first)
+        case Refusal.ID_EXPIRED as refusal:
+            return GiftRefused(refusal, wallet, window_ms=(first, second))
         case Refusal.FROZEN as refusal:
             return GiftRefused(refusal, wallet, reason=second.decode())
         case Refusal.UNDER_AGE | Refusal.GUARDIAN_NEEDED as refusal:

@@ -328,7 +328,7 @@ class LedgerTwin:
     def _why_not(self, state: TwinPartition, order: GiftOrder, wallet: int, now_ms: int) -> GiftRefused | None:
         config = self._config
         if not now_ms - config.id_window_ms <= order.id_ms <= now_ms + config.id_ahead_ms:
-            return GiftRefused(Refusal.ID_EXPIRED, wallet)
+            return GiftRefused(Refusal.ID_EXPIRED, wallet, window_ms=(config.id_window_ms, config.id_ahead_ms))
         forbidden = state.guards.forbid(order, wallet, now_ms)
         if forbidden is not None:
             return forbidden

@@ -26,9 +26,9 @@
 --         after  = for each accepted gift, in order, 40 bytes: wallet, combo count, combo coins, combo id
 --         others = for each judged gift that was not accepted: its place, status, wallet, and two values of its status
 --         held   = for each gift that may be undone now: its place, until when
---         status 1 replay (coins first paid, until when it may be undone or 0), 2 insufficient, 3 conflict, 4 expired,
---                5 overflow, 7 overloaded, 8 frozen (0, reason), 9 own gift, 10 barred, over the cap (cap, coins counted
---                before) of a 11 gift, 12 day, 13 week, 14 month, 15 creator's day, 16 over the rate (ms to wait, 0),
+--         status 1 replay (coins first paid, until when it may be undone or 0), 2 insufficient, 3 conflict, 4 expired
+--                (how old it may be, how far ahead), 5 overflow, 7 overloaded, 8 frozen (0, reason), 9 own gift,
+--                10 barred, over the cap (cap, coins counted before) of a 11 gift, 12 day, 13 week, 14 month, 15 creator's day, 16 over the rate (ms to wait, 0),
 --                17 to 20 by age
 --         or an error FENCED: a partition of the call has no epoch or epoch 0; groups before it may have been paid
 
@@ -85,7 +85,7 @@ local function pay_group(key_base, group, bodies)
       if sub(known, 1, 8) == sub(id_values[i], 1, 8) then status, first = REPLAY, unpack_values('>d', known, 9) end
       if status == REPLAY and windows then second = open_until(windows, id_fields[i]) end
     elseif id_ms_of[i] < oldest_ms or id_ms_of[i] > newest_ms then
-      status = EXPIRED
+      status, first, second = EXPIRED, window_ms, ahead_ms
     elseif guard or given_field or bars[i] then
       status, first, second = forbidden(guard, bars[i], coins, given[given_field], creator_caps[i])
     end

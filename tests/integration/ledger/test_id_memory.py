@@ -57,6 +57,7 @@ async def test_gift_told_again_after_its_window(valkey_url: str) -> None:
     assert isinstance(again, GiftAccepted) and again.replay
     late = await ledger.give(gift_order("ann", 5, gift_id=new_id(order.id_ms)))
     assert isinstance(late, GiftRefused) and late.refusal is Refusal.ID_EXPIRED
+    assert late.window_ms == (200, LedgerConfig().id_ahead_ms)
     await ledger.stop()
 
 

@@ -120,3 +120,10 @@ def test_refusal_at_a_bound_says_its_number(refusal: GiftRefused, code: Code, wo
     reply = refused_by_ledger(refusal, ref="r", id="i")
     assert (reply.code, reply.balance_coins) == (code, UNSET)
     assert words in reply.message
+
+
+def test_id_outside_of_the_window_is_told_the_window() -> None:
+    """A client with a wrong clock learns by how much it may be wrong."""
+    refusal = GiftRefused(Refusal.ID_EXPIRED, 7, window_ms=(3_600_000, 300_500))
+    reply = refused_by_ledger(refusal, ref="r", id="i")
+    assert reply.message == "The time in this id is more than 3600 s ago, or more than 300.5 s ahead."
