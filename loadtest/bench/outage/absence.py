@@ -9,12 +9,13 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Final
 
 import asyncpg
 
-from loadtest.bench.server import BenchServer, ServerFailed
-from loadtest.server.procfs import state
+from loadtest.bench.server import ServerFailed
+from loadtest.server.procfs import ServerProcess, state
 
 STOPPED: Final = "T"
 PART: Final = "postgres"
@@ -23,17 +24,20 @@ TRY_S: Final = 0.02
 
 
 class Absence:
-    """PostgreSQL of a server of the bench's.
+    """The PostgreSQL of a server.
+
+    Args:
+        processes: all that the server has now.
 
     Attributes:
         faults: what showed that it was not away, in words.
         away_s: how long it was away.
     """
 
-    def __init__(self, server: BenchServer) -> None:
+    def __init__(self, processes: Callable[[], list[ServerProcess]]) -> None:
         self.faults: list[str] = []
         self.away_s = 0.0
-        self._server = server
+        self._processes = processes
         self._began_s = 0.0
         self._pids: set[int] = set()
 
@@ -71,7 +75,7 @@ class Absence:
             _send(pid, signal.SIGCONT)
 
     def _now(self) -> set[int]:
-        return {process.pid for process in self._server.processes if process.part == PART}
+        return {process.pid for process in self._processes() if process.part == PART}
 
 
 async def answers(database_url: str, within_s: float) -> bool:

@@ -48,6 +48,39 @@ async def written(connection: Connection) -> int:
     return int(await connection.fetchval(_WRITTEN))
 
 
+class Found(Struct, frozen=True):
+    """Gifts of a run in the books, as `Checks` has them."""
+
+    records: int
+    coins: int
+    lost: int
+    doubled: int
+    refused: int
+
+
+async def look_into_books(connection: Connection, run: Run, fate: bytearray) -> Found:
+    """Read every gift of the run, a few at a time.
+
+    Args:
+        fate: of each gift, by its number, as a `Fate`.
+    """
+    records, coins, doubled, refused, there = 0, 0, 0, 0, bytearray(len(fate))
+    keys, base = GiftKeys(run), GiftIds(run, PROCESS).key(0)
+    async with connection.transaction(readonly=True):
+        async for gift_id, paid in connection.cursor(_GIFTS, f"{run.prefix}-s%", prefetch=ROWS_AT_A_TIME):
+            number = keys.key(gift_id) - base
+            records += 1
+            coins += paid
+            if not 0 <= number < len(fate) or fate[number] == Fate.REFUSED:
+                refused += 1
+            elif there[number]:
+                doubled += 1
+            else:
+                there[number] = 1
+    lost = sum(one == Fate.ACCEPTED and not seen for one, seen in zip(fate, there, strict=True))
+    return Found(records, coins, lost, doubled, refused)
+
+
 async def check(server: BenchServer, api: Api, connection: Connection, given: Given, book: Book) -> Checks:
     """Look at everything, once no gift is on its way any more.
 
@@ -55,28 +88,19 @@ async def check(server: BenchServer, api: Api, connection: Connection, given: Gi
         ServerFailed: the audit could not look.
         ApiError: the server does not say what is in a wallet.
     """
-    in_books, doubled, refused_in_books, coins, found = 0, 0, 0, 0, bytearray(len(book.fate))
-    keys, base = GiftKeys(given.run), GiftIds(given.run, PROCESS).key(0)
-    async with connection.transaction(readonly=True):
-        async for gift_id, paid in connection.cursor(_GIFTS, f"{given.run.prefix}-s%", prefetch=ROWS_AT_A_TIME):
-            number = keys.key(gift_id) - base
-            in_books += 1
-            coins += paid
-            doubled += found[number]
-            refused_in_books += book.fate[number] == Fate.REFUSED
-            found[number] = 1
+    found = await look_into_books(connection, given.run, book.fate)
     run = given.run
     balances = await api.each(range(given.senders), lambda number: api.balance(run.sender(number)))
     due = sum(book.coins_of) * DIAMONDS_PER_COIN * given.share_bp // BASIS_POINTS
     audit_ok, audit_s = await _audit(server)
     return Checks(
         accepted=book.accepted,
-        in_books=in_books,
-        lost=sum(fate == Fate.ACCEPTED and not there for fate, there in zip(book.fate, found, strict=True)),
-        doubled=doubled,
-        refused_in_books=refused_in_books,
+        in_books=found.records,
+        lost=found.lost,
+        doubled=found.doubled,
+        refused_in_books=found.refused,
         coins_answered=sum(book.coins_of),
-        coins_in_books=coins,
+        coins_in_books=found.coins,
         wrong_wallets=sum(balance != given.coins - book.coins_of[number] for number, balance in balances.items()),
         wrong_earnings=await api.live_diamonds(run.creator(0)) - due,
         unanswered=len(book.waiting),
@@ -93,7 +117,7 @@ def faults_of(checks: Checks) -> list[str]:
         "refused gifts are in the books": checks.refused_in_books,
         "coins were answered that the books do not have": checks.coins_answered - checks.coins_in_books,
         "wallets are wrong": checks.wrong_wallets,
-        "diamonds of the creator are too many": checks.wrong_earnings,
+        "diamonds too many are the creator's": checks.wrong_earnings,
         "gifts have no answer": checks.unanswered,
     }
     faults = [f"{count:,} {words}" for words, count in counted.items() if count]

@@ -16,6 +16,7 @@ from gateway.wire.codec import Encoding
 from gateway.wire.codes import Code
 from gateway.wire.messages import Accepted, Refused, SendGift, Welcome
 from loadtest.bench.flood import FloodFailed
+from loadtest.bench.outage.result import PhaseName
 from loadtest.clients.connection import CONNECTING_MAX, Client, Line, Reply
 from loadtest.record.latency import Latencies
 from loadtest.script.naming import GiftIds, Run
@@ -42,8 +43,8 @@ class Fate(enum.IntEnum):
 class Tally:
     """Counts the gifts that were due in one phase."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, phase: PhaseName) -> None:
+        self.phase = phase
         self.sent = 0
         self.accepted = 0
         self.refused: Counter[str] = Counter()
@@ -52,7 +53,7 @@ class Tally:
 
 
 class _Waiting:
-    __slots__ = ("coins", "due_ns", "message", "tally")
+    __slots__ = ("due_ns", "message", "tally")
 
     def __init__(self, message: SendGift, due_ns: int, tally: Tally) -> None:
         self.message = message
@@ -82,14 +83,14 @@ class Book:
         self.coins_of = [0] * senders
         self.waiting: dict[int, _Waiting] = {}
         self.late = Latencies()
-        self.tallies = [Tally("before")]
+        self.tallies = [Tally(PhaseName.BEFORE)]
         self.sent = self.accepted = 0
         self.refused: Counter[str] = Counter()
         self.first_overloaded_ns = self.last_overloaded_ns = self.accepted_again_ns = 0
         self.on_first_overloaded: Callable[[], None] = lambda: None
         self._overloaded_of = bytearray(senders)
         self._returned = False
-        self._recent: dict[str, tuple[Tally, list[int]]] = {}
+        self._recent: list[tuple[Tally, int]] = []
         self._late: list[int] = []
 
     @property
@@ -97,9 +98,10 @@ class Book:
         """Of the present phase."""
         return self.tallies[-1]
 
-    def begin_phase(self, name: str) -> None:
+    def begin_phase(self, phase: PhaseName) -> None:
         """Gifts that are due from now on count for this one."""
-        self.tallies.append(Tally(name))
+        if phase is not self.tally.phase:
+            self.tallies.append(Tally(phase))
 
     def watch_for_return(self) -> None:
         """PostgreSQL is back: from now on an acceptance after a refusal counts."""
@@ -129,7 +131,7 @@ class Book:
         self.coins_of[sender] += coins
         self.accepted += 1
         gift.tally.accepted += 1
-        self._recent.setdefault(gift.tally.name, (gift.tally, []))[1].append(now_ns - gift.due_ns)
+        self._recent.append((gift.tally, now_ns - gift.due_ns))
         if self._overloaded_of[sender]:
             self._overloaded_of[sender] = False
             if self._returned and not self.accepted_again_ns:
@@ -153,9 +155,9 @@ class Book:
     def gather(self) -> Latencies:
         """Latencies of what was accepted since the last call; all samples go into their histograms."""
         recent = Latencies()
-        for tally, took_ns in self._recent.values():
-            recent.record_ns(took_ns)
-            tally.latencies.record_ns(took_ns)
+        recent.record_ns([took_ns for _, took_ns in self._recent])
+        for tally in self.tallies:
+            tally.latencies.record_ns([took_ns for other, took_ns in self._recent if other is tally])
         self._recent.clear()
         self.late.record_ns(self._late)
         self._late.clear()

@@ -1,6 +1,21 @@
 """What is asked of the bench, and what it answers."""
 
+import enum
+
 from msgspec import Struct
+
+Megabytes = tuple[float, float, float, float]
+"""Of memory: before the outage, at its end, most of all, and at the end of the bench."""
+
+
+class PhaseName(enum.StrEnum):
+    """What the bench goes through, one after the other."""
+
+    BEFORE = "before"
+    AWAY = "away"
+    BACK = "back"
+    """PostgreSQL is back, and the books have not caught up yet."""
+    AFTER = "after"
 
 
 class Plan(Struct, frozen=True):
@@ -20,12 +35,34 @@ class Plan(Struct, frozen=True):
     unflushed_max: int
 
 
+class Standing(Struct, frozen=True):
+    """How far the books and the rooms are behind the live ledger, in records.
+
+    Attributes:
+        last: records of all partitions.
+        unflushed, untold: that the books lack, and that the rooms were not told.
+        fullest: of `unflushed`, in the partition that has most.
+    """
+
+    last: int
+    unflushed: int
+    fullest: int
+    untold: int
+
+
+class Held(Struct, frozen=True):
+    """What Valkey holds, in bytes; `limit` 0 for none."""
+
+    used: int
+    aof: int
+    limit: int
+
+
 class Look(Struct, frozen=True):
     """The server at one time, from outside.
 
     Attributes:
         at_s: since the first gift.
-        phase: `before`, `away`, `back` until the books have caught up, then `after`.
         sent, accepted, refused: gifts so far; refusals by code.
         p50_ms, p99_ms, max_ms: of the gifts that were accepted since the look before, from their intended times.
         unflushed, fullest: records that the books lack in all partitions, and in the one that lacks most.
@@ -35,7 +72,7 @@ class Look(Struct, frozen=True):
     """
 
     at_s: float
-    phase: str
+    phase: PhaseName
     sent: int
     accepted: int
     refused: dict[str, int]
@@ -57,9 +94,10 @@ class Phase(Struct, frozen=True):
         refused: by code, for good.
         asked_again: answers after which the same gift was asked for again, by code.
         accepted_per_s: over its length.
+        untold_max: most records that the rooms were not told yet, at any look.
     """
 
-    name: str
+    name: PhaseName
     seconds: float
     sent: int
     accepted: int
@@ -70,6 +108,7 @@ class Phase(Struct, frozen=True):
     p99_ms: float | None
     p999_ms: float | None
     max_ms: float | None
+    untold_max: int
 
 
 class Bound(Struct, frozen=True):
@@ -122,22 +161,36 @@ class Memory(Struct, frozen=True):
         bytes_per_gift: growth of what Valkey holds, by gift accepted in the outage: journal, gift ids, rooms' history.
         journal_bytes_per_record: of the journal alone, by record that it held at the end.
         aof_bytes_per_gift: growth of the append-only file, less what a rewrite took away.
-        valkey_mb, rss_mb: before, at the end of the outage, most of all, and at the end.
+        valkey_mb, rss_mb: what Valkey holds, and what the processes of each part do.
         fullest_per_s: records a second that the fullest partition grew by.
         bound_after_h: hours after which that one reaches its bound.
-        bound_gb: what Valkey would hold by then.
+        bound_gb: what Valkey would hold by then, at most: gift ids are let go after an hour or so.
         memory_after_h: hours after which Valkey holds all that it may; None where it may hold anything.
     """
 
     bytes_per_gift: float
     journal_bytes_per_record: float
     aof_bytes_per_gift: float
-    valkey_mb: tuple[float, float, float, float]
-    rss_mb: dict[str, tuple[float, float, float, float]]
+    valkey_mb: Megabytes
+    rss_mb: dict[str, Megabytes]
     fullest_per_s: float
     bound_after_h: float | None
     bound_gb: float | None
     memory_after_h: float | None
+
+
+class End(Struct, frozen=True):
+    """How things stood at the end of a phase.
+
+    Attributes:
+        seconds: that it lasted.
+        accepted: gifts so far.
+    """
+
+    seconds: float
+    accepted: int
+    standing: Standing
+    held: Held
 
 
 class Checks(Struct, frozen=True):
@@ -148,7 +201,7 @@ class Checks(Struct, frozen=True):
         in_books: records of gifts of the run.
         lost: accepted gifts that are not in the books.
         doubled: records beyond the first of a gift.
-        refused_in_books: records of gifts that were refused.
+        refused_in_books: records of gifts that were refused, or never sent.
         coins_answered, coins_in_books: sums.
         wrong_wallets: senders whose wallet is not what they were given less what they paid.
         wrong_earnings: diamonds that the creator has too many, or too few (below 0).

@@ -10,6 +10,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from loadtest.bench.outage.result import Held, Standing
 from loadtest.bench.server import BenchServer, ServerFailed
 from loadtest.server.procfs import rss_kb
 
@@ -36,29 +37,6 @@ def endpoints_of(data_dir: Path) -> Endpoints:
         return msgspec.json.decode((data_dir / "endpoints.json").read_bytes(), type=Endpoints)
     except (OSError, msgspec.DecodeError) as exc:
         raise ServerFailed(f"the endpoints of the server cannot be read: {exc}") from exc
-
-
-class Standing(Struct, frozen=True):
-    """How far the books and the rooms are behind the live ledger, in records.
-
-    Attributes:
-        last: records of all partitions.
-        unflushed, untold: that the books lack, and that the rooms were not told.
-        fullest: of `unflushed`, in the partition that has most.
-    """
-
-    last: int
-    unflushed: int
-    fullest: int
-    untold: int
-
-
-class Held(Struct, frozen=True):
-    """What Valkey holds, in bytes; `limit` 0 for none."""
-
-    used: int
-    aof: int
-    limit: int
 
 
 class Stores:
