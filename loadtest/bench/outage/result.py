@@ -158,7 +158,8 @@ class Memory(Struct, frozen=True):
     """What the outage cost, and how long one the server would bear at this rate.
 
     Attributes:
-        bytes_per_gift: growth of what Valkey holds, by gift accepted in the outage: journal, gift ids, rooms' history.
+        bytes_per_gift: growth of what Valkey holds, by gift accepted in the outage: journal, gift ids, and the room's
+            history, which is full after some thousand gifts: in a short outage a gift seems to take more than in a long one.
         journal_bytes_per_record: of the journal alone, by record that it held at the end.
         aof_bytes_per_gift: growth of the append-only file, less what a rewrite took away.
         valkey_mb, rss_mb: what Valkey holds, and what the processes of each part do.
