@@ -34,6 +34,7 @@ def answer_of(plan: Plan, course: Course, gifts: SteadyGifts, checks: Checks) ->
     book, looking, catch_up = gifts.book, course.looking, course.catch_up
     if catch_up is None:
         raise ServerFailed("the outage did not come to its end")
+    bound = None if looking.bound is None else bound_of(book, looking.bound, course.went_s, course.back_s)
     not_measured = course.absence.faults[:FAULTS_SHOWN]
     if course.answered_us:
         not_measured.append("PostgreSQL answered while it was meant to be away")
@@ -44,9 +45,9 @@ def answer_of(plan: Plan, course: Course, gifts: SteadyGifts, checks: Checks) ->
             phase_of(tally, course.ends[tally.phase].seconds, looking.untold_max.get(tally.phase, 0))
             for tally in book.tallies
         ],
-        bound=None if looking.bound is None else bound_of(book, looking.bound, course.went_s, course.back_s),
+        bound=bound,
         catch_up=catch_up,
-        memory=_memory(plan, course),
+        memory=_memory(plan, course, course.absence.away_s if bound is None else bound.first_after_s),
         checks=checks,
         sent_late_p99_ms=book.late.percentile_ms(99),
         reconnects=gifts.line.reconnects,
@@ -123,15 +124,14 @@ def memory_of(
     )
 
 
-def _memory(plan: Plan, course: Course) -> Memory:
+def _memory(plan: Plan, course: Course, filling_s: float) -> Memory:
     looking, ends = course.looking, course.ends
     before, away, after = (ends[phase].held.used / MB for phase in (PhaseName.BEFORE, PhaseName.AWAY, PhaseName.AFTER))
-    bound = looking.bound
     return memory_of(
         plan,
         ends[PhaseName.BEFORE],
         ends[PhaseName.AWAY],
-        filling_s=course.absence.away_s if bound is None else bound.at_s + looking.start_s - course.went_s,
+        filling_s=filling_s,
         journal_bytes=course.journal_bytes,
         valkey_mb=_course_of(before, away, looking.peaks.get(HELD_BY_VALKEY, 0.0), after),
         rss_mb=_rss(looking),

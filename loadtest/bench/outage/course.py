@@ -44,7 +44,7 @@ class Course:
     def __init__(
         self, server: BenchServer, plan: Plan, watcher: Watcher, database_url: str, stores: Stores, gifts: SteadyGifts
     ) -> None:
-        self.looking = Looking(stores, gifts.book, plan.seconds, watcher)
+        self.looking = Looking(stores, gifts.book, plan, watcher)
         self.absence = Absence(lambda: server.processes)
         self.ends: dict[PhaseName, End] = {}
         self.went_s = self.back_s = 0.0

@@ -9,7 +9,7 @@ import enum
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.wire.codec import Encoding
@@ -72,9 +72,8 @@ class Book:
         coins_of: paid, by sender.
         waiting: gifts without an answer, by number.
         late: how late gifts were sent.
-        first_overloaded_ns, last_overloaded_ns: by the monotonic clock; 0 before there is one.
+        first_overloaded_ns, last_overloaded_ns: refusals as `overloaded`, by the monotonic clock; 0 for none.
         accepted_again_ns: when, after `watch_for_return`, somebody was accepted who had last been refused; else 0.
-        on_first_overloaded: is called then.
     """
 
     def __init__(self, senders: int) -> None:
@@ -87,7 +86,6 @@ class Book:
         self.sent = self.accepted = 0
         self.refused: Counter[str] = Counter()
         self.first_overloaded_ns = self.last_overloaded_ns = self.accepted_again_ns = 0
-        self.on_first_overloaded: Callable[[], None] = lambda: None
         self._overloaded_of = bytearray(senders)
         self._returned = False
         self._recent: list[tuple[Tally, int]] = []
@@ -148,9 +146,7 @@ class Book:
         if code == Code.OVERLOADED:
             self._overloaded_of[number % self.senders] = True
             self.last_overloaded_ns = now_ns
-            if not self.first_overloaded_ns:
-                self.first_overloaded_ns = now_ns
-                self.on_first_overloaded()
+            self.first_overloaded_ns = self.first_overloaded_ns or now_ns
 
     def gather(self) -> Latencies:
         """Latencies of what was accepted since the last call; all samples go into their histograms."""

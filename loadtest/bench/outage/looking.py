@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from redis.exceptions import RedisError
 
 from loadtest.bench.outage.gifts import Book
-from loadtest.bench.outage.result import Look, PhaseName
+from loadtest.bench.outage.result import Look, PhaseName, Plan
 from loadtest.bench.outage.stores import MB, Stores
 from loadtest.bench.server import ServerFailed
 from loadtest.record.latency import Latencies
@@ -18,7 +18,6 @@ LOOK_S: Final = 1.0
 LOOKS_KEPT: Final = 240
 """Of the looks at a long outage; a kept one tells the latencies since the one that was kept before."""
 HELD_BY_VALKEY: Final = "held by Valkey"
-UNTOLD: Final = "untold"
 
 
 class Watcher(Protocol):
@@ -34,18 +33,15 @@ class Watcher(Protocol):
 class Looking:
     """Looks on and on. A look that fails leaves a hole.
 
-    Args:
-        seconds: how long PostgreSQL is away.
-
     Attributes:
         looks: those that are kept, in order.
         peaks: the most of all looks, by what: a part's resident memory, or HELD_BY_VALKEY, in MB.
         untold_max: records that the rooms were not told, at most, by phase.
-        bound: the look after the first refusal.
+        bound: the look after the first refusal in a partition at its bound.
         start_s: what `at_s` of a look counts from, by the monotonic clock.
     """
 
-    def __init__(self, stores: Stores, book: Book, seconds: float, watcher: Watcher) -> None:
+    def __init__(self, stores: Stores, book: Book, plan: Plan, watcher: Watcher) -> None:
         self.looks: list[Look] = []
         self.peaks: dict[str, float] = {}
         self.untold_max: dict[PhaseName, int] = {}
@@ -54,20 +50,17 @@ class Looking:
         self._stores = stores
         self._book = book
         self._watcher = watcher
-        self._every_s = seconds / LOOKS_KEPT
+        self._every_s = plan.seconds / LOOKS_KEPT
+        self._unflushed_max = plan.unflushed_max
         self._kept_s = -math.inf
         self._since_kept = Latencies()
-        self._look_now = asyncio.Event()
-        book.on_first_overloaded = self._look_now.set
 
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
             with contextlib.suppress(RedisError, OSError, TimeoutError):
-                self._note(await self._look())
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look_now.wait(), LOOK_S)
-            self._look_now.clear()
+                self.note(await self._look())
+            await asyncio.sleep(LOOK_S)
 
     def of(self, phase: PhaseName) -> list[Look]:
         """The looks that are kept of a phase, one or more.
@@ -80,15 +73,19 @@ class Looking:
             raise ServerFailed(f"nothing could be seen of the server in the phase `{phase}`")
         return looks
 
-    def _note(self, look: Look) -> None:
+    def note(self, look: Look) -> None:
+        """Keep what a look adds: of a long outage every few looks one, and of all of them the peaks."""
         self._watcher.look(look)
         for what, mb in {**look.rss_mb, HELD_BY_VALKEY: look.valkey_mb}.items():
             self.peaks[what] = max(mb, self.peaks.get(what, 0.0))
         self.untold_max[look.phase] = max(look.untold, self.untold_max.get(look.phase, 0))
-        first_refused = self._book.first_overloaded_ns > 0 and self.bound is None
-        if first_refused:
+        refused = self._book.first_overloaded_ns > 0 and self.bound is None
+        if refused and look.fullest >= self._unflushed_max:
             self.bound = look
-        if first_refused or look.phase is not PhaseName.AWAY or look.at_s - self._kept_s >= self._every_s:
+        elif refused:
+            # For load: what is looked for has not come yet.
+            self._book.first_overloaded_ns = 0
+        if look is self.bound or look.phase is not PhaseName.AWAY or look.at_s - self._kept_s >= self._every_s:
             self.looks.append(look)
             self._since_kept, self._kept_s = Latencies(), look.at_s
 

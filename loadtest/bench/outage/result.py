@@ -116,7 +116,7 @@ class Bound(Struct, frozen=True):
 
     Attributes:
         first_after_s: from the going of PostgreSQL to the first refusal.
-        unflushed, fullest: at the look after it.
+        unflushed, fullest: records that the books lacked then, at the look within a second after it.
         accepted_again_after_s: from the return of PostgreSQL to the first gift accepted of somebody who had last been
             refused; None if there was none.
         last_after_s: from the return to the last refusal; below 0 when it came before.
@@ -159,7 +159,7 @@ class Memory(Struct, frozen=True):
 
     Attributes:
         bytes_per_gift: growth of what Valkey holds, by gift accepted in the outage: journal, gift ids, and the room's
-            history, which is full after some thousand gifts: in a short outage a gift seems to take more than in a long one.
+            history, which fills up in a while: in a short outage a gift seems to take more than in a long one.
         journal_bytes_per_record: of the journal alone, by record that it held at the end.
         aof_bytes_per_gift: growth of the append-only file, less what a rewrite took away.
         valkey_mb, rss_mb: what Valkey holds, and what the processes of each part do.

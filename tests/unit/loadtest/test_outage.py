@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from msgspec.structs import replace
@@ -16,9 +17,25 @@ from loadtest.bench.outage.absence import Absence
 from loadtest.bench.outage.answer import bound_of, memory_of, phase_of
 from loadtest.bench.outage.checks import faults_of
 from loadtest.bench.outage.gifts import Book, Fate
-from loadtest.bench.outage.result import Checks, End, Held, Look, PhaseName, Plan, Standing
+from loadtest.bench.outage.looking import HELD_BY_VALKEY, LOOKS_KEPT, Looking
+from loadtest.bench.outage.result import (
+    Bound,
+    CatchUp,
+    Checks,
+    End,
+    Held,
+    Look,
+    OutageResult,
+    PhaseName,
+    Plan,
+    Standing,
+)
+from loadtest.bench.outage.shown import Silent, outage_rows
 from loadtest.bench.server import ServerFailed
 from loadtest.server.procfs import ServerProcess, state
+
+if TYPE_CHECKING:
+    from loadtest.bench.outage.stores import Stores
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -87,10 +104,9 @@ def test_gifts_without_answers_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_first_refusal_and_first_acceptance_after_it() -> None:
     """Only `overloaded` counts, and of the acceptances only those of a refused sender once PostgreSQL is back."""
-    book, calls = book_of(10), list[int]()
-    book.on_first_overloaded = lambda: calls.append(1)
+    book = book_of(10)
     book.refuse(0, "insufficient_coins", 1 * S)
-    assert (book.first_overloaded_ns, calls) == (0, [])
+    assert book.first_overloaded_ns == 0
     book.refuse(1, "overloaded", 2 * S)
     book.refuse(3, "overloaded", 3 * S)
     book.accept(5, 1, 4 * S)
@@ -100,10 +116,46 @@ def test_first_refusal_and_first_acceptance_after_it() -> None:
     book.accept(2, 1, 7 * S)
     assert book.accepted_again_ns == 0
     book.accept(9, 1, 8 * S)
-    assert (book.first_overloaded_ns, calls) == (2 * S, [1])
     bound = bound_of(book, look_of(PhaseName.AWAY, unflushed=9, fullest=4), went_s=1.5, back_s=6.0)
     assert (bound.first_after_s, bound.unflushed, bound.fullest) == (0.5, 9, 4)
     assert (bound.accepted_again_after_s, bound.last_after_s) == (2.0, -1.0)
+
+
+def looking_at(book: Book, *, seconds: float = 1.0) -> Looking:
+    """Looks that are brought by a test, of an outage with a bound of 4 records a partition."""
+    plan = Plan(seconds=seconds, rate=1.0, before_s=2.0, after_s=1.0, unflushed_max=4)
+    return Looking(cast("Stores", None), book, plan, Silent())
+
+
+def test_refusal_for_load_is_not_that_of_the_bound() -> None:
+    """It is told by the lag: the first refusal that counts is one with a partition at its bound."""
+    book = book_of(10)
+    looking = looking_at(book)
+    book.refuse(1, "overloaded", 1 * S)
+    looking.note(look_of(PhaseName.AWAY, fullest=3))
+    assert (looking.bound, book.first_overloaded_ns) == (None, 0)
+    book.refuse(3, "overloaded", 2 * S)
+    looking.note(look_of(PhaseName.AWAY, fullest=4))
+    book.refuse(5, "overloaded", 3 * S)
+    looking.note(look_of(PhaseName.AWAY, fullest=4, unflushed=7))
+    assert looking.bound == look_of(PhaseName.AWAY, fullest=4)
+    assert book.first_overloaded_ns == 2 * S
+
+
+def test_looks_at_a_long_outage() -> None:
+    """As many as a reader can use are kept, beside those of the other phases; peaks are of all of them."""
+    looking = looking_at(Book(1), seconds=4.0 * LOOKS_KEPT)
+    for second in range(20):
+        mb = 100.0 if second == 18 else 60.0
+        looking.note(replace(look_of(PhaseName.AWAY), at_s=float(second), untold=second, rss_mb={"gateway": mb}))
+    for second in (20, 21):
+        looking.note(replace(look_of(PhaseName.BACK), at_s=float(second)))
+    assert [look.at_s for look in looking.of(PhaseName.AWAY)] == [0, 4, 8, 12, 16]
+    assert [look.at_s for look in looking.of(PhaseName.BACK)] == [20, 21]
+    assert looking.peaks == {"gateway": 100.0, HELD_BY_VALKEY: 1.0}
+    assert looking.untold_max == {PhaseName.AWAY: 19, PhaseName.BACK: 0}
+    with pytest.raises(ServerFailed, match="in the phase `after`"):
+        looking.of(PhaseName.AFTER)
 
 
 def look_of(phase: PhaseName, *, unflushed: int = 0, fullest: int = 0) -> Look:
@@ -175,6 +227,39 @@ def test_checks_that_fail(wrong: dict[str, int], words: str) -> None:
 def test_checks_that_hold() -> None:
     """There is nothing to tell."""
     assert faults_of(RIGHT) == []
+
+
+def test_answer_for_people() -> None:
+    """What was refused and lost stands there in words, and how long it could go on."""
+    end = End(1.0, 5, Standing(5, 0, 0, 0), Held(1_000, 1_000, limit=0))
+    full = End(1.0, 9, Standing(5, 4, 4, 0), Held(1_000, 1_000, limit=0))
+    plan, mb = Plan(seconds=2, rate=4, before_s=2, after_s=1, unflushed_max=28_800), (1.0, 2.0, 3.0, 2.0)
+    book = book_of(3)
+    book.refuse(0, "overloaded", 1)
+    result = OutageResult(
+        plan=plan,
+        away_s=2.0,
+        phases=[phase_of(book.tally, 2.0, 7)],
+        bound=Bound(1.5, 5, 4, None, 0.5),
+        catch_up=CatchUp(4, 5, 0.1, 0.2, None, 10, 20.0, 5.0, 4.0),
+        memory=memory_of(plan, end, full, filling_s=1.0, journal_bytes=8, valkey_mb=mb, rss_mb={"worker": mb}),
+        checks=RIGHT,
+        sent_late_p99_ms=None,
+        reconnects=0,
+        died=["worker"],
+        not_measured=["it answered"],
+        faults=["1 wallets are wrong"],
+        looks=[],
+    )
+    rows = dict(outage_rows(result))
+    assert "0 of 3 accepted" in rows["before, 2 s"]
+    assert "refused 1 overloaded" in rows["before, 2 s"]
+    assert rows["accepted again after its return"] == "never; last refusal after 0.5 s"
+    assert rows["caught up"] == "not"
+    assert "28,800 records of a partition is reached after 2.0 hours" in rows["what it bears"]
+    assert rows["worker, resident"] == "1.0 → 2.0 MB, at most 3.0, 2.0 at the end"
+    assert (rows["died meanwhile"], rows["no outage was measured"]) == ("worker", "it answered")
+    assert rows["WRONG"] == "1 wallets are wrong"
 
 
 @pytest.fixture
