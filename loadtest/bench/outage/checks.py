@@ -16,7 +16,6 @@ from loadtest.script.naming import GiftIds, GiftKeys, Run
 
 ROWS_AT_A_TIME: Final = 5_000
 WRITTEN_S_MAX: Final = 300.0
-SETTLE_S_MAX: Final = 30.0
 LOOK_S: Final = 0.2
 DIAMONDS_PER_COIN: Final = 100
 _WRITTEN: Final = "SELECT coalesce(sum(seq), 0)::bigint FROM positions WHERE partition >= 0"
