@@ -68,7 +68,7 @@ class Look(Struct, frozen=True):
         unflushed, fullest: records that the books lack in all partitions, and in the one that lacks most.
         untold: records that the rooms were not told yet.
         valkey_mb, aof_mb: what Valkey holds, and its append-only file.
-        rss_mb: resident memory of the processes of each part.
+        rss_mb: resident memory of the processes of each part; a Valkey that rewrites its file is two that share pages.
     """
 
     at_s: float
