@@ -23,6 +23,9 @@ from loadtest.bench.hotroom import HotroomResult, measure_hotroom
 from loadtest.bench.latency import LatencyResult, measure_latency
 from loadtest.bench.memory import MemoryResult, measure_memory
 from loadtest.bench.neighbours import NeighboursResult, measure_neighbours
+from loadtest.bench.outage.measure import measure_outage
+from loadtest.bench.outage.result import Plan
+from loadtest.bench.outage.shown import LiveView, Silent, outage_rows
 from loadtest.bench.overload import OverloadResult, measure_overload
 from loadtest.bench.reconnect import ReconnectResult, measure_reconnect
 from loadtest.bench.server import ServerFailed, bench_server
@@ -37,6 +40,7 @@ from loadtest.script.scenario import ScenarioError
 
 ENTRY_POINTS: Final = "giftwire.bench"
 COULD_NOT_RUN: Final = 2
+UNFLUSHED_SETTING: Final = "GIFTWIRE_LEDGER_JOURNAL_RECORDS_MAX"
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else.")
 
 
@@ -177,6 +181,46 @@ def overload(rate: float | None, rate_max: float, seconds: float, as_json: bool)
         result = measure_overload(server, rate=rate, rate_max=rate_max, seconds=seconds)
     _print(result, _overload_rows(result), as_json=as_json)
     sys.exit(COULD_NOT_RUN if result.not_offered else 1 if result.missed else 0)
+
+
+@bench.command()
+@click.option(
+    "--seconds", type=click.FloatRange(1, 86_400), default=60.0, show_default=True, help="How long it is away."
+)
+@click.option("--rate", type=click.FloatRange(1, 20_000), default=300.0, show_default=True, help="Gifts per second.")
+@click.option(
+    "--before-seconds", type=click.FloatRange(2, 600), default=10.0, show_default=True, help="All well before."
+)
+@click.option(
+    "--after-seconds",
+    type=click.FloatRange(1, 3_600),
+    default=10.0,
+    show_default=True,
+    help="After the books have caught up.",
+)
+@click.option(
+    "--unflushed-max",
+    type=click.IntRange(1, 2**31 - 1),
+    default=1_000_000,
+    show_default=True,
+    help="Records that PostgreSQL may lag behind in a partition; beyond it gifts are refused.",
+)
+@json_option
+def outage(
+    seconds: float, rate: float, before_seconds: float, after_seconds: float, unflushed_max: int, as_json: bool
+) -> None:
+    """PostgreSQL away while gifts go on: what is refused, what memory it takes, how the books catch up; any loss."""
+    raise_files_limit(10_000)
+    plan = Plan(seconds, rate, before_seconds, after_seconds, unflushed_max)
+    console = Console(stderr=True)
+    with bench_server(settings={UNFLUSHED_SETTING: str(unflushed_max)}) as server:
+        if as_json or not console.is_terminal:
+            result = measure_outage(server, plan, Silent())
+        else:
+            with LiveView(plan, console) as view:
+                result = measure_outage(server, plan, view)
+    _print(result, outage_rows(result), as_json=as_json)
+    sys.exit(COULD_NOT_RUN if result.not_measured else 1 if result.faults else 0)
 
 
 @bench.command()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -105,8 +105,11 @@ class BenchServer:
 
 
 @contextlib.contextmanager
-def bench_server(*, gateways: int = 1) -> Iterator[BenchServer]:
+def bench_server(*, gateways: int = 1, settings: Mapping[str, str] | None = None) -> Iterator[BenchServer]:
     """A server for the length of a measurement.
+
+    Args:
+        settings: more of its environment.
 
     Raises:
         ServerFailed: it did not start.
@@ -119,7 +122,7 @@ def bench_server(*, gateways: int = 1) -> Iterator[BenchServer]:
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*giftwire(), "serve", *flags],
-                env=os.environ | OPEN_TO_US,
+                env=os.environ | OPEN_TO_US | dict(settings or {}),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

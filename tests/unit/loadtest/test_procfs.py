@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from loadtest.record.spread import spread
-from loadtest.server.procfs import ServerProcess, cpu_s, family, pss_kb
+from loadtest.server.procfs import ServerProcess, cpu_s, family, pss_kb, rss_kb, state
 
 
 def test_own_cpu_time_is_counted() -> None:
@@ -20,13 +20,16 @@ def test_own_cpu_time_is_counted() -> None:
 def test_process_that_has_gone_used_nothing() -> None:
     """A process may end while it is looked at."""
     assert cpu_s(2**22 + 1) == 0.0
+    assert rss_kb(2**22 + 1) == 0
+    assert state(2**22 + 1) == ""
     with pytest.raises(OSError, match="No such file"):
         pss_kb(2**22 + 1)
 
 
 def test_own_memory_is_some() -> None:
-    """An interpreter is megabytes."""
-    assert pss_kb(os.getpid()) > 1_000
+    """An interpreter is megabytes, more of them with what it shares; whoever asks runs."""
+    assert rss_kb(os.getpid()) * 1.1 > pss_kb(os.getpid()) > 1_000
+    assert state(os.getpid()) == "R"
 
 
 def test_family_names_the_parts() -> None:
