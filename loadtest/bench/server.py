@@ -58,6 +58,11 @@ class BenchServer:
             raise ServerFailed(f"one gateway was asked for, {len(pids)} run")
         return pids[0]
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started; of one more gateway it is all there is."""
+        return self._process.pid
+
     @contextlib.contextmanager
     def another_gateway(self) -> Iterator[str]:
         """One more gateway of the same room, on a port of its own; gives the URL of its WebSockets.
@@ -65,7 +70,14 @@ class BenchServer:
         Raises:
             ServerFailed: it did not come up.
         """
-        port, log = free_port(), self.data_dir.parent / "gateway.log"
+        with self.one_more_gateway() as other:
+            yield other.ws_url
+
+    @contextlib.contextmanager
+    def one_more_gateway(self) -> Iterator["BenchServer"]:
+        """The same, as what can be looked at; of its processes it has one."""
+        port = free_port()
+        log = self.data_dir.parent / f"gateway-{port}.log"
         words = [*giftwire(), "gateway", "--port", str(port), "--data-dir", str(self.data_dir)]
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -74,7 +86,7 @@ class BenchServer:
         other = BenchServer(process, port, self.data_dir)
         try:
             other.wait_ready(log)
-            yield other.ws_url
+            yield other
         finally:
             other.stop()
 

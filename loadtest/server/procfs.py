@@ -8,7 +8,7 @@ from msgspec import Struct
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_KB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
-_STATE, _PARENT, _UTIME, _STIME, _RSS = 0, 1, 11, 12, 21
+_STATE, _PARENT, _UTIME, _STIME, _WAITED_UTIME, _WAITED_STIME, _RSS = 0, 1, 11, 12, 13, 14, 21
 """Fields of /proc/PID/stat, counted after the command name, which may itself hold blanks and brackets."""
 
 
@@ -27,6 +27,20 @@ def cpu_s(pid: int) -> float:
     """User and system time of all threads of a process so far; 0 when it has gone."""
     fields = _stat(pid)
     return (int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS_PER_S if fields else 0.0
+
+
+def waited_s(pid: int) -> float:
+    """The same of its children that have ended; 0 when it has gone."""
+    fields = _stat(pid)
+    return (int(fields[_WAITED_UTIME]) + int(fields[_WAITED_STIME])) / _TICKS_PER_S if fields else 0.0
+
+
+def machine_s() -> float:
+    """CPU seconds of this machine so far that were not idle, those that its host took from it included."""
+    user, nice, system, _idle, _waiting, irq, softirq, stolen = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    )
+    return (user + nice + system + irq + softirq + stolen) / _TICKS_PER_S
 
 
 def pss_kb(pid: int) -> int:

@@ -22,10 +22,18 @@ from gateway.run.cli import commands
 from gateway.run.duties import AUDIT_DUTY, ROOMS_DUTY, DutyCondition, DutyState
 from gateway.wire.codes import FACTS
 from ledger.invariants import TITLES
+from loadtest.plan.answer import FACTORS
+from loadtest.plan.check import kept_checked
+from loadtest.plan.constants import PARTS, load_constants
+from loadtest.plan.display import SIZE_COLUMNS, checked_rows, size_row, unit_of
+from loadtest.plan.quantities import short
+from loadtest.plan.sizes import kept_sizes
 from tests.repo.sources import ROOT, modules
 
 DOCS: Final = ROOT / "docs"
 _TABLE: Final = re.compile(r"<!-- table: (?P<name>[a-z]+) -->\n(?P<text>.*?)<!-- end of table -->", re.DOTALL)
+BREAKS_SEEN_FROM: Final = 1_000_000
+"""Of the three sizes that of which limits are told: it sees to a hundredth and to ten times of itself."""
 _SHARED_FLAGS: Final = frozenset({"--data-dir", "--config", "--redis-url", "--database-url", "--log-level", "--help"})
 """Flags that nearly every command has: the page names them once."""
 
@@ -92,6 +100,44 @@ def folders() -> str:
     return _table(("folder", "what is in it"), ((name, " ".join(words.split())) for name, words in rows))
 
 
+def constants() -> str:
+    """Every constant of the capacity plan, with its interval."""
+    found = load_constants()
+    rows = (
+        (f"{part} {name}", f"{one.value:.3g}", f"{one.low:.3g} to {one.high:.3g}", unit_of(part, name))
+        for part in PARTS
+        for name, one in found.part(part).items()
+    )
+    return _table(("constant", "value", "interval", "unit"), rows)
+
+
+def sizes() -> str:
+    """The plan's answers for a hundred thousand, a million and ten million viewers."""
+    columns = zip(*(size_row(size) for size in kept_sizes().sizes), strict=True)
+    rows = ((title, *cells) for (title, _), cells in zip(SIZE_COLUMNS, columns, strict=True))
+    first, *rest = rows
+    return _table(first, rest)
+
+
+def breaks() -> str:
+    """What breaks first, by viewers."""
+    spread, together = (
+        {limit.name: limit for limit in size.limits} for size in kept_sizes().sizes if size.viewers == BREAKS_SEEN_FROM
+    )
+    rows = (
+        (name, *(_viewers(found[name].viewers) for found in (spread, together)), limit.helps, _built(limit.built))
+        for name, limit in spread.items()
+    )
+    return _table(("limit", "by chance", "rooms together", "what helps", "today"), rows)
+
+
+def validation() -> str:
+    """What the plan said of runs, and what they showed."""
+    checked = kept_checked()
+    rows = ((one.prediction.point.name, *cells) for one in checked for cells in checked_rows(one))
+    return _table(("run", "quantity", "predicted", "measured", "error", ""), rows)
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "codes": codes,
     "http": http,
@@ -99,6 +145,10 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "cli": cli,
     "invariants": invariants,
     "folders": folders,
+    "constants": constants,
+    "sizes": sizes,
+    "breaks": breaks,
+    "validation": validation,
 }
 
 
@@ -122,6 +172,14 @@ def main() -> None:
             page.write_text(fresh, encoding="utf-8")
 
 
+def _viewers(viewers: float | None) -> str:
+    return f"more than {short(BREAKS_SEEN_FROM * max(FACTORS))}" if viewers is None else short(viewers)
+
+
+def _built(built: bool) -> str:
+    return "can be set" if built else "not built"
+
+
 def _worker_metrics() -> Iterator[tuple[str, str, str, str]]:
     duties: tuple[tuple[str, dict[str, int]], ...] = (
         ("relay", {"gifts": 1}),
@@ -141,6 +199,8 @@ def _commands(group: click.Group, context: click.Context, prefix: str = "") -> I
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield f"{prefix}{name}", command
             yield from _commands(command, context, f"{prefix}{name} ")
         elif command is not None:
             yield f"{prefix}{name}", command

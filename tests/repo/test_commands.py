@@ -13,7 +13,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 COMMANDS = PROJECT["entry-points"]["giftwire.commands"]
 PROMISED = {
     *("serve", "restart", "gateway", "worker", "token", "audit", "reconcile", "migrate", "catalog", "config"),
-    *("loadtest", "bench"),
+    *("loadtest", "bench", "plan"),
 }
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from loadtest.record.spread import spread
-from loadtest.server.procfs import ServerProcess, cpu_s, family, pss_kb, rss_kb, state
+from loadtest.server.procfs import ServerProcess, cpu_s, family, machine_s, pss_kb, rss_kb, state, waited_s
 
 
 def test_own_cpu_time_is_counted() -> None:
@@ -61,3 +61,13 @@ def test_spread_is_median_and_range() -> None:
     found = spread([1.0, 1.1, 9.0])
     assert (found.median, found.low, found.high, found.runs) == (1.1, 1.0, 9.0, 3)
     assert str(found) == "1.1 (1 to 9, 3 runs)"
+
+
+def test_children_that_have_ended_are_counted_with_their_parent() -> None:
+    """Their time is theirs while they live, and their parent's once it has waited for them; both are the machine's."""
+    before_s, machine_before_s = waited_s(os.getpid()), machine_s()
+    work = "import os\nwhile sum(os.times()[:2]) < 0.2: sum(range(9999))"
+    subprocess.run([sys.executable, "-c", work], check=True)
+    assert waited_s(os.getpid()) - before_s >= 0.19
+    assert machine_s() - machine_before_s >= 0.19
+    assert waited_s(2**22 + 1) == 0.0

@@ -1,0 +1,79 @@
+"""What this machine does by itself, beside every measurement: constants are told as ratios to it, too.
+
+Three small things that the server's work is made of: Python that parses and builds a gift's messages, a write of a
+frame into a socket, and bringing a block to disk.
+"""
+
+import os
+import socket
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from gateway.wire.messages import ClientMessage, Events, GiftEvent, Sender
+
+LOOPS: Final = 4_000
+WRITES: Final = 4_000
+FRAME_BYTES: Final = 512
+FSYNCS: Final = 60
+BLOCK_BYTES: Final = 4_096
+_GIFT: Final = b'{"type":"gift","ref":"1","id":"01890a5d-ac96-774b-bcce-b302099a8057","room":"r","gift":"rose"}'
+_decode: Final = msgspec.json.Decoder(ClientMessage).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Reference(Struct, frozen=True):
+    """One look at the machine.
+
+    Attributes:
+        python_us: of CPU, to parse a gift and to build the event that tells of it.
+        write_us: of CPU, to write a frame into a socket and to read it.
+        fsync_ms: each of FSYNCS appends that were brought to disk, in the order of time.
+    """
+
+    python_us: float
+    write_us: float
+    fsync_ms: list[float]
+
+
+def look(folder: Path | None = None) -> Reference:
+    """Measure: half a second or so.
+
+    Args:
+        folder: on the disk that is meant; the one for temporary files if None.
+    """
+    return Reference(_python_us(), _write_us(), _fsync_ms(folder))
+
+
+def _python_us() -> float:
+    began_s = time.process_time()
+    for seq in range(LOOPS):
+        _decode(_GIFT)
+        _encode(Events("r", 1, seq, [GiftEvent(seq, Sender("s", "s"), "c", "rose", 1, 1, 1, 0)]))
+    return (time.process_time() - began_s) / LOOPS * 1e6
+
+
+def _write_us() -> float:
+    frame = bytes(FRAME_BYTES)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        began_s = time.process_time()
+        for _ in range(WRITES):
+            os.write(ours.fileno(), frame)
+            os.read(theirs.fileno(), FRAME_BYTES)
+        return (time.process_time() - began_s) / WRITES * 1e6
+
+
+def _fsync_ms(folder: Path | None) -> list[float]:
+    block, took_ms = bytes(BLOCK_BYTES), []
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        for _ in range(FSYNCS):
+            began_s = time.perf_counter()
+            file.write(block)
+            os.fdatasync(file.fileno())
+            took_ms.append((time.perf_counter() - began_s) * 1e3)
+    return took_ms
