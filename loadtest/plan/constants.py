@@ -100,7 +100,7 @@ class Constants(Struct, frozen=True, forbid_unknown_fields=True):
         generator: µs of the load generator for each gift sent, gift seen by an overlay, frame of a viewer.
         references: what this machine does in µs or ms: parse and build a gift in Python, write a frame into a socket,
             bring 4 KB to disk.
-        fsync_ms: the times of such fsyncs, from fastest to slowest in equal steps.
+        fsync_ms: the times of such fsyncs beside the runs, from fastest to slowest in equal steps.
         errors: by part, how far the fit lies from its runs (median, in parts of the measured).
     """
 

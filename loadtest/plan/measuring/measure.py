@@ -128,7 +128,9 @@ def constants_of(measured: Measured, *, seconds: float, command: str, seed: int 
         raise FitFailed("there were no runs")
     rows = rows_of(measured.runs, measured.idle, measured.probes)
     fitted = fit_all(rows, known_of(measured.probes), seed=seed)
-    fsync_ms = [one for reference in measured.references for one in reference.fsync_ms]
+    fsync_ms = [one for run in measured.runs for one in run.fsync_ms] or [
+        one for reference in measured.references for one in reference.fsync_ms
+    ]
     place = environment()
     return Constants(
         version=VERSION,

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.wire.codec import Encoding
 from loadtest.bench.server import BenchServer, bench_server
 from loadtest.plan.flows import Demand
+from loadtest.plan.measuring.reference import Syncs
 from loadtest.plan.measuring.stores import Stored, Stores, grown
 from loadtest.play.crew import Crew
 from loadtest.play.orders import Begin, Harvest
@@ -95,6 +96,7 @@ class Observed(Struct, frozen=True):
         stored: what both servers wrote and sent meanwhile; of the memory, by how much it grew.
         generator_cpu: of the processes that sent, of the overlays, of the viewers.
         foreign_cores: that everything else on this machine used meanwhile, or its host took from it.
+        fsync_ms: of a block beside the run, each 50 ms.
         gateway_mb: memory of the server's own gateways at the end.
         sighted: gifts that overlays saw; `shown` frames that viewers got.
     """
@@ -115,6 +117,7 @@ class Observed(Struct, frozen=True):
     times: Times
     gateway_mb: float = 0.0
     foreign_cores: float = 0.0
+    fsync_ms: list[float] = []
 
     @property
     def accepted_per_s(self) -> float:
@@ -184,14 +187,16 @@ def observe(place: Stand, point: Point, seconds: float) -> Observed:
         start_ns = time.monotonic_ns() + 50_000_000
         crew.begin(Begin(start_ns, time.time_ns() - time.monotonic_ns()))
         end_s = before.at_s + seconds + DRAIN_S
-        while (left_s := end_s - time.monotonic()) > 0:
-            crew.progress(min(left_s, 0.5))
+        with Syncs() as syncs:
+            while (left_s := end_s - time.monotonic()) > 0:
+                crew.progress(min(left_s, 0.5))
         after = _look(place)
         # What looking into the stores costs them lies outside of what is watched.
         stored = grown(stored, place.stores.look())
         gateway_mb = memory_mb(place.server).get("gateway", 0.0)
         harvests = crew.finish()
-    return _observed(place, point, seconds, (before, after), stored, gateway_mb, harvests)
+    found = _observed(place, point, seconds, (before, after), stored, gateway_mb, harvests)
+    return msgspec.structs.replace(found, fsync_ms=syncs.took_ms)
 
 
 def scenario_of(point: Point, seconds: float) -> Scenario:

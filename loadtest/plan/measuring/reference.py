@@ -9,18 +9,21 @@ import socket
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 from msgspec import Struct
 
 from gateway.wire.messages import ClientMessage, Events, GiftEvent, Sender
+from loadtest.server.aside import Aside
 
 LOOPS: Final = 4_000
 WRITES: Final = 4_000
 FRAME_BYTES: Final = 512
 FSYNCS: Final = 60
 BLOCK_BYTES: Final = 4_096
+SYNC_REST_S: Final = 0.05
+SYNC_S_MAX: Final = 10.0
 _GIFT: Final = b'{"type":"gift","ref":"1","id":"01890a5d-ac96-774b-bcce-b302099a8057","room":"r","gift":"rose"}'
 _decode: Final = msgspec.json.Decoder(ClientMessage).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -49,6 +52,33 @@ def look(folder: Path | None = None) -> Reference:
     return Reference(_python_us(), _write_us(), _fsync_ms(folder))
 
 
+class Syncs(Aside):
+    """Brings a block to disk again and again beside a run. Use as a context.
+
+    What the servers write meanwhile makes it slower than it is alone, as it makes theirs.
+
+    Attributes:
+        took_ms: in the order of time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("syncs", SYNC_S_MAX)
+        self.took_ms: list[float] = []
+
+    def go_on(self) -> None:
+        """Sync, rest, sync."""
+        with tempfile.TemporaryFile(buffering=0) as file:
+            while not self.ended.wait(SYNC_REST_S):
+                self.took_ms.append(_synced_ms(file))
+
+
+def _synced_ms(file: IO[bytes]) -> float:
+    began_s = time.perf_counter()
+    file.write(bytes(BLOCK_BYTES))
+    os.fdatasync(file.fileno())
+    return (time.perf_counter() - began_s) * 1e3
+
+
 def _python_us() -> float:
     began_s = time.process_time()
     for seq in range(LOOPS):
@@ -69,11 +99,5 @@ def _write_us() -> float:
 
 
 def _fsync_ms(folder: Path | None) -> list[float]:
-    block, took_ms = bytes(BLOCK_BYTES), []
     with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-        for _ in range(FSYNCS):
-            began_s = time.perf_counter()
-            file.write(block)
-            os.fdatasync(file.fileno())
-            took_ms.append((time.perf_counter() - began_s) * 1e3)
-    return took_ms
+        return [_synced_ms(file) for _ in range(FSYNCS)]

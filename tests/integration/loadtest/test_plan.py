@@ -29,6 +29,8 @@ def test_plan_is_measured_on_a_server_of_its_own(tmp_path: Path) -> None:
         assert min(run.counts[name] for name in ("commits", "ticks", "frames", "facts", "batches")) > 0
         assert min(run.cpu["gateway"], run.cpu["valkey"], run.stored.aof_bytes, run.stored.rows, run.gateway_mb) > 0
         assert run.times.accepted_p99 is not None
+        assert len(run.fsync_ms) > 10
+        assert min(run.fsync_ms) > 0
     fitted = [*plan, "measure", "--from", str(runs), "--json-out", str(again)]
     subprocess.run(fitted, capture_output=True, timeout=60, check=True)
     assert load_constants(again).gateway == found.gateway
