@@ -26,7 +26,7 @@ MEMORY: Final = (
     *("gateway_base_mb", "socket_kb", "valkey_base_mb", "gift_id_bytes", "history_fact_bytes"),
     *("worker_base_mb", "postgres_base_mb"),
 )
-GENERATOR: Final = ("gift", "sighting", "frame")
+GENERATOR: Final = ("base", "gift", "sighting", "frame")
 REFERENCES: Final = ("python_us", "write_us", "fsync_ms")
 PARTS: Final = {
     "gateway": GATEWAY,
@@ -97,7 +97,8 @@ class Constants(Struct, frozen=True, forbid_unknown_fields=True):
             gateway hears, a wallet that it hears of.
         aof_bytes, wal_bytes, rows: written by Valkey and by PostgreSQL for each.
         memory: see MEMORY; of a fact in a room's history, and of a gift elsewhere in Valkey as long as its id is known.
-        generator: µs of the load generator for each gift sent, gift seen by an overlay, frame of a viewer.
+        generator: µs of the load generator for each gift sent, gift seen by an overlay, frame of a viewer; `base` of
+            each of its processes.
         references: what this machine does in µs or ms: parse and build a gift in Python, write a frame into a socket,
             bring 4 KB to disk.
         fsync_ms: the times of such fsyncs beside the runs, from fastest to slowest in equal steps.

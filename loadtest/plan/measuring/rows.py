@@ -14,7 +14,6 @@ from loadtest.plan.constants import (
     AOF_BYTES,
     FRAME_BYTES,
     GATEWAY,
-    GENERATOR,
     POSTGRES,
     PUBLISHED_BYTES,
     ROWS,
@@ -151,14 +150,25 @@ def fit_all(rows: Rows, known: Known, *, seed: int = 1) -> dict[str, Fitted]:
     return found
 
 
-def generator_costs(runs: Sequence[Observed]) -> Costs:
-    """µs of the generator for each gift, sighting and frame."""
-    pairs: Mapping[str, list[tuple[float, float]]] = {
-        "gift": [(run.generator_cpu["senders"] * 1e6, run.gifts) for run in runs],
-        "sighting": [(run.generator_cpu["overlays"] * 1e6, run.sighted) for run in runs],
-        "frame": [(run.generator_cpu["viewers"] * 1e6, run.shown) for run in runs if run.shown],
+def generator_costs(runs: Sequence[Observed], *, seed: int = 1) -> Costs:
+    """µs of the generator for each gift, sighting and frame, and a second of each process for itself (the mean).
+
+    Raises:
+        FitFailed: the runs do not say enough.
+    """
+    parts: Mapping[str, tuple[str, list[tuple[Observed, int]]]] = {
+        "gift": ("senders", [(run, run.gifts) for run in runs]),
+        "sighting": ("overlays", [(run, run.sighted) for run in runs]),
+        "frame": ("viewers", [(run, run.shown) for run in runs if run.shown]),
     }
-    return {name: ratio(pairs[name]) for name in GENERATOR}
+    costs, bases = {}, []
+    for name, (process, pairs) in parts.items():
+        rows = [Row({"base": run.wall_s, name: float(count)}, run.generator_cpu[process] * 1e6) for run, count in pairs]
+        found = fit(rows, ("base", name), seed=seed).costs
+        costs[name] = found[name]
+        bases.append(found["base"])
+    ends = (sum(getattr(one, end) for one in bases) / len(bases) for end in ("value", "low", "high"))
+    return {"base": Constant(*ends)} | costs
 
 
 def kept_facts(run: Observed) -> float:

@@ -86,6 +86,10 @@ class _Simulation:
         base = self._us["gateway"]["base"] + self._us["gateway"]["socket"] * sockets / len(self.gateways)
         for gateway in self.gateways:
             env.process(self._background(gateway.loop, base, 0.0))
+        clients = (self.senders_client, self.overlays_client, self.viewers_client)
+        for client in clients:
+            if isinstance(client, Loop):
+                env.process(self._background(client, self._us["generator"]["base"], 0.0))
         others = setting.others
         env.process(self._background(self.valkey, others.valkey_s, others.valkey_piece_s))
         env.process(self._background(self.gateways[0].loop, others.gateway_s, others.gateway_piece_s))

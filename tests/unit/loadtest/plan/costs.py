@@ -36,7 +36,7 @@ ROUND: Mapping[str, Mapping[str, float]] = {
         "worker_base_mb": 60,
         "postgres_base_mb": 100,
     },
-    "generator": {"gift": 30, "sighting": 10, "frame": 3},
+    "generator": {"base": 5_000, "gift": 30, "sighting": 10, "frame": 3},
     "references": {"python_us": 3, "write_us": 3, "fsync_ms": 0.2},
 }
 

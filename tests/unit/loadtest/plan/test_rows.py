@@ -125,9 +125,15 @@ def test_messages_of_wallets_are_what_gateways_read() -> None:
 
 
 def test_costs_of_the_generator() -> None:
-    """µs for each gift, sighting and frame."""
-    found = generator_costs([run(), run()])
-    assert {name: one.value for name, one in found.items()} == pytest.approx({"gift": 100, "sighting": 10, "frame": 5})
+    """µs for each gift, sighting and frame, beside what a process takes for itself."""
+    runs = []
+    for gifts in (1_000, 2_000, 4_000):
+        cpu = {"senders": 0.06 + gifts * 100e-6, "overlays": 0.06 + gifts * 10e-6, "viewers": 0.06 + gifts * 5e-6}
+        runs.append(msgspec.structs.replace(run(gifts=gifts), generator_cpu=cpu, sighted=gifts, shown=gifts))
+    found = generator_costs(runs)
+    assert {name: one.value for name, one in found.items()} == pytest.approx(
+        {"base": 10_000, "gift": 100, "sighting": 10, "frame": 5}
+    )
 
 
 def test_facts_that_are_kept() -> None:
