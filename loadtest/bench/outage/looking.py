@@ -57,7 +57,8 @@ class Looking:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
+        # redis-py sends inside of `asyncio.wait_for`, which up to Python 3.11 may lose a cancellation.
+        while not ((task := asyncio.current_task()) and task.cancelling()):
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 self.note(await self._look())
             await asyncio.sleep(LOOK_S)

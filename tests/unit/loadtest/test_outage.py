@@ -1,5 +1,6 @@
 """The bench of an outage: its book of gifts, when it was no outage, and what it makes of what it saw."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -125,6 +126,32 @@ def looking_at(book: Book, *, seconds: float = 1.0) -> Looking:
     """Looks that are brought by a test, of an outage with a bound of 4 records a partition."""
     plan = Plan(seconds=seconds, rate=1.0, before_s=2.0, after_s=1.0, unflushed_max=4)
     return Looking(cast("Stores", None), book, plan, Silent())
+
+
+class Deaf:
+    """A store whose client loses a cancellation, as redis-py's may."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def standing(self) -> None:
+        """Waits until it is cancelled, and then says that nothing was answered."""
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise TimeoutError from None
+
+
+async def test_looking_ends_though_its_cancellation_was_lost() -> None:
+    """Else a bench that is told to end would wait for ever, and leave its server behind."""
+    deaf = Deaf()
+    looking = Looking(cast("Stores", deaf), book_of(1), Plan(1.0, 1.0, 1.0, 1.0, 4), Silent())
+    task = asyncio.create_task(looking.run())
+    await deaf.asked.wait()
+    task.cancel()
+    await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 30.0)
+    assert task.done()
 
 
 def test_refusal_for_load_is_not_that_of_the_bound() -> None:
