@@ -15,7 +15,7 @@ from loadtest.play.run import Options, prepare
 from loadtest.script.casting import Crowd, assign, set_stage
 from loadtest.script.naming import new_run
 from loadtest.script.scenario import Scenario
-from loadtest.server.procfs import cpu_s, pss_kb
+from loadtest.server.procfs import cpu_s, rss_kb
 from loadtest.tokens import KEY_FILE, TokenSigner
 
 DRAIN_S: Final = 1.0
@@ -29,8 +29,8 @@ class Watched(Struct, frozen=True):
         frames, bytes_received: what reached viewers and overlays.
         accepted: gifts.
         cpu_per_s, idle_per_s: share of a processor that the gateway used, and before the first gift.
-        clients_cpu_s, clients_kb: processor time of the processes that played viewers and overlays, and their memory
-            (PSS) at the end.
+        clients_cpu_s, clients_kb: processor time of the processes that played viewers and overlays, and their
+            resident memory at the end.
         wall_s: how long it was watched: the scenario and a moment after it.
     """
 
@@ -67,7 +67,7 @@ def watch_round(server: BenchServer, scenario: Scenario, *, senders_url: str | N
         accepted = _wait(crew, scenario.duration_s + DRAIN_S)
         used_s, wall_s = cpu_s(pid) - began_cpu_s, time.monotonic() - began_s
         watching = [pid for pid, part in zip(crew.pids, parts, strict=True) if not part.senders]
-        clients_kb = sum(pss_kb(pid) for pid in watching)
+        clients_kb = sum(rss_kb(pid) for pid in watching)
         harvests = [harvest for harvest in crew.finish() if harvest.watches]
     return Watched(
         frames=sum(harvest.frames for harvest in harvests),
