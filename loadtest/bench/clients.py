@@ -5,7 +5,6 @@ it. The reference is a process that reads as many frames of the same size from a
 """
 
 import contextlib
-import multiprocessing
 import os
 import select
 import socket
@@ -16,6 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from loadtest.bench.reference import beside
 from loadtest.bench.rounds import Watched, watch_round
 from loadtest.bench.server import BenchServer
 from loadtest.play.agent import raise_files_limit
@@ -37,7 +37,7 @@ class ClientsResult(Struct, frozen=True):
         us_per_frame: processor time of the process that plays the viewers.
         reference_us: of the bare loop, per frame.
         viewers_per_core: that could be told 20 frames a second each.
-        kb_per_viewer: memory (PSS) of the process, by the difference of many and few viewers.
+        kb_per_viewer: resident memory of the process, by the difference of many and few viewers.
     """
 
     viewers: int
@@ -87,21 +87,10 @@ def measure_clients(server: BenchServer, *, viewers: int, seconds: float, rounds
 
 
 def _reference_round(viewers: int, frames: int, frame_bytes: int) -> float:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    with _listening() as listening:
-        process = context.Process(target=read_bare, args=(theirs,), daemon=True)
-        process.start()
-        theirs.close()
-        try:
-            ours.send(ReadOrder(listening.getsockname()[1], viewers, frames, frame_bytes))
-            _write(listening, viewers, frames, bytes(frame_bytes))
-            cpu_s: float = ours.recv()
-        finally:
-            ours.close()
-            process.join(5)
-            if process.is_alive():
-                process.kill()
+    with _listening() as listening, beside(read_bare) as (_, reader):
+        reader.send(ReadOrder(listening.getsockname()[1], viewers, frames, frame_bytes))
+        _write(listening, viewers, frames, bytes(frame_bytes))
+        cpu_s: float = reader.recv()
     return cpu_s / (viewers * frames) * 1e6
 
 

@@ -4,7 +4,6 @@ Gifts are sent slowly and evenly, so that each makes one frame and the cost is t
 the reference alternate; both are read by the same kind of clients, and frames have the same size.
 """
 
-import multiprocessing
 import time
 from multiprocessing.connection import Connection
 from typing import Final
@@ -12,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from gateway.wire.codec import Encoding
-from loadtest.bench.reference import WriteOrder, Written, serve_reference
+from loadtest.bench.reference import WriteOrder, Written, beside, serve_reference
 from loadtest.bench.rounds import watch_round
 from loadtest.bench.server import BenchServer, free_port
 from loadtest.play.crew import Crew
@@ -89,21 +88,11 @@ def measure_fanout(server: BenchServer, *, sockets: int, seconds: float, rounds:
 
 def _reference_round(viewers: int, frames: int, frame_bytes: float) -> Written:
     port, every_s = free_port(), 1 / GIFTS_PER_S
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve_reference, args=(port, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        ours.send(WriteOrder(viewers, frames, every_s, round(frame_bytes)))
-        ours.recv()
-        written = _read_reference(port, viewers, frames * every_s, ours)
-        ours.send("end")
-    finally:
-        ours.close()
-        process.join(5)
-        if process.is_alive():
-            process.kill()
+    with beside(serve_reference, port) as (_, reference):
+        reference.send(WriteOrder(viewers, frames, every_s, round(frame_bytes)))
+        reference.recv()
+        written = _read_reference(port, viewers, frames * every_s, reference)
+        reference.send("end")
     return written
 
 

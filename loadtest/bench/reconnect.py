@@ -5,7 +5,6 @@ Both are read by the same kind of clients, which come back within their first ba
 """
 
 import asyncio
-import multiprocessing
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from msgspec import Struct
 
 from gateway.wire.codec import Encoding
 from gateway.wire.messages import Accepted, Events, Join, Joined, Position, Refused, Undone, Welcome
-from loadtest.bench.reference import serve_answers
+from loadtest.bench.reference import beside, serve_answers
 from loadtest.bench.server import BenchServer, ServerFailed, free_port
 from loadtest.clients.connection import CONNECTING_MAX, Client, Line, Payload
 from loadtest.play.agent import raise_files_limit
@@ -82,7 +81,7 @@ def measure_reconnect(server: BenchServer, *, sockets: int, rooms: int, rounds: 
     guests = _invited(server, sockets, rooms)
     gateway_pid, port = server.gateway_pid, free_port()
     found = []
-    with _process(serve_answers, port) as (reference_pid, reference):
+    with beside(serve_answers, port) as (reference_pid, reference):
         if reference.recv() != "listening":
             raise ServerFailed("the reference does not listen")
         with _crowd(server.ws_url, guests) as there, _crowd(f"ws://127.0.0.1:{port}/v1/ws", guests) as reference_there:
@@ -146,25 +145,9 @@ def _invited(server: BenchServer, sockets: int, rooms: int) -> list[Guest]:
 
 
 @contextmanager
-def _process(body: Callable[..., None], *arguments: object) -> Iterator[tuple[int, Connection]]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=body, args=(*arguments, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield process.pid or 0, ours
-    finally:
-        ours.close()
-        process.join(10)
-        if process.is_alive():
-            process.kill()
-
-
-@contextmanager
 def _crowd(url: str, guests: list[Guest]) -> Iterator[Callable[[], float]]:
     """A crowd that is in its rooms; the call lets it lose its sockets, and gives the seconds until it is back."""
-    with _process(_come, url, guests) as (_, lead):
+    with beside(_come, url, guests) as (_, lead):
 
         def told() -> float:
             if not lead.poll(BACK_S_MAX):

@@ -5,9 +5,11 @@ then it leaves the event loop and writes with a bare `os.write` loop, one call a
 """
 
 import asyncio
+import multiprocessing
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -32,9 +34,28 @@ from loadtest.play.agent import raise_files_limit
 
 BACKLOG: Final = 2_048
 ENDLESS: Final = 2**62
+END_S_MAX: Final = 10
 FILES_MAX: Final = 100_000
 _decode: Final = msgspec.json.Decoder(ClientMessage).decode
 _encode: Final = msgspec.json.Encoder().encode
+
+
+@contextmanager
+def beside(body: Callable[..., None], *arguments: object) -> Iterator[tuple[int, Connection]]:
+    """A process of its own that runs `body(*arguments, pipe)`; gives its id and our end of the pipe, which is closed at
+    the end: then the process has some seconds to go by itself."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=body, args=(*arguments, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield process.pid or 0, ours
+    finally:
+        ours.close()
+        process.join(END_S_MAX)
+        if process.is_alive():
+            process.kill()
 
 
 class WriteOrder(Struct, frozen=True):

@@ -28,7 +28,7 @@ MEMORY: Final = (
 )
 GENERATOR: Final = ("base", "gift", "sighting", "frame")
 REFERENCES: Final = ("python_us", "write_us", "fsync_ms")
-PARTS: Final = {
+FITTED: Final = {
     "gateway": GATEWAY,
     "valkey": VALKEY,
     "worker": WORKER,
@@ -38,10 +38,9 @@ PARTS: Final = {
     "aof_bytes": AOF_BYTES,
     "wal_bytes": WAL_BYTES,
     "rows": ROWS,
-    "memory": MEMORY,
-    "generator": GENERATOR,
-    "references": REFERENCES,
 }
+"""Those that are fitted to runs of the grid, by part."""
+PARTS: Final = {**FITTED, "memory": MEMORY, "generator": GENERATOR, "references": REFERENCES}
 """Every constant there is, by part."""
 
 

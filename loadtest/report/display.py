@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -45,21 +45,18 @@ class Silent:
         """Nothing."""
 
 
-class LiveView:
-    """A few lines that are redrawn while the run goes on. Use as a context.
+class Redrawn:
+    """A few lines that are redrawn while something goes on, and gone after it. Use as a context.
 
     Args:
-        scenario: names the run and its length.
         console: where to draw.
     """
 
-    def __init__(self, scenario: Scenario, console: Console) -> None:
-        self._scenario = scenario
+    def __init__(self, console: Console) -> None:
         self._live = Live(console=console, refresh_per_second=4, transient=True)
         self._stage = "starting"
-        self._samples: deque[tuple[float, int, int, list[float], list[float], float]] = deque()
 
-    def __enter__(self) -> "LiveView":
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 
@@ -67,6 +64,20 @@ class LiveView:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
+
+
+class LiveView(Redrawn):
+    """How a run goes on.
+
+    Args:
+        scenario: names the run and its length.
+        console: where to draw.
+    """
+
+    def __init__(self, scenario: Scenario, console: Console) -> None:
+        super().__init__(console)
+        self._scenario = scenario
+        self._samples: deque[tuple[float, int, int, list[float], list[float], float]] = deque()
 
     def stage(self, words: str) -> None:
         """Show what the run does now."""

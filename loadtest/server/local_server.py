@@ -13,9 +13,13 @@ _ENDPOINTS: Final = "endpoints.json"
 _PROCESSES: Final = "run/processes.json"
 
 
-class _Endpoints(Struct):
+class Endpoints(Struct):
+    """Where the parts of a server are, as `serve` writes it; what it does not run itself may be missing."""
+
     http_url: str
     serve_pid: int
+    redis_url: str = ""
+    database_url: str = ""
 
 
 class _Process(Struct):
@@ -26,7 +30,7 @@ class _Process(Struct):
 class LocalServer:
     """The server of a data folder."""
 
-    def __init__(self, data_dir: Path, endpoints: _Endpoints) -> None:
+    def __init__(self, data_dir: Path, endpoints: Endpoints) -> None:
         self.http_url = endpoints.http_url
         self._data_dir = data_dir
         self._serve_pid = endpoints.serve_pid
@@ -45,10 +49,20 @@ class LocalServer:
         return {state.name: state.pid for state in states if state.pid is not None}
 
 
+def read_endpoints(data_dir: Path) -> Endpoints:
+    """Of the server of a data folder.
+
+    Raises:
+        OSError: there is none.
+        msgspec.DecodeError: what is there is something else.
+    """
+    return msgspec.json.decode((data_dir / _ENDPOINTS).read_bytes(), type=Endpoints)
+
+
 def find_local_server(data_dir: Path, http_url: str) -> LocalServer | None:
     """The server of this folder, if it is the one that is meant and it runs."""
     try:
-        endpoints = msgspec.json.decode((data_dir / _ENDPOINTS).read_bytes(), type=_Endpoints)
+        endpoints = read_endpoints(data_dir)
     except (OSError, msgspec.DecodeError):
         return None
     meant, there = httpx.URL(http_url), httpx.URL(endpoints.http_url)

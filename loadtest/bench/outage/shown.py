@@ -1,12 +1,10 @@
 """What people see of the bench: a few lines while it runs, and a table afterwards."""
 
-from types import TracebackType
-
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from loadtest.bench.outage.result import Bound, CatchUp, Look, Memory, OutageResult, Phase, Plan
+from loadtest.report.display import Redrawn
 
 
 class Silent:
@@ -19,23 +17,13 @@ class Silent:
         """Nothing."""
 
 
-class LiveView:
-    """A few lines that are redrawn while the bench runs. Use as a context."""
+class LiveView(Redrawn):
+    """How the bench goes on."""
 
     def __init__(self, plan: Plan, console: Console) -> None:
+        super().__init__(console)
         self._plan = plan
-        self._live = Live(console=console, refresh_per_second=4, transient=True)
-        self._stage = "starting"
         self._seen: Look | None = None
-
-    def __enter__(self) -> "LiveView":
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
 
     def stage(self, words: str) -> None:
         """Show what it does now."""

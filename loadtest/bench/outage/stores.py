@@ -6,25 +6,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from loadtest.bench.outage.result import Held, Standing
 from loadtest.bench.server import BenchServer, ServerFailed
+from loadtest.server.local_server import Endpoints, read_endpoints
 from loadtest.server.procfs import rss_kb
 
 TIMEOUT_S: Final = 10.0
 MB: Final = 2**20
 _TOTALS: Final = "gw:{*}:totals"
 """Of each partition: `seq` of its last record, and `flushed`, up to which the books have it."""
-
-
-class Endpoints(Struct):
-    """Where the server's two stores are."""
-
-    redis_url: str
-    database_url: str
 
 
 def endpoints_of(data_dir: Path) -> Endpoints:
@@ -34,7 +27,7 @@ def endpoints_of(data_dir: Path) -> Endpoints:
         ServerFailed: they cannot be read.
     """
     try:
-        return msgspec.json.decode((data_dir / "endpoints.json").read_bytes(), type=Endpoints)
+        return read_endpoints(data_dir)
     except (OSError, msgspec.DecodeError) as exc:
         raise ServerFailed(f"the endpoints of the server cannot be read: {exc}") from exc
 

@@ -5,21 +5,12 @@ with which the plan predicts.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from loadtest.plan.constants import (
-    AOF_BYTES,
-    FRAME_BYTES,
-    GATEWAY,
-    POSTGRES,
-    PUBLISHED_BYTES,
-    ROWS,
-    VALKEY,
-    WAL_BYTES,
-    WORKER,
+    FITTED,
     Constant,
     Costs,
 )
@@ -28,17 +19,6 @@ from loadtest.plan.measuring.fit import Fitted, Row, fit, ratio
 from loadtest.plan.measuring.observe import SENDERS, Observed
 from loadtest.plan.measuring.probe import Probed
 
-FITTED: Final = {
-    "gateway": GATEWAY,
-    "valkey": VALKEY,
-    "worker": WORKER,
-    "postgres": POSTGRES,
-    "frame_bytes": FRAME_BYTES,
-    "published_bytes": PUBLISHED_BYTES,
-    "aof_bytes": AOF_BYTES,
-    "wal_bytes": WAL_BYTES,
-    "rows": ROWS,
-}
 Rows = dict[str, list[Row]]
 Known = dict[str, dict[str, Constant]]
 

@@ -8,19 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
-import msgspec
 from msgspec import Struct
 from redis import Redis
 
-_ENDPOINTS: Final = "endpoints.json"
+from loadtest.server.local_server import read_endpoints
+
 _SCANNED: Final = 1_000
 _TABLES: Final = "SELECT quote_ident(schemaname) || '.' || quote_ident(relname) AS name FROM pg_stat_user_tables"
 _WAL_BYTES: Final = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
-
-
-class _Endpoints(Struct):
-    redis_url: str
-    database_url: str
 
 
 class Stored(Struct, frozen=True):
@@ -47,7 +42,7 @@ class Stores:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self._endpoints = msgspec.json.decode((data_dir / _ENDPOINTS).read_bytes(), type=_Endpoints)
+        self._endpoints = read_endpoints(data_dir)
         self._redis = Redis.from_url(self._endpoints.redis_url)
 
     def close(self) -> None:

@@ -4,13 +4,12 @@ import msgspec
 import pytest
 
 from gateway.room.facts import WalletChange, decode_wallets
-from loadtest.plan.constants import VALKEY
+from loadtest.plan.constants import FITTED, VALKEY
 from loadtest.plan.flows import Demand
 from loadtest.plan.measuring.grid import GRID, HELD_OUT, TINY, Block, shuffled
 from loadtest.plan.measuring.observe import Observed, Point, Times, counts_in, scenario_of
 from loadtest.plan.measuring.probe import Probed, wallets
 from loadtest.plan.measuring.rows import (
-    FITTED,
     Idle,
     counted_flows,
     fit_all,
