@@ -390,9 +390,7 @@ class Session:
 
     def _told_balance(self, seq: int, coins: int, since: Mark) -> None:
         """A reply told the balance; what is newer is told after it."""
-        if self._wallet is None:
-            self._wallet = ShownWallet()
-        newer = self._wallet.replied(seq, coins, since)
+        newer = self._shown().replied(seq, coins, since)
         if newer is not None:
             self.send(Balance(newer))
 
@@ -400,21 +398,23 @@ class Session:
 
     def wallet_changed(self, seq: int, balance_coins: int) -> None:
         """The wallet holds this since the record `seq`; told unless something newer was told."""
-        if self._wallet is None:
-            self._wallet = ShownWallet()
-        if self._wallet.changed(seq, balance_coins):
+        if self._shown().changed(seq, balance_coins):
             self._tell_wallet(balance_coins)
 
     def wallet_doubted(self) -> None:
         """Changes of the wallet may have been missed."""
-        if self._wallet is None:
-            self._wallet = ShownWallet()
-        self._wallet.doubted()
+        self._shown().doubted()
 
     def wallet_read(self, balance_coins: int) -> None:
         """After that the wallet was read, and held this."""
         if self._wallet is not None and self._wallet.read(balance_coins):
             self._tell_wallet(balance_coins)
+
+    def _shown(self) -> ShownWallet:
+        # Most of who only watches never needs one.
+        if self._wallet is None:
+            self._wallet = ShownWallet()
+        return self._wallet
 
     def _tell_wallet(self, coins: int) -> None:
         if self.identity is None:
