@@ -6,7 +6,8 @@ what the books have more than the live totals had is taken off again. The books 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import msgspec
 from redis.asyncio import Redis
@@ -32,10 +33,12 @@ from ledger.service import WrongDeployment, require_pinned
 
 CHECKED = (Invariant.I1, Invariant.I2, Invariant.I3, Invariant.I4, Invariant.I9, Invariant.I10)
 """What the ledger can check of itself; the others are about rooms."""
+CHECKED_LIVE = (Invariant.I1, Invariant.I2, Invariant.I3, Invariant.I4, Invariant.I9)
+"""What of it can be seen of the live ledger."""
 
 _LAST = """
-SELECT a.owner, a.kind, e.balance_after FROM accounts a
-JOIN LATERAL (SELECT balance_after FROM entries WHERE account_id = a.id ORDER BY number DESC LIMIT 1) e ON true
+SELECT a.owner, a.kind, e.balance_after, e.seq FROM accounts a
+JOIN LATERAL (SELECT balance_after, seq FROM entries WHERE account_id = a.id ORDER BY number DESC LIMIT 1) e ON true
 WHERE a.partition = $1
 """
 _STRIPES = f"""
@@ -84,23 +87,13 @@ async def audit(config: LedgerConfig, progress: Progress | None = None) -> Audit
         SchemaWrong: the database is not that of this code.
         WrongDeployment: what is stored was laid out by other settings, and would be looked for elsewhere.
     """
-    told = progress or _nobody
-    # A sum over all entries takes longer than what a gateway may wait for.
-    patient = msgspec.structs.replace(config, database_timeout_ms=int(STATEMENT_S_MAX * 1000))
-    findings, keys = Findings(CHECKED), Keys(config.partitions)
-    pool, redis = await open_pool(patient), connect(config, any_server=True)
-    try:
-        async with snapshot(pool) as connection:
-            await check_schema(connection)
-            beyond = await connection.fetchval(_BEYOND, config.partitions)
-        if beyond is not None:
-            raise WrongDeployment(f"the books have partition {beyond}, the configuration says {config.partitions}")
-        await require_pinned(redis, config)
-        partitions = keys.all()
+    told, findings = progress or _nobody, Findings(CHECKED)
+    async with _stores(config) as (pool, redis):
+        partitions = Keys(config.partitions).all()
         steps = len(partitions) + len(CHECKS) + 2
         for done, (partition, _) in enumerate(partitions):
             told(Step(f"partition {partition}", done, steps))
-            await _audit_partition(pool, redis, keys, config, partition, findings)
+            await _audit_partition(pool, redis, config, partition, findings)
         async with snapshot(pool) as connection:
             for done, check in enumerate(CHECKS, len(partitions)):
                 told(Step(f"the books: {check.about}", done, steps))
@@ -109,19 +102,49 @@ async def audit(config: LedgerConfig, progress: Progress | None = None) -> Audit
             await check_worth(connection, findings)
             told(Step("the books: what the accounts hold", steps - 1, steps))
             units = await unit_totals(connection)
+    results = findings.results()
+    return AuditReport(all(result.ok for result in results), time.time_ns() // 1_000_000, results, units)
+
+
+async def audit_live(config: LedgerConfig, progress: Progress | None = None) -> list[InvariantResult]:
+    """Check the live ledger against its own totals, its journal and the books; not the books themselves.
+
+    Memory and errors are those of `audit`.
+    """
+    told, findings = progress or _nobody, Findings(CHECKED_LIVE)
+    async with _stores(config) as (pool, redis):
+        partitions = Keys(config.partitions).all()
+        for done, (partition, _) in enumerate(partitions):
+            told(Step(f"partition {partition}", done, len(partitions)))
+            await _audit_partition(pool, redis, config, partition, findings)
+    return findings.results()
+
+
+@asynccontextmanager
+async def _stores(config: LedgerConfig) -> AsyncIterator[tuple[Pool, Redis]]:
+    """Both, after it was seen that they are laid out as the configuration says; failures as `audit` raises them."""
+    # A sum over all entries takes longer than what a gateway may wait for.
+    patient = msgspec.structs.replace(config, database_timeout_ms=int(STATEMENT_S_MAX * 1000))
+    pool, redis = await open_pool(patient), connect(config, any_server=True)
+    try:
+        async with snapshot(pool) as connection:
+            await check_schema(connection)
+            beyond = await connection.fetchval(_BEYOND, config.partitions)
+        if beyond is not None:
+            raise WrongDeployment(f"the books have partition {beyond}, the configuration says {config.partitions}")
+        await require_pinned(redis, config)
+        yield pool, redis
     except (RedisError, OSError) as exc:
         raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
     finally:
         await redis.aclose()
         await pool.close()
-    results = findings.results()
-    return AuditReport(all(result.ok for result in results), time.time_ns() // 1_000_000, results, units)
 
 
 async def _audit_partition(
-    pool: Pool, redis: Redis, keys: Keys, config: LedgerConfig, partition: Partition, findings: Findings
+    pool: Pool, redis: Redis, config: LedgerConfig, partition: Partition, findings: Findings
 ) -> None:
-    names = keys.of(partition)
+    names = Keys(config.partitions).of(partition)
     try:
         live = await read_live(redis, names, partition, config)
     except InvariantBroken as exc:
@@ -137,13 +160,16 @@ async def _read_books(connection: Connection, live: LivePartition) -> BookPartit
     partition = live.partition
     position_seq = int(await connection.fetchval(_POSITION, partition) or 0)
     wallets: dict[str, int] = {}
+    last_seqs: dict[str, int] = {}
     platform: dict[str, int] = {}
     agencies = 0
     for row in await connection.fetch(_LAST, partition):
         if row["kind"] == AccountKind.AGENCY:
             agencies += row["balance_after"]
+        elif owner := row["owner"]:
+            wallets[owner], last_seqs[owner] = row["balance_after"], row["seq"]
         else:
-            (wallets if row["owner"] else platform)[row["owner"] or row["kind"]] = row["balance_after"]
+            platform[row["kind"]] = row["balance_after"]
     stripes = {row["creator"]: row["earned"] for row in await connection.fetch(_STRIPES, partition)}
     holds = await open_holds(connection, partition, position_seq)
     missing = await stored_records(connection, partition, live.first_seq + 1, live.trimmed_seq)
@@ -157,6 +183,7 @@ async def _read_books(connection: Connection, live: LivePartition) -> BookPartit
         end_seq=0,
         wallets=wallets,
         stripes=stripes,
+        last_seqs=last_seqs,
         holds=holds,
         coins_in=-platform.get(AccountKind.COINS_GRANTED, 0) - platform.get(AccountKind.COINS_SOLD, 0),
         spent=platform.get(AccountKind.SPENT, 0),

@@ -25,6 +25,7 @@ from ledger.model import (
     JournalRecord,
     ReversalBody,
 )
+from ledger.named_records import named
 
 _HOLDS: Final = HoldBody | HoldEndBody
 _GIFTS: Final = HeldGiftBody | GiftSettledBody | GiftUndoneBody
@@ -36,6 +37,7 @@ class BookPartition(Struct, frozen=True):
     Attributes:
         end_seq: the live ledger's last record, read after the books were.
         wallets, stripes: coins of each viewer, diamonds of each creator from viewers of this partition.
+        last_seqs: the last record that moved each wallet.
         holds: coins of each hold and each gift that is open by its records, by `hold_name` and `gift_name`.
         coins_in, spent, reversed, held, charged, earned, commission: what the platform's accounts say.
         records: those that the comparison needs: between the first look at the balances and the journal, and those
@@ -47,6 +49,7 @@ class BookPartition(Struct, frozen=True):
     end_seq: int
     wallets: dict[str, int]
     stripes: dict[str, int]
+    last_seqs: dict[str, int]
     holds: dict[str, int]
     coins_in: int
     spent: int
@@ -258,14 +261,15 @@ def _check_against_books(
     low, high, sign = min(position, until), max(position, until), 1 if position < until else -1
     moved = sum_of(records[seq] for seq in range(low + 1, high + 1))
     at = f"{name}, record {until}"
+    of_wallets = books.last_seqs | last_records(records.values(), wallet_moved)
     for what, in_live, in_books, since, last in (
-        ("wallet", balances[0], books.wallets, moved.wallets, last_records(records.values(), wallet_moved)),
+        ("wallet", balances[0], books.wallets, moved.wallets, of_wallets),
         ("stripe", balances[1], books.stripes, moved.stripes, last_records(records.values(), stripe_moved)),
     ):
         for owner in in_live.keys() | in_books.keys() | since.keys():
             found, expected = in_live.get(owner, 0), in_books.get(owner, 0) + sign * since.get(owner, 0)
             if found != expected:
-                known = f"; its last record in the journal is {last[owner]}" if owner in last else ""
+                known = f"; its last record is {_last_words(last[owner], records)}" if owner in last else ""
                 findings.violate(
                     Invariant.I9, f"{at}: {what} of {owner} holds {found}, the books say {expected}{known}"
                 )
@@ -293,6 +297,11 @@ def last_records(
         if moved is not None:
             last[moved[0]] = max(record.seq, last.get(moved[0], 0))
     return last
+
+
+def _last_words(seq: int, records: Mapping[int, JournalRecord]) -> str:
+    record = records.get(seq)
+    return str(seq) if record is None else f"{seq}, {named(record)}"
 
 
 def sum_of(records: Iterable[JournalRecord]) -> Sums:

@@ -18,7 +18,6 @@ from ledger.ids import id_time_ms
 from ledger.live.journal import decode_entry
 from ledger.live.keys import Keys, PartitionKeys
 from ledger.live.redis_client import connect
-from ledger.mending.reconcile import NamedRecord, named
 from ledger.model import (
     CreditBody,
     GiftBody,
@@ -31,6 +30,7 @@ from ledger.model import (
     Partition,
     ReversalBody,
 )
+from ledger.named_records import NamedRecord, named
 from ledger.record_kinds import kind_of
 
 _ENTRIES_READ: Final = 256

@@ -18,14 +18,13 @@ from ledger.books.migrate import check_schema
 from ledger.books.postgres import Connection, open_pool, snapshot
 from ledger.config import LedgerConfig
 from ledger.errors import EpochAwaited, LedgerError, LedgerUnavailable
-from ledger.ids import format_id
 from ledger.live.journal import Position, decode_entry
 from ledger.live.keys import DEPLOYMENT, REPAIR_EPOCH, Keys, Total
 from ledger.live.promotion import PROMOTED, read_history
 from ledger.live.redis_client import connect
 from ledger.mending.replay import lives_in
 from ledger.model import JournalRecord, Partition
-from ledger.record_kinds import kind_of
+from ledger.named_records import NamedRecord, named
 
 RECORDS_NAMED_MAX: Final = 20
 """So many lost records of a partition are named in the sentence about them."""
@@ -51,20 +50,6 @@ class LedgersDiffer(LedgerError):
 
 class StillAtWork(LedgerError):
     """Somebody works who must not work beside a repair; the message names who and where."""
-
-
-class NamedRecord(Struct, frozen=True):
-    """A record as people look for it. `kind` is that of the books, such as `gift`, `hold` or `grant`."""
-
-    partition: Partition
-    seq: int
-    kind: str
-    id: str
-    viewer: str
-    coins: int
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.id} of {self.viewer} ({self.coins} coins)"
 
 
 class Standing(Struct, frozen=True):
@@ -221,12 +206,6 @@ async def book_records(
     """Records of the books from `first` to `last`, in order, at most `limit`."""
     rows: list[asyncpg.Record] = await connection.fetch(_RECORDS, partition, first, last, limit)
     return [read_record(row) for row in rows]
-
-
-def named(record: JournalRecord) -> NamedRecord:
-    """A record in words that people know."""
-    body = record.body
-    return NamedRecord(record.partition, record.seq, kind_of(body), format_id(body.id), body.viewer, body.coins)
 
 
 async def _read_journal(redis: Redis, keys: Keys, partition: Partition, *, whole: bool) -> _Journal:

@@ -32,16 +32,15 @@ from ledger.live.redis_client import connect
 from ledger.live.scripts import Script, Scripts
 from ledger.mending.reconcile import (
     LedgersDiffer,
-    NamedRecord,
     Reconciliation,
     Standing,
     StillAtWork,
     book_records,
-    named,
     reconcile,
 )
 from ledger.mending.replay import RECORDS_REPLAYED_MAX, Replay, lives_in, next_slice
 from ledger.model import GiftBody, JournalRecord, Partition
+from ledger.named_records import NamedRecord, named
 from ledger.service import Ledger
 
 REPAIRED_NAMED_MAX: Final = 1_000

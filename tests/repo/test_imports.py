@@ -28,6 +28,7 @@ OURS = {
                     "commission",
                     "accounts",
                     "invariants",
+                    "named_records",
                     "office",
                     "rails",
                 ),

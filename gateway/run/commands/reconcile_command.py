@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,13 +20,16 @@ from gateway.run.logs import set_up_logs
 from gateway.run.servers.valkey import ServerMissing
 from gateway.run.settings.config import Config
 from gateway.run.settings.options import Unusable, folder_options, loaded
+from ledger.audits.audit import audit_live
 from ledger.errors import InvariantBroken, LedgerError
 from ledger.mending.former import lost_with_former
-from ledger.mending.reconcile import LedgersDiffer, NamedRecord, Reconciliation, Standing, StillAtWork
+from ledger.mending.reconcile import LedgersDiffer, Reconciliation, Standing, StillAtWork
 from ledger.mending.reconcile import reconcile as compare
 from ledger.mending.repair import Repair
+from ledger.named_records import NamedRecord
 
 DIFFERENT: Final = 1
+UNTOUCHED: Final = "no record is lost, and no repair guesses which of two balances is right"
 _COULD_NOT: Final = (LedgerError, FolderUnusable, ServerMissing, ProgramFailed, OSError, ValueError, LookupError)
 
 
@@ -35,6 +39,7 @@ class Report(Struct, frozen=True):
     Attributes:
         agree: the two agreed, or do now.
         repairable: whether `--repair` can bring back what was found lost.
+        balances: what the live ledger holds otherwise than its records say; it is looked at where the records agree.
         repair: what a repair did; None when none was asked for, or it was refused.
         refused: why a repair was not made, or not ended.
         nowhere: what only the former server has, after the repair if one was made; None when none was named.
@@ -43,6 +48,7 @@ class Report(Struct, frozen=True):
     agree: bool
     repairable: bool
     differences: list[str]
+    balances: list[str]
     repair_epoch: int | None
     standings: list[Standing]
     repair: Repair | None = None
@@ -57,6 +63,8 @@ class Report(Struct, frozen=True):
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON, and nothing else.")
 def reconcile(file: Path | None, as_json: bool, repair: bool, former_redis_url: str | None, **flags: Any) -> None:
     """Compare the live ledger with the books, name records that one has lost, and bring them back if asked to.
+
+    Where no record is lost, every balance of the live ledger is compared with what the records say.
 
     Exit status 0 when they agree (or do now), 1 when not, 2 when it could not look. Starts the servers of the data
     folder by itself where nothing serves from it. With --json a thousand lost records of a partition are named.
@@ -85,17 +93,21 @@ async def _reconcile(config: Config, former_url: str | None, *, repair: bool) ->
 
 async def _compared(placed: Config, *, repair: bool) -> Report:
     found = await compare(placed.ledger, whole=repair)
-    if not repair or not found.all_differences:
-        return _report(found, not found.all_differences)
+    if not found.all_differences:
+        balances = [words for result in await audit_live(placed.ledger) for words in result.violations]
+        return _report(found, balances)
+    if not repair:
+        return _report(found)
     try:
         done = await repair_all(placed.ledger, placed.rooms, _say)
     except (LedgersDiffer, StillAtWork, InvariantBroken) as exc:
-        return msgspec.structs.replace(_report(found, agree=False), refused=str(exc))
-    return msgspec.structs.replace(_report(found, agree=not done.violations), repair=done)
+        return msgspec.structs.replace(_report(found), refused=str(exc))
+    return msgspec.structs.replace(_report(found), agree=not done.violations, repair=done)
 
 
-def _report(found: Reconciliation, agree: bool) -> Report:
-    return Report(agree, found.repairable, found.all_differences, found.repair_epoch, found.standings)
+def _report(found: Reconciliation, balances: Sequence[str] = ()) -> Report:
+    agree = not found.all_differences and not balances
+    return Report(agree, found.repairable, found.all_differences, list(balances), found.repair_epoch, found.standings)
 
 
 def _say(records: int, total: int) -> None:
@@ -114,13 +126,15 @@ def show(report: Report) -> None:
             table.add_row(*row)
     console = Console(highlight=False)
     console.print(table)
-    for words in report.differences:
+    for words in report.differences + report.balances:
         console.print(words, style="bold red", soft_wrap=True, markup=False)
+    if report.balances:
+        console.print(UNTOUCHED, soft_wrap=True, markup=False)
     if report.refused is not None:
         console.print(f"not repaired: {report.refused}", style="bold red", soft_wrap=True, markup=False)
     if report.repair is not None:
         _show_repair(console, report.repair)
-    elif not report.differences:
+    elif report.agree:
         console.print("the live ledger and the books agree")
     elif report.repairable and report.refused is None:
         console.print("`giftwire reconcile --repair` brings back what the books have")

@@ -151,7 +151,7 @@ def sql(statement: str) -> Fault:
 LIVE_FAULTS: dict[str, tuple[Fault, dict[str, str]]] = {
     "a wallet changed": (
         lambda redis, _, keys: redis.hincrby(keys.wallets, "ann", 1),
-        {"I1": "wallets hold", "I9": "wallet of ann"},
+        {"I1": "wallets hold", "I9": "; its last record is"},
     ),
     "a wallet below zero": (
         lambda redis, _, keys: redis.hset(keys.wallets, "ann", -1),
