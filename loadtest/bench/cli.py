@@ -374,12 +374,13 @@ def _latency_rows(result: LatencyResult) -> list[tuple[str, str]]:
 
 def _overload_rows(result: OverloadResult) -> list[tuple[str, str]]:
     before, most, after = result.gateway_mb
-    normal = result.normal_after_ms
+    normal, held = result.normal_after_ms, result.held_per_s
     rows = [
-        ("highest rate that held", f"{result.max_per_s:,.0f} gifts/s"),
+        ("accepted at most, of any rate", f"{result.max_per_s:,.0f} gifts/s"),
+        *(() if held is None else (("highest rate that held", f"{held:,.0f} gifts/s"),)),
         ("offered", f"{result.offered_per_s:,.0f}/s, of which {result.sent_per_s:,.0f}/s were sent"),
         ("accepted", f"{result.accepted_per_s:,.0f}/s, p99 {result.accepted_p99_ms} ms"),
-        ("ratio to the highest rate", f"{result.ratio:.2f}"),
+        ("of the most", f"{result.ratio:.2f}"),
         ("refused as overloaded", f"{result.refused:,}, p99 {result.refused_p99_ms} ms"),
         *((f"refused as {code}", f"{count:,}") for code, count in result.otherwise.items()),
         ("without an answer, wrong wallets", f"{result.unanswered:,}, {result.wrong_balances:,}"),

@@ -1,14 +1,16 @@
 """Twice the gifts that the server can carry: what it accepts, how soon it refuses the rest, and how it recovers.
 
-Server and sender share this machine. So the maximum is found with the same cheap sender, and where it could not send on
-time the bench says so and judges nothing.
+The maximum is what the server accepts in a second of whatever is offered: rates are raised until more offered brings no
+more accepted. A rate that is answered soon (the highest rate that held) is said beside it; on a machine that others use
+too it may be far lower, and twice of it no overload. Server and sender share this machine. So the maximum is found with
+the same cheap sender, and where it could not send on time the bench says so and judges nothing.
 """
 
 import asyncio
 import itertools
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,7 +20,7 @@ import numpy.typing as npt
 import uvloop
 from msgspec import Struct
 
-from loadtest.bench.flood import Fate, Flood, Gifts, text_frame
+from loadtest.bench.flood import Fate, Flood, FloodFailed, Gifts, text_frame
 from loadtest.bench.server import BenchServer
 from loadtest.play.run import Options, prepare
 from loadtest.record.latency import Latencies
@@ -43,6 +45,10 @@ FIRST_RATE: Final = 2_000.0
 STEP_FACTOR: Final = 1.4
 STEP_S: Final = 3.0
 TRIES: Final = 2
+FRUITLESS_MAX: Final = 2
+"""The search ends after so many rates in a row that brought no more than lower ones."""
+FOUND_SHARE_MAX: Final = 1.1
+"""More of the maximum than this cannot be accepted, unless another one than the maximum was found."""
 SETTLE_S: Final = 1.0
 """Of the beginning of a step or of the overload, which is not counted."""
 AFTER_S: Final = 5.0
@@ -62,7 +68,8 @@ class OverloadResult(Struct, frozen=True):
     """The bench's answer.
 
     Attributes:
-        max_per_s: the highest rate that held, as accepted; the one that was given, if one was.
+        max_per_s: the most that was accepted a second, whatever was offered; the one that was given, if one was.
+        held_per_s: the highest rate offered that held; None when a maximum was given, 0 when no rate held.
         offered_per_s, sent_per_s, accepted_per_s: in the overload, after its first second.
         ratio: of `accepted_per_s` to `max_per_s`.
         refused: as `overloaded`; `otherwise` by other codes.
@@ -77,6 +84,7 @@ class OverloadResult(Struct, frozen=True):
     """
 
     max_per_s: float
+    held_per_s: float | None
     offered_per_s: float
     sent_per_s: float
     accepted_per_s: float
@@ -92,6 +100,20 @@ class OverloadResult(Struct, frozen=True):
     cpu_share: dict[str, float]
     not_offered: list[str]
     missed: list[str]
+
+
+class Capacity(Struct, frozen=True):
+    """What rising rates have shown: gifts a second that were accepted at most, and at most offered and held."""
+
+    most_per_s: float
+    held_per_s: float | None
+
+
+class Step(Struct, frozen=True):
+    """What came of one rate: gifts a second that were accepted, and whether all were, and soon."""
+
+    accepted_per_s: float
+    held: bool
 
 
 class _Load(Struct, frozen=True):
@@ -144,14 +166,14 @@ class _Sender:
 
 
 def measure_overload(server: BenchServer, *, rate: float | None, rate_max: float, seconds: float) -> OverloadResult:
-    """Find the highest rate that holds, offer twice of it, then half.
+    """Find the most that is accepted, offer twice of it, then half.
 
     Args:
         rate: what the server can carry, where that is known.
         rate_max: where the search ends.
 
     Raises:
-        FloodFailed: the senders could not connect, or lost their sockets.
+        FloodFailed: the senders could not connect, or lost their sockets, or nothing was accepted.
     """
     return uvloop.run(_measure(server, rate, rate_max, seconds))
 
@@ -170,37 +192,52 @@ async def _measure(server: BenchServer, rate: float | None, rate_max: float, sec
         await flood.open()
         sender = _Sender(flood, run, senders, ground.granted_coins[0])
         await sender.send([_Load(FIRST_RATE / 2, SETTLE_S)])
-        max_per_s = rate or await _search(sender, rate_max)
-        return await _overload(server, sender, max_per_s, seconds)
+        if rate is None:
+            capacity = await climb(lambda per_s: _step(sender, per_s), rate_max)
+            if not capacity.most_per_s:
+                raise FloodFailed("no gift was accepted, however few were offered")
+        else:
+            capacity = Capacity(rate, None)
+        return await _overload(server, sender, capacity, seconds)
     finally:
         flood.close()
 
 
-async def _search(sender: _Sender, rate_max: float) -> float:
-    """The highest rate that held, roughly."""
-    best, rate = FIRST_RATE / STEP_FACTOR, FIRST_RATE
-    while rate <= rate_max and await _holds(sender, rate):
-        best, rate = rate, rate * STEP_FACTOR
-    middle = (best + rate) / 2
-    return middle if middle <= rate_max and await _holds(sender, middle) else best
+async def climb(offer: Callable[[float], Awaitable[Step]], rate_max: float) -> Capacity:
+    """Raise the rate until more offered brings no more accepted.
+
+    Args:
+        offer: offers a rate for some seconds.
+        rate_max: of what is offered.
+    """
+    most, held, rate, fruitless = 0.0, 0.0, FIRST_RATE, 0
+    while rate <= rate_max and fruitless < FRUITLESS_MAX:
+        step = await offer(rate)
+        held = rate if step.held else held
+        fruitless = 0 if step.accepted_per_s > most else fruitless + 1
+        most, rate = max(most, step.accepted_per_s), rate * STEP_FACTOR
+    return Capacity(most, held)
 
 
-async def _holds(sender: _Sender, rate: float) -> bool:
+async def _step(sender: _Sender, rate: float) -> Step:
     # Tried again: on a machine that others use too a step may fail for no fault of the server's.
+    accepted_per_s = 0.0
     for _ in range(TRIES):
         seen = _Seen(await sender.send([_Load(rate, STEP_S)]))
+        accepted_per_s = max(accepted_per_s, seen.accepted_between(SETTLE_S, STEP_S) / (STEP_S - SETTLE_S))
         after = seen.due_s >= SETTLE_S
         p99_ms = _p99_ms(seen.took_ns[after])
         if bool(np.all(seen.fate[after] == Fate.ACCEPTED)) and p99_ms is not None and p99_ms <= ACCEPTED_P99_MS_MAX:
-            return True
-    return False
+            return Step(accepted_per_s, held=True)
+    return Step(accepted_per_s, held=False)
 
 
-async def _overload(server: BenchServer, sender: _Sender, max_per_s: float, seconds: float) -> OverloadResult:
+async def _overload(server: BenchServer, sender: _Sender, capacity: Capacity, seconds: float) -> OverloadResult:
     pid, before = server.gateway_pid, cpu_by_part(server.processes)
     began_s, own_s = time.monotonic(), time.process_time()
     weights_kb = [pss_kb(pid)]
     weighing = asyncio.create_task(_weigh(pid, weights_kb))
+    max_per_s = capacity.most_per_s
     offered = 2 * max_per_s
     try:
         gifts = await sender.send([_Load(offered, seconds), _Load(max_per_s / 2, AFTER_S)])
@@ -213,13 +250,11 @@ async def _overload(server: BenchServer, sender: _Sender, max_per_s: float, seco
     weights_kb.append(pss_kb(pid))
     seen, mb = _Seen(gifts), [kb / 1024 for kb in weights_kb]
     counted = (seen.due_s >= SETTLE_S) & (seen.due_s < seconds)
-    answered_s = (seen.answered_ns - gifts.due_ns[0]) / 1e9
     accepted, refused = seen.fate == Fate.ACCEPTED, seen.fate == Fate.OVERLOADED
-    accepted_per_s = np.count_nonzero(accepted & (answered_s >= SETTLE_S) & (answered_s < seconds)) / (
-        seconds - SETTLE_S
-    )
+    accepted_per_s = seen.accepted_between(SETTLE_S, seconds) / (seconds - SETTLE_S)
     result = OverloadResult(
         max_per_s=round(max_per_s, 1),
+        held_per_s=None if capacity.held_per_s is None else round(capacity.held_per_s, 1),
         offered_per_s=round(offered, 1),
         sent_per_s=round(seen.sent_between(SETTLE_S, seconds) / (seconds - SETTLE_S), 1),
         accepted_per_s=round(accepted_per_s, 1),
@@ -233,7 +268,7 @@ async def _overload(server: BenchServer, sender: _Sender, max_per_s: float, seco
         normal_after_ms=_normal_after_ms(seen, seconds),
         gateway_mb=(round(mb[0], 1), round(max(mb), 1), round(mb[-1], 1)),
         cpu_share={part: round(used_s / wall_s, 2) for part, used_s in sorted(used.items())},
-        not_offered=_not_offered(seen, offered, seconds),
+        not_offered=_not_offered(seen, max_per_s, accepted_per_s, seconds),
         missed=[],
     )
     return msgspec.structs.replace(result, missed=_missed(result, gifts.late_hints))
@@ -251,10 +286,16 @@ class _Seen:
         self.late_ns: _Numbers = self.sent_ns - self.due_ns
         self.due_s = (self.due_ns - self.due_ns[0]) / 1e9
         self.sent_s = (self.sent_ns - self.due_ns[0]) / 1e9
+        self.answered_s = (self.answered_ns - self.due_ns[0]) / 1e9
 
     def sent_between(self, from_s: float, to_s: float) -> int:
         """Gifts that were sent in this time."""
         return int(np.count_nonzero((self.sent_s >= from_s) & (self.sent_s < to_s)))
+
+    def accepted_between(self, from_s: float, to_s: float) -> int:
+        """Gifts of which it was said in this time that they were accepted."""
+        then = (self.answered_s >= from_s) & (self.answered_s < to_s)
+        return int(np.count_nonzero(then & (self.fate == Fate.ACCEPTED)))
 
 
 def _normal_after_ms(seen: _Seen, fell_s: float) -> float | None:
@@ -271,9 +312,9 @@ def _normal_after_ms(seen: _Seen, fell_s: float) -> float | None:
     return None
 
 
-def _not_offered(seen: _Seen, offered: float, seconds: float) -> list[str]:
+def _not_offered(seen: _Seen, max_per_s: float, accepted_per_s: float, seconds: float) -> list[str]:
     reasons = []
-    share = seen.sent_between(SETTLE_S, seconds) / (offered * (seconds - SETTLE_S))
+    share = seen.sent_between(SETTLE_S, seconds) / (2 * max_per_s * (seconds - SETTLE_S))
     if share < SENT_SHARE_MIN:
         reasons.append(f"only {share:.0%} of the gifts were sent in time")
     late_ms = _p99_ms(seen.late_ns[seen.due_s < seconds])
@@ -281,6 +322,8 @@ def _not_offered(seen: _Seen, offered: float, seconds: float) -> list[str]:
         reasons.append(f"gifts were sent {late_ms:.0f} ms late (p99)")
     if not np.any(seen.fate == Fate.OVERLOADED):
         reasons.append("nothing was refused: the server can carry more than was thought")
+    if accepted_per_s > FOUND_SHARE_MAX * max_per_s:
+        reasons.append(f"{accepted_per_s / max_per_s:.2f} of the maximum was accepted: it was not the maximum")
     return reasons
 
 

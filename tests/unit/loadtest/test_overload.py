@@ -6,7 +6,17 @@ from collections.abc import Sequence
 import pytest
 
 from loadtest.bench.flood import Answers, Fate, Gifts, text_frame
-from loadtest.bench.overload import _due_ns, _Load, _normal_after_ms, _Seen
+from loadtest.bench.overload import (
+    FIRST_RATE,
+    STEP_FACTOR,
+    Capacity,
+    Step,
+    _due_ns,
+    _Load,
+    _normal_after_ms,
+    _Seen,
+    climb,
+)
 
 MS = 1_000_000
 
@@ -85,3 +95,44 @@ def test_time_until_all_is_as_before(bad: Sequence[int], slow: Sequence[int], no
         book.fate[number] = Fate.OVERLOADED if number in bad else Fate.ACCEPTED
         book.answered_ns[number] = book.due_ns[number] + (300 if number in slow else 20) * MS
     assert _normal_after_ms(_Seen(book), 1.0) == normal_ms
+
+
+def rates(count: int) -> list[float]:
+    """The first rates of a search."""
+    return [FIRST_RATE * STEP_FACTOR**n for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "slow_from", "rate_max", "expected", "steps"),
+    [
+        # Rates up to 10,756 a second are below the limit; two more bring nothing.
+        (9_000.0, 6_000.0, 1e6, Capacity(9_000.0, 5_488.0), 8),
+        # One slow moment of the machine is not the limit.
+        (9_000.0, 2_500.0, 1e6, Capacity(9_000.0, 2_000.0), 8),
+        (1e6, 1e6, 5_000.0, Capacity(3_920.0, 3_920.0), 3),
+        (0.0, 0.0, 1e6, Capacity(0.0, 0.0), 2),
+    ],
+)
+async def test_search_goes_on_until_more_brings_no_more(
+    limit: float, slow_from: float, rate_max: float, expected: Capacity, steps: int
+) -> None:
+    """The most that is accepted, however slowly; and the highest rate whose answers came soon."""
+    offered: list[float] = []
+
+    async def offer(per_s: float) -> Step:
+        offered.append(per_s)
+        return Step(min(per_s, limit), held=per_s < slow_from and per_s <= limit)
+
+    found = await climb(offer, rate_max)
+    assert offered == pytest.approx(rates(steps))
+    assert (found.most_per_s, found.held_per_s) == pytest.approx((expected.most_per_s, expected.held_per_s))
+
+
+async def test_accepted_in_a_time() -> None:
+    """Counted by when it was said, whenever the gift was due; refusals do not count."""
+    book = gifts(4)
+    for number, answered_ms in enumerate((5, 1_500, 2_500)):
+        book.hear(b'{"type":"accepted","ref":"%d","balance_coins":9}' % (100 + number), answered_ms * MS, 2)
+    book.hear(b'{"type":"refused","code":"overloaded","ref":"103","retry_after_ms":1000}', 1_600 * MS, 2)
+    assert _Seen(book).accepted_between(1.0, 2.0) == 1
+    assert _Seen(book).accepted_between(0.0, 3.0) == 3
