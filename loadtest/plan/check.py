@@ -17,15 +17,14 @@ from msgspec import Struct
 from loadtest.plan.constants import Constants
 from loadtest.plan.flows import Flows, Layout, Pacing, flows
 from loadtest.plan.measuring.grid import Block, shuffled
-from loadtest.plan.measuring.observe import DRAIN_S, Observed, Point, observe, stand
+from loadtest.plan.measuring.observe import DRAIN_S, FOREIGN_CORES_MAX, Observed, Point, observe_alone, quietest, stand
+from loadtest.plan.measuring.pace import factor, runs_at_pace
 from loadtest.plan.model import usage
 from loadtest.plan.simulation.setting import Setting, Simulated
 from loadtest.plan.simulation.simulate import Overrun, simulate
 
 WITHIN: Final = 0.15
 """So far, in parts of the measured, a prediction may lie off."""
-FOREIGN_CORES_MAX: Final = 0.15
-"""Where others used more of this machine than that, the check says that it was not a quiet one."""
 CORES_MIN: Final = 0.05
 """A part of the server that used less of a core is told, and does not count: the kernel counts in steps of 10 ms."""
 TIMES: Final = ("accepted", "overlay", "viewer")
@@ -79,12 +78,15 @@ class Checked(Struct, frozen=True):
 
     Attributes:
         foreign_cores: that others used, in the median of the runs.
+        pace: of the cores, in the median of the runs: 1 when they were as fast as when the constants were measured, 0.5
+            when half so fast.
     """
 
     prediction: Prediction
     repeats: int
     compared: list[Compared]
     foreign_cores: float = 0.0
+    pace: float = 1.0
 
     @property
     def quiet(self) -> bool:
@@ -125,23 +127,28 @@ def run_all(
         with stand(gateways=block.gateways, listeners=block.listeners) as place:
             for point in block.points:
                 told(f"{next(number)}/{total} {point.name}")
-                runs.append(observe(place, point, seconds))
+                runs.append(quietest(observe_alone(place, point, seconds)))
     return runs
 
 
-def compare(predictions: Sequence[Prediction], runs: Sequence[Observed]) -> list[Checked]:
-    """Predictions beside the runs of their points."""
+def compare(predictions: Sequence[Prediction], runs: Sequence[Observed], beat_us: float) -> list[Checked]:
+    """Predictions beside the runs of their points.
+
+    Args:
+        beat_us: of the constants: processors and latencies are compared at this pace.
+    """
     checked = []
     for prediction in predictions:
         of_point = [run for run in runs if run.point == prediction.point and run.gateways == prediction.gateways]
-        measured = [_measured(run) for run in of_point]
+        measured = [_measured(run) for run in runs_at_pace(of_point, beat_us)]
         compared = [
             compared_to(quantity, [found[quantity.name] for found in measured])
             for quantity in prediction.quantities
             if measured and all(quantity.name in found for found in measured)
         ]
         foreign = statistics.median([run.foreign_cores for run in of_point]) if of_point else 0.0
-        checked.append(Checked(prediction, len(of_point), compared, round(foreign, 3)))
+        pace = statistics.median([factor(run.beat_us, beat_us) for run in of_point]) if of_point else 1.0
+        checked.append(Checked(prediction, len(of_point), compared, round(foreign, 3), round(pace, 3)))
     return checked
 
 
@@ -186,6 +193,7 @@ def _quantities(point: Point, gateways: int, constants: Constants, seconds: floa
         Quantity("gifts accepted", "/s", point.gifts_per_s),
         *(Quantity(f"CPU of {part}", "cores", value) for part, value in cores_of.items()),
         Quantity("CPU of all", "cores", sum(cores_of.values())),
+        Quantity("commits of gifts", "/s", happens.commits),
         Quantity("frames to viewers", "/s", happens.frames),
         Quantity("bytes to clients", "B/s", used.frame_bytes),
         Quantity("bytes out of Valkey", "B/s", used.published_bytes),
@@ -208,6 +216,7 @@ def _measured(run: Observed) -> dict[str, float]:
         "gifts accepted": run.accepted_per_s,
         **{f"CPU of {part}": value for part, value in cores.items()},
         "CPU of all": sum(cores.values()),
+        "commits of gifts": run.counts["commits"] / seconds,
         "frames to viewers": run.counts["frames"] / seconds,
         "bytes to clients": run.counts["frame_bytes"] / seconds,
         "bytes out of Valkey": stored.published_bytes / seconds,

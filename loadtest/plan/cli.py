@@ -177,7 +177,7 @@ def check(
         runs = run_all(
             HELD_OUT, seconds=seconds, repeats=repeats, seed=seed, told=lambda words: click.echo(words, err=True)
         )
-        checked = compare(predictions, runs)
+        checked = compare(predictions, runs, constants.references["beat_us"].value)
         if json_out is not None:
             json_out.write_bytes(msgspec.json.format(msgspec.json.encode(checked), indent=2) + b"\n")
     except (OSError, *_FAILURES) as exc:

@@ -27,7 +27,7 @@ MEMORY: Final = (
     *("worker_base_mb", "postgres_base_mb"),
 )
 GENERATOR: Final = ("base", "gift", "sighting", "frame")
-REFERENCES: Final = ("python_us", "write_us", "fsync_ms")
+REFERENCES: Final = ("python_us", "write_us", "beat_us", "fsync_ms")
 FITTED: Final = {
     "gateway": GATEWAY,
     "valkey": VALKEY,
@@ -99,7 +99,7 @@ class Constants(Struct, frozen=True, forbid_unknown_fields=True):
         generator: µs of the load generator for each gift sent, gift seen by an overlay, frame of a viewer; `base` of
             each of its processes.
         references: what this machine does in µs or ms: parse and build a gift in Python, write a frame into a socket,
-            bring 4 KB to disk.
+            both beside the runs (processors are told at the median of that), bring 4 KB to disk.
         fsync_ms: the times of such fsyncs beside the runs, from fastest to slowest in equal steps.
         errors: by part, how far the fit lies from its runs (median, in parts of the measured).
     """

@@ -17,9 +17,19 @@ from gateway.wire.codec import Encoding
 from loadtest.plan.constants import VERSION, Constant, Constants, Costs, Place
 from loadtest.plan.measuring.fit import FitFailed, ratio, spread_of
 from loadtest.plan.measuring.grid import Block, shuffled
-from loadtest.plan.measuring.observe import Observed, Point, Stand, memory_mb, observe, scenario_of, stand
+from loadtest.plan.measuring.observe import (
+    Observed,
+    Point,
+    Stand,
+    memory_mb,
+    observe_alone,
+    quietest,
+    scenario_of,
+    stand,
+)
+from loadtest.plan.measuring.pace import idle_at_pace, probes_at_pace, runs_at_pace, usual_beat_us
 from loadtest.plan.measuring.probe import Probed, probe
-from loadtest.plan.measuring.reference import Reference, look
+from loadtest.plan.measuring.reference import Beats, Reference, look
 from loadtest.plan.measuring.rows import Idle, fit_all, generator_costs, kept_facts, known_of, rows_of
 from loadtest.play.crew import Crew
 from loadtest.play.run import Options, prepare
@@ -102,14 +112,15 @@ def measure(
                 told("messages that nobody is told of")
                 found.probes.extend(probe(place))
             began = place.stores.look().valkey_bytes
-            ours = []
+            ours: list[Observed] = []
             for point in block.points:
                 told(f"{next(number)}/{total} {point.name}: {_words(point)}")
-                ours.append(observe(place, point, seconds))
+                tries = observe_alone(place, point, seconds)
+                found.runs.append(quietest(tries))
+                ours += tries
             grown = place.stores.look().valkey_bytes - began
             gifts, facts = sum(run.gifts for run in ours), sum(kept_facts(run) for run in ours)
             found.kept.append(Kept(gifts, facts, grown, place.stores.streams_bytes()))
-            found.runs.extend(ours)
         found.references.append(look())
     told(f"{idle_sockets * IDLE_STEPS} viewers who only sit there")
     with stand() as place:
@@ -126,8 +137,11 @@ def constants_of(measured: Measured, *, seconds: float, command: str, seed: int 
     """
     if not measured.runs:
         raise FitFailed("there were no runs")
-    rows = rows_of(measured.runs, measured.idle, measured.probes)
-    fitted = fit_all(rows, known_of(measured.probes), seed=seed)
+    beats_us = [run.beat_us for run in measured.runs]
+    beat_us = usual_beat_us(beats_us)
+    runs, probes = runs_at_pace(measured.runs, beat_us), probes_at_pace(measured.probes, beat_us)
+    rows = rows_of(runs, idle_at_pace(measured.idle, beat_us), probes)
+    fitted = fit_all(rows, known_of(probes), seed=seed)
     fsync_ms = [one for run in measured.runs for one in run.fsync_ms] or [
         one for reference in measured.references for one in reference.fsync_ms
     ]
@@ -149,10 +163,11 @@ def constants_of(measured: Measured, *, seconds: float, command: str, seed: int 
         ),
         **{part: one.costs for part, one in fitted.items()},
         memory=_memory(measured),
-        generator=generator_costs(measured.runs),
+        generator=generator_costs(runs),
         references={
             "python_us": spread_of([one.python_us for one in measured.references]),
             "write_us": spread_of([one.write_us for one in measured.references]),
+            "beat_us": spread_of(beats_us),
             "fsync_ms": spread_of([float(np.median(one.fsync_ms)) for one in measured.references]),
         },
         fsync_ms=[round(float(one), 4) for one in np.quantile(fsync_ms, np.linspace(0, 1, QUANTILES))],
@@ -194,9 +209,11 @@ def _sit(place: Stand, sockets: int, idle_s: float) -> Idle:
             time.sleep(SETTLE_S)
             kb.append((pss_kb(pid) - before_kb) / sockets)
         used_s, began_s = cpu_s(pid), time.monotonic()
-        time.sleep(idle_s)
+        with Beats() as beats:
+            time.sleep(idle_s)
         used_s, passed_s = cpu_s(pid) - used_s, time.monotonic() - began_s
-    return Idle(sockets * IDLE_STEPS, IDLE_ROOMS * IDLE_STEPS, passed_s, used_s, [max(one, 0.0) for one in kb[1:]])
+    weights = [max(one, 0.0) for one in kb[1:]]
+    return Idle(sockets * IDLE_STEPS, IDLE_ROOMS * IDLE_STEPS, passed_s, used_s, weights, beats.median_us)
 
 
 def _seat(place: Stand, stack: ExitStack, sockets: int) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.plan.measuring.observe import Stand, cpu_of
+from loadtest.plan.measuring.reference import Beats
 from loadtest.server.procfs import cpu_s
 
 MESSAGES: Final = 1_500
@@ -32,6 +33,7 @@ class Probed(Struct, frozen=True):
         changes: wallets in each.
         published_bytes: that Valkey sent meanwhile, to whomever.
         gateway_cpu: of each gateway that is a process of its own.
+        beat_us: of the cores meanwhile, as beside every run.
     """
 
     messages: int
@@ -41,6 +43,7 @@ class Probed(Struct, frozen=True):
     valkey_cpu: float
     published_bytes: float
     gateway_cpu: list[float]
+    beat_us: float = 0.0
 
 
 def wallets(changes: int) -> bytes:
@@ -75,11 +78,12 @@ def _row(place: Stand, channel: bytes, hearers: int, changes: int) -> Probed:
     payload, ask = wallets(changes), place.stores.ask
     sent = place.stores.look().published_bytes
     before, each, began_s = cpu_of(place), _gateways(place), time.monotonic()
-    for _ in range(MESSAGES):
-        heard: Any = ask("SPUBLISH", channel, payload)
-        if int(heard) != hearers:
-            raise ProbeFailed(f"{heard} gateways heard a message, not {hearers}")
-        time.sleep(APART_S)
+    with Beats() as beats:
+        for _ in range(MESSAGES):
+            heard: Any = ask("SPUBLISH", channel, payload)
+            if int(heard) != hearers:
+                raise ProbeFailed(f"{heard} gateways heard a message, not {hearers}")
+            time.sleep(APART_S)
     seconds, after, used = time.monotonic() - began_s, cpu_of(place), _gateways(place)
     return Probed(
         MESSAGES,
@@ -89,6 +93,7 @@ def _row(place: Stand, channel: bytes, hearers: int, changes: int) -> Probed:
         after["valkey"] - before["valkey"],
         place.stores.look().published_bytes - sent,
         [now - then for now, then in zip(used, each, strict=True)],
+        beats.median_us,
     )
 
 

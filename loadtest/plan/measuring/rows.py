@@ -30,6 +30,7 @@ class Idle(Struct, frozen=True):
         kb_by_step: memory of each socket of a step.
         cpu_s: of the gateway in `seconds`, with so many `sockets`.
         rooms: in which they are.
+        beat_us: of the cores meanwhile, as beside every run.
     """
 
     sockets: int
@@ -37,6 +38,7 @@ class Idle(Struct, frozen=True):
     seconds: float
     cpu_s: float
     kb_by_step: list[float]
+    beat_us: float = 0.0
 
 
 def counted_flows(run: Observed) -> Flows:

@@ -37,7 +37,7 @@ ROUND: Mapping[str, Mapping[str, float]] = {
         "postgres_base_mb": 100,
     },
     "generator": {"base": 5_000, "gift": 30, "sighting": 10, "frame": 3},
-    "references": {"python_us": 3, "write_us": 3, "fsync_ms": 0.2},
+    "references": {"python_us": 3, "write_us": 3, "beat_us": 6, "fsync_ms": 0.2},
 }
 
 

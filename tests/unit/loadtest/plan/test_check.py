@@ -5,11 +5,12 @@ import pytest
 
 from loadtest.plan.check import Prediction, Quantity, compare, compared_to, predict
 from loadtest.plan.measuring.grid import Block
-from loadtest.plan.measuring.observe import Point
+from loadtest.plan.measuring.observe import Point, Times
 from loadtest.plan.simulation.simulate import Overrun
 from tests.unit.loadtest.plan.costs import constants
 from tests.unit.loadtest.plan.test_rows import run
 
+BEAT_US = 10.0
 BLOCK = Block(1, 0, (Point("p", 1_000, 200, 1),))
 
 
@@ -49,7 +50,7 @@ def test_small_parts_do_not_count() -> None:
 def test_predictions_name_what_is_measured() -> None:
     """Every quantity that is predicted is found in a run, and the other way round."""
     predictions = predict([BLOCK], constants(), seconds=1.0, cores=2)
-    (checked,) = compare(predictions, [run(BLOCK.points[0], listeners=0)] * 3)
+    (checked,) = compare(predictions, [run(BLOCK.points[0], listeners=0)] * 3, BEAT_US)
     assert checked.repeats == 3
     missing = {one.name for one in predictions[0].quantities} - {one.name for one in checked.compared}
     # The run of this test has no latencies.
@@ -64,15 +65,15 @@ def test_predictions_name_what_is_measured() -> None:
 def test_one_that_is_off_decides() -> None:
     """If it counts."""
     prediction = Prediction(BLOCK.points[0], 1, [Quantity("gifts accepted", "/s", 1_000.0)])
-    (good,) = compare([prediction], [run(BLOCK.points[0], listeners=0)])
-    (bad,) = compare([prediction], [run(BLOCK.points[0], listeners=0, gifts=2_000)])
+    (good,) = compare([prediction], [run(BLOCK.points[0], listeners=0)], BEAT_US)
+    (bad,) = compare([prediction], [run(BLOCK.points[0], listeners=0, gifts=2_000)], BEAT_US)
     assert (good.ok, bad.ok) == (True, False)
 
 
 def test_runs_of_other_points_do_not_count() -> None:
     """Another point, or the same on other gateways: nothing is compared."""
     prediction = Prediction(BLOCK.points[0], 1, [Quantity("gifts accepted", "/s", 1_000.0)])
-    (checked,) = compare([prediction], [run(), run(BLOCK.points[0], gateways=2)])
+    (checked,) = compare([prediction], [run(), run(BLOCK.points[0], gateways=2)], BEAT_US)
     assert (checked.repeats, checked.compared) == (0, [])
     assert not checked.ok
 
@@ -89,4 +90,21 @@ def test_a_machine_that_others_use_is_no_quiet_one() -> None:
     prediction = Prediction(BLOCK.points[0], 1, [Quantity("gifts accepted", "/s", 1_000.0)])
     one = run(BLOCK.points[0], listeners=0)
     busy = msgspec.structs.replace(one, foreign_cores=0.5)
-    assert [compare([prediction], runs)[0].quiet for runs in ([one, one, busy], [one, busy, busy])] == [True, False]
+    found = [compare([prediction], runs, BEAT_US)[0] for runs in ([one, one, busy], [one, busy, busy])]
+    assert [checked.quiet for checked in found] == [True, False]
+
+
+def test_slower_cores_are_no_fault_of_the_plan() -> None:
+    """Processors and latencies are compared at the pace of the constants, each run at its own; counts as they are."""
+    usual = msgspec.structs.replace(run(BLOCK.points[0], listeners=0), beat_us=BEAT_US, times=Times(accepted_p50=4.0))
+    slow = msgspec.structs.replace(
+        usual,
+        beat_us=2 * BEAT_US,
+        cpu={part: 2 * used_s for part, used_s in usual.cpu.items()},
+        times=Times(accepted_p50=8.0),
+    )
+    predictions = predict([BLOCK], constants(), seconds=1.0, cores=2)
+    of_usual, of_slow = (compare(predictions, [one], BEAT_US)[0] for one in (usual, slow))
+    assert of_slow.compared == of_usual.compared
+    assert [one.measured for one in of_usual.compared if one.name == "accepted p50"] == [4.0]
+    assert (of_usual.pace, of_slow.pace) == (1.0, 0.5)
