@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from tests.waiting import wait_until
 
 START_S_MAX = 20.0
-OTHER_SERVER = "GIFTWIRE_TEST_REDIS"
+OTHER_SERVER = "TEST_REDIS_SERVER"
 """Names another server program, such as /usr/bin/redis-server, for all tests that need Valkey."""
 
 
