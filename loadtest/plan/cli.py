@@ -22,8 +22,8 @@ from loadtest.plan.constants import Constants, ConstantsUnusable, load_constants
 from loadtest.plan.display import print_answer, print_checked, print_constants, print_predictions, print_sizes
 from loadtest.plan.flows import Demand, Pacing
 from loadtest.plan.measuring.fit import FitFailed
-from loadtest.plan.measuring.grid import CHECK_REPEATS, CHECK_SECONDS, GRID, HELD_OUT, REPEATS, SECONDS, TINY
-from loadtest.plan.measuring.measure import IDLE_S, IDLE_SOCKETS, Measured, constants_of, measure
+from loadtest.plan.measuring.grid import CHECK_REPEATS, CHECK_SECONDS, GRID, HELD_OUT, REPEATS, SECONDS
+from loadtest.plan.measuring.measure import Measured, constants_of, measure
 from loadtest.plan.measuring.probe import ProbeFailed
 from loadtest.plan.quantities import COUNT, RATE, TIME
 from loadtest.plan.simulation.piece import times_at
@@ -114,7 +114,6 @@ def plan(context: click.Context, /, **asked: Any) -> None:
 @click.option("--seconds", type=click.FloatRange(1, 60), default=SECONDS, show_default=True, help="Length of a run.")
 @click.option("--repeats", type=click.IntRange(1, 50), default=REPEATS, show_default=True, help="Of each run.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Order of the runs.")
-@click.option("--tiny", is_flag=True, help="A few short runs: shows that measuring works, and measures nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the constants as JSON, and nothing else.")
 def measure_command(
     json_out: Path | None,
@@ -123,7 +122,6 @@ def measure_command(
     seconds: float,
     repeats: int,
     seed: int,
-    tiny: bool,
     as_json: bool,
 ) -> None:
     """Measure what everything costs on this machine: runs of a grid against a server of our own, and the fit."""
@@ -134,13 +132,11 @@ def measure_command(
             measured = msgspec.json.decode(runs_file.read_bytes(), type=Measured)
         else:
             measured = measure(
-                TINY if tiny else GRID,
-                seconds=1.5 if tiny else seconds,
+                GRID,
+                seconds=seconds,
                 repeats=repeats,
                 seed=seed,
                 told=lambda words: click.echo(words, err=True),
-                idle_sockets=30 if tiny else IDLE_SOCKETS,
-                idle_s=2.0 if tiny else IDLE_S,
             )
         if runs_out is not None:
             runs_out.write_bytes(msgspec.json.encode(measured) + b"\n")

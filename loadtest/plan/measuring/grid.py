@@ -68,15 +68,6 @@ HELD_OUT: Final = (
     Block(2, 0, (Point("two gateways", 3_000, 300, 5, room_skew=1.0),)),
 )
 """What the plan is checked by."""
-TINY: Final = (
-    Block(
-        1,
-        1,
-        (Point("few", 60, 10, 1, apart=True), Point("more", 300, 20, 3, apart=True), Point("all", 500, 5, 2)),
-        probed=True,
-    ),
-)
-"""A grid that shows that measuring works, and measures nothing."""
 
 
 def shuffled(blocks: Sequence[Block], repeats: int, seed: int) -> list[Block]:

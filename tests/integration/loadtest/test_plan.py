@@ -1,39 +1,36 @@
-"""The plan's measurement, as a process: it answers in JSON, and its constants can be used."""
+"""What the plan is measured by, against a real server: a run, messages that are heard, silent viewers, weights."""
 
-import subprocess
-import sys
-from pathlib import Path
+from loadtest.plan.measuring.grid import Block
+from loadtest.plan.measuring.measure import measure
+from loadtest.plan.measuring.observe import Point
+from loadtest.plan.measuring.rows import known_of, rows_of
 
-import msgspec
-
-from loadtest.plan.constants import Constants, load_constants
-from loadtest.plan.measuring.measure import Measured
+ONE = Block(1, 1, (Point("few", 60, 10, 2, apart=True),), probed=True)
 
 
-def test_plan_is_measured_on_a_server_of_its_own(tmp_path: Path) -> None:
-    """A few short runs give constants that the plan takes; runs can be fitted again to the same."""
-    plan = [sys.executable, "-m", "gateway.run", "plan"]
-    runs, file, again = (tmp_path / name for name in ("runs.json", "constants.json", "again.json"))
-    words = ["measure", "--tiny", "--repeats", "2", "--runs-out", str(runs), "--json-out", str(file), "--json"]
-    done = subprocess.run([*plan, *words], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    found = load_constants(file)
-    assert msgspec.json.decode(done.stdout, type=Constants) == found
-    assert found.place.runs == 6
-    assert found.place.gifts > 0
-    assert found.gateway["message"].value > 0
-    assert found.rows["gift"].value > 1
-    measured = msgspec.json.decode(runs.read_bytes(), type=Measured)
-    for run in measured.runs:
-        assert run.gifts == run.sighted
-        assert min(run.counts[name] for name in ("commits", "ticks", "frames", "facts", "batches")) > 0
-        assert min(run.cpu["gateway"], run.cpu["valkey"], run.stored.aof_bytes, run.stored.rows, run.gateway_mb) > 0
-        assert run.times.accepted_p99 is not None
-        assert len(run.fsync_ms) > 10
-        assert min(run.fsync_ms) > 0
-    fitted = [*plan, "measure", "--from", str(runs), "--json-out", str(again)]
-    subprocess.run(fitted, capture_output=True, timeout=60, check=True)
-    assert load_constants(again).gateway == found.gateway
-    asked = [*plan, "--viewers", "1k", "--no-simulation", "--json", "--constants", str(file)]
-    answer = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)
-    assert msgspec.json.decode(answer.stdout)["answer"]["needed"]["layout"]["gateways"] >= 1
+def test_measuring_on_a_server_of_its_own() -> None:
+    """Everything that constants are fitted to is counted, and took something."""
+    told: list[str] = []
+    found = measure([ONE], seconds=1.0, repeats=1, seed=1, told=told.append, idle_sockets=20, idle_s=1.0)
+    assert told == [
+        "messages that nobody is told of",
+        "1/1 few: 60 gifts/s, 10 viewers, 2 rooms, gifts come in elsewhere",
+        "60 viewers who only sit there",
+    ]
+    (run,) = found.runs
+    assert run.gifts == run.sighted > 0
+    assert min(run.counts[name] for name in ("commits", "ticks", "frames", "facts", "batches")) > 0
+    assert min(run.cpu["gateway"], run.cpu["valkey"], run.stored.aof_bytes, run.stored.rows, run.gateway_mb) > 0
+    assert run.times.accepted_p99 is not None
+    assert len(run.fsync_ms) > 10
+    assert min(*run.fsync_ms, run.beat_us) > 0
+    known = known_of(found.probes)
+    assert known["valkey"]["delivery"].value > 0
+    # A wallet in a message is a name of 13 letters, a record and coins: some 24 bytes of MessagePack.
+    assert 20 < known["published_bytes"]["wallet"].value < 30
+    (idle,) = found.idle
+    assert (idle.sockets, len(idle.kb_by_step)) == (60, 2)
+    assert min(idle.beat_us, *(probe.beat_us for probe in found.probes)) > 0
+    assert len(found.references) == 3
+    # The gateway that gave, the one that showed, the silent one, and the one that heard each kind of message.
+    assert len(rows_of(found.runs, found.idle, found.probes)["gateway"]) == 5

@@ -6,7 +6,7 @@ import pytest
 from gateway.room.facts import WalletChange, decode_wallets
 from loadtest.plan.constants import FITTED, VALKEY
 from loadtest.plan.flows import Demand
-from loadtest.plan.measuring.grid import GRID, HELD_OUT, TINY, Block, shuffled
+from loadtest.plan.measuring.grid import GRID, HELD_OUT, Block, shuffled
 from loadtest.plan.measuring.observe import Observed, Point, Times, counts_in, scenario_of
 from loadtest.plan.measuring.probe import Probed, wallets
 from loadtest.plan.measuring.rows import (
@@ -171,7 +171,7 @@ def test_grid_and_what_it_is_checked_by_have_no_point_in_common() -> None:
         return {(one.gifts_per_s, one.viewers, one.rooms, one.room_skew) for block in blocks for one in block.points}
 
     assert points(GRID) & points(HELD_OUT) == set()
-    for block in (*GRID, *HELD_OUT, *TINY):
+    for block in (*GRID, *HELD_OUT):
         assert block.listeners or not any(point.apart for point in block.points)
 
 
