@@ -154,6 +154,7 @@ def measure_command(
 @plan.command()
 @_constants
 @click.option("--json-out", type=_file, help="Write predictions and measurements here.")
+@click.option("--runs-out", type=_file, help="Write every run here as it was counted.")
 @click.option(
     "--seconds", type=click.FloatRange(1, 60), default=CHECK_SECONDS, show_default=True, help="Length of a run."
 )
@@ -161,7 +162,13 @@ def measure_command(
 @click.option("--seed", type=int, default=2, show_default=True, help="Order of the runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else.")
 def check(
-    constants_file: Path | None, json_out: Path | None, seconds: float, repeats: int, seed: int, as_json: bool
+    constants_file: Path | None,
+    json_out: Path | None,
+    runs_out: Path | None,
+    seconds: float,
+    repeats: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Say what runs will show that the constants do not come from; then run them, and hold both side by side."""
     signal.signal(signal.SIGTERM, _end)
@@ -173,6 +180,8 @@ def check(
         runs = run_all(
             HELD_OUT, seconds=seconds, repeats=repeats, seed=seed, told=lambda words: click.echo(words, err=True)
         )
+        if runs_out is not None:
+            runs_out.write_bytes(msgspec.json.encode(runs) + b"\n")
         checked = compare(predictions, runs, constants.references["beat_us"].value)
         if json_out is not None:
             json_out.write_bytes(msgspec.json.format(msgspec.json.encode(checked), indent=2) + b"\n")
