@@ -98,6 +98,8 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
 
   function status(now: Status, code?: number): void {
     connection.online = now === "open";
+    wallet.classList.toggle("old", !connection.online);
+    wallet.title = connection.online ? "" : "As it was when the connection was lost";
     state.textContent = now === "open" ? "" : now === "stopped" ? "Disconnected" : "Reconnecting…";
     sender.refresh(connection.online);
     if (now !== "stopped") return;
