@@ -76,7 +76,7 @@ function keepUp(view: View): void {
     const old = isOld(readMs, Date.now(), why !== "");
     document.body.classList.toggle("old", old);
     notice.classList.toggle("hidden", !old);
-    notice.textContent = old ? `These amounts were read ${moment(readMs, Date.now())}. ${why}`.trim() : "";
+    notice.textContent = old ? `These amounts were read ${moment(readMs, Date.now())} and may have changed since. ${why}`.trim() : "";
   }
 
   async function refresh(): Promise<void> {
