@@ -5,7 +5,7 @@ import { bearerOf } from "../core/token.ts";
 import { moment } from "../core/words.ts";
 import { Api, wordsFor } from "../net/api.ts";
 import { h, icon } from "../page/dom.ts";
-import { demoIdentity, tokenFromFragment } from "../page/identity.ts";
+import { demoIdentity, keptToken } from "../page/identity.ts";
 import type { Studio } from "../wire_http.ts";
 import { agencyStudio } from "./agency.ts";
 import { creatorStudio } from "./creator.ts";
@@ -24,10 +24,7 @@ begin().catch((error: unknown) => {
 });
 
 async function begin(): Promise<void> {
-  const given = tokenFromFragment();
-  // Kept for this window, so that it survives a reload although the address forgets it.
-  if (given !== null) sessionStorage.setItem(TOKEN_KEY, given);
-  let token = given ?? sessionStorage.getItem(TOKEN_KEY);
+  let token = keptToken(TOKEN_KEY);
   const api = new Api(() => token);
   if (token === null) {
     const studio = await demoIdentity<Studio>(api, "/v1/demo/studio", STUDIO_KEY);
