@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from gateway.shown import shown
 from gateway.wire.http.words import Country
-from gateway.wire.messages import Name, Role
+from gateway.wire.messages import NAME_WORDS, Name, Role
 
 ALGORITHM: Final = "HS256"
 TTL_S_MAX: Final = 366 * 86_400
@@ -110,7 +110,7 @@ class Tokens:
         try:
             msgspec.convert(claims, _Claims)
         except msgspec.ValidationError as exc:
-            raise ValueError(str(exc)) from exc
+            raise ValueError(_fault(exc, user, room, country)) from exc
         return jwt.encode(claims, self._key, algorithm=ALGORITHM)
 
     def verify(self, token: str) -> Identity:
@@ -139,3 +139,13 @@ class Tokens:
             jti=claims.jti[:64],
             country=claims.country,
         )
+
+
+def _fault(exc: msgspec.ValidationError, user: str, room: str | None, country: str | None) -> str:
+    """Which of the claims cannot be, in words for whoever asked for the token."""
+    for claim, what in (("sub", f"the user {user!r}"), ("room", f"the room {room!r}")):
+        if f"`$.{claim}`" in str(exc):
+            return f"{what} is no name: {NAME_WORDS}"
+    if "`$.country`" in str(exc):
+        return f"the country {country!r} is no code of ISO 3166-1 alpha-2, such as GB"
+    return str(exc)

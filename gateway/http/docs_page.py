@@ -39,7 +39,7 @@ def docs_page(document: Schema) -> str:
 def _operation(path: str, method: str, operation: Schema, document: Schema) -> str:
     parts = [
         f'<details id="{operation["operationId"]}"><summary><b class="{method}">{method.upper()}</b> '
-        f"<code>{_text(path)}</code> <span>{_text(operation['summary'])}</span></summary>",
+        f"<code>{_text(path)}</code> <span>{_marked(operation['summary'])}</span></summary>",
         f"<p>{_marked(operation['description'])}</p>" if operation["description"] else "",
         _parameters(operation["parameters"]),
     ]
@@ -48,8 +48,10 @@ def _operation(path: str, method: str, operation: Schema, document: Schema) -> s
         parts.append(_content("Body", body["content"], document))
     for status, answer in operation["responses"].items():
         if status.startswith("2"):
-            parts.append(f"<h4>{status}</h4><p>{_marked(answer['description'])}</p>")
-            parts.append(_content("Answer", answer.get("content", {}), document))
+            content = _content("Answer", answer.get("content", {}), document)
+            # What an answer of fields is stands with its fields.
+            told = answer["description"]
+            parts.append(f"<h4>{status}</h4>{'' if _marked(told) in content else f'<p>{_marked(told)}</p>'}{content}")
         else:
             parts.append(f'<p class="refusal"><b>{status}</b> {_marked(answer["description"])}</p>')
     return "".join((*parts, "</details>"))

@@ -1,6 +1,8 @@
 """The page that `serve` prints when everything is ready: where to look, where the data lives, how to stop."""
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -34,7 +36,7 @@ def ready_page(config: Config, demo: DemoTokens | None, embedded: Sequence[str])
         ("metrics", _link(f"{url}/metrics")),
         ("data", str(config.data_dir)),
         ("servers", ", ".join(embedded) if embedded else "your own"),
-        ("operator", f"giftwire token --role operator --user you --data-dir {config.data_dir}"),
+        ("operator", f"{_program()} token --role operator --user you --data-dir {config.data_dir}"),
     ]
     page = Text.assemble("\n", ("Giftwire", "bold green"), " at ", _link(url), "\n\n")
     for name, value in rows:
@@ -49,6 +51,12 @@ def ready_page(config: Config, demo: DemoTokens | None, embedded: Sequence[str])
 def show(page: Text) -> None:
     """Print it on standard output. Lines are left to the terminal to wrap, so that a link can be copied whole."""
     Console().print(page, soft_wrap=True)
+
+
+def _program() -> str:
+    """What calls the program from any folder: its path, since a virtual environment need not be in PATH."""
+    own = Path(sys.argv[0]).absolute()
+    return str(own) if own.name == "giftwire" else "giftwire"
 
 
 def _link(url: str) -> Text:

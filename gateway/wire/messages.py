@@ -17,7 +17,8 @@ NAME_LENGTH_MAX = 64
 # `$` alone also matches before a newline at the end (in Python's and Perl's patterns): "demo\n" would be a name.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}$(?!\n)"
 ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$(?!\n)"
-_A_NAME = "Name of a user, room, video or gift: 1-64 of A-Z a-z 0-9 _ . : @ -, first a letter or digit."
+NAME_WORDS = "1-64 of A-Z a-z 0-9 _ . : @ -, first a letter or digit"
+_A_NAME = f"Name of a user, room, video or gift: {NAME_WORDS}."
 _AN_ID = "A UUIDv7 in lower-case text form, chosen by the caller: the idempotency key."
 Name = Annotated[str, Meta(pattern=NAME_PATTERN, description=_A_NAME)]
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description=_AN_ID)]

@@ -130,7 +130,7 @@ class Client:
             await self._connect()
             await asyncio.wait_for(asyncio.shield(self.settled), READY_TIMEOUT_S)
         except (OSError, WSError, TimeoutError) as exc:
-            raise ClientRefused(f"{self.name}: {exc or 'no answer in time'}") from exc
+            raise ClientRefused(f"{self.name}: no way into {self.line.url}: {exc or 'no answer in time'}") from exc
 
     async def close(self) -> None:
         """Close for good."""

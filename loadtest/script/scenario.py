@@ -212,6 +212,8 @@ def load_scenario(name: str) -> Scenario:
     try:
         source = _source(name)
         scenario = msgspec.toml.decode(source, type=Scenario)
+    except FileNotFoundError as exc:
+        raise ScenarioError(f"there is no scenario {name}; built in are {', '.join(sorted(BUILT_IN))}") from exc
     except OSError as exc:
         raise ScenarioError(f"cannot read {name}: {exc}") from exc
     except msgspec.DecodeError as exc:

@@ -74,11 +74,15 @@ def test_pages_over_a_restart(windows: Windows, serve: Serve, tmp_path: Path) ->
     assert time.monotonic() - began_s < STOP_S_MAX
     expect(guest.window.see(".state")).to_have_text("Reconnecting…")
     expect(guest.window.see(".send")).to_be_disabled()
+    expect(guest.window.see(".wallet.old")).to_be_visible()
+    # Amounts that may have changed since are not called the present ones.
+    expect(studio.see(".notice")).to_contain_text("The server cannot be reached.", timeout=BACK_MS_MAX)
     expect(overlay.see(".light.on")).to_be_visible()
     with serving(serve.data_dir, "--demo", "--workers", "1", "--port", str(serve.port)):
         expect(guest.window.see(".state")).to_have_text("", timeout=BACK_MS_MAX)
         is_open(guest.window)
         guest.shows(GUEST_COINS - 79)
+        expect(guest.window.see(".wallet.old")).to_have_count(0)
         # Another gift: the same one would go on with the first day's combo when the restart took less than its window.
         guest.choose("Doughnut")
         guest.send("on the second day")
@@ -86,6 +90,7 @@ def test_pages_over_a_restart(windows: Windows, serve: Serve, tmp_path: Path) ->
         guest.shows(GUEST_COINS - 79 - 25)
         has_alerts(overlay, "on the first day", "on the second day")
         expect(studio.see(".tile.first strong")).to_have_text(re.compile("^5,200$"), timeout=BACK_MS_MAX)
+        expect(studio.see(".notice")).to_be_hidden(timeout=BACK_MS_MAX)
         guest.has_paid(25, 79)
         # The server must not go before its windows: they would log that it is gone.
         assert windows.close() == []

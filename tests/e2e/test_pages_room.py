@@ -2,9 +2,11 @@
 
 import re
 
+import pytest
 from playwright.sync_api import APIResponse, Route, expect
 
-from tests.e2e.browser import SHOWN_MS_MAX, SHOWN_S_MAX, Window, Windows, number
+from tests.e2e.browser import NARROW, SHOWN_MS_MAX, SHOWN_S_MAX, Window, Windows, grant, is_open, new_order, number
+from tests.serving import Serve
 from tests.waiting import wait_until
 
 GUEST_COINS = 1_000
@@ -189,3 +191,23 @@ def test_reload_keeps_the_guest(windows: Windows) -> None:
     guest.window.page.reload()
     guest.shows(GUEST_COINS - 1)
     assert guest.window.stored("giftwire.guest")["user"] == guest.user
+
+
+@pytest.mark.parametrize("size", [NARROW, (360, 640)])
+def test_send_is_seen_on_a_phone(windows: Windows, size: tuple[int, int]) -> None:
+    """Where the page opens the whole button is seen, on a small phone too, and the first gifts with it."""
+    window = windows.room(size).window
+    for place in (".send", ".gift >> nth=0"):
+        expect(window.see(place)).to_be_in_viewport(ratio=1)
+
+
+def test_reload_keeps_the_bearer_of_a_token(windows: Windows, demo: Serve) -> None:
+    """Whoever came with a token is the same viewer after a reload, with the same wallet, and no guest of the demo."""
+    viewer = f"token-{new_order()}"
+    grant(demo, viewer, 77)
+    window = windows.open(f"/rooms/demo#token={demo.signer.token(viewer, 'viewer')}")
+    for _ in range(2):
+        is_open(window)
+        expect(window.see(".wallet .number")).to_have_text("77")
+        assert "token" not in window.page.url
+        window.page.reload()

@@ -82,7 +82,8 @@ def test_withdrawal_of_too_little(windows: Windows) -> None:
     studio.see('.withdraw input[type="number"]').fill("100")
     studio.outage = True  # a refusal is an error in the browser's log
     studio.see(".withdraw .primary").click()
-    expect(studio.see(".toast.bad")).to_contain_text("smallest withdrawal", timeout=SHOWN_MS_MAX)
+    words = "This is less than the smallest withdrawal. It would pay 0.01 USD; the smallest pays 10.00 USD."
+    expect(studio.see(".toast.bad")).to_contain_text(words, timeout=SHOWN_MS_MAX)
     expect(studio.see(".withdrawals li")).to_have_count(listed)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from catalog.currencies import EXPONENTS, format_price
 from gateway.auth import Identity
 from gateway.http.operation import declare
 from gateway.http.paging import TextPage, cut, wanted
@@ -120,12 +121,19 @@ def step_answer(step: StoredStep) -> WithdrawalStep:
 
 
 def _problem(refused: PayoutRefused) -> Problem:
-    amount = f"{refused.amount_minor} minor units of {refused.currency}"
+
+    def money(minor: int) -> str:
+        known = refused.currency in EXPONENTS
+        return format_price(minor, refused.currency) if known else f"{minor} minor units of {refused.currency}"
+
     match refused.refusal:
         case PayoutRefusal.BELOW_THRESHOLD:
-            detail = f"This would pay {amount}; at least {refused.min_minor} are needed."
+            detail = f"It would pay {money(refused.amount_minor)}; the smallest pays {money(refused.min_minor)}."
         case PayoutRefusal.DAY_LIMIT:
-            detail = f"This would pay {amount}; {refused.day_used_minor} of {refused.day_max_minor} a day are used."
+            detail = (
+                f"This would pay {money(refused.amount_minor)}; of the {money(refused.day_max_minor)} that may be "
+                f"withdrawn in a day {money(refused.day_used_minor)} are used."
+            )
         case PayoutRefusal.INSUFFICIENT_EARNINGS:
             detail = f"{refused.available_diamonds} diamonds are available."
         case PayoutRefusal.UNKNOWN_METHOD | PayoutRefusal.AGE_UNKNOWN | PayoutRefusal.UNDER_AGE:

@@ -71,3 +71,14 @@ test("the page of limits helps against one's own limits and not against a creato
   assert.equal(concernsLimits("limit_exceeded", { limit: "creator_day" }), false);
   assert.equal(concernsLimits("under_age", { age_min: 18 }), false);
 });
+
+test("a withdrawal beyond its day's limit is not told as a limit on spending", () => {
+  const words = refusal("limit_exceeded", "Too much for a day.", { limit: "payout_day", resets_at_ms: Date.UTC(2026, 2, 2) }, Date.UTC(2026, 1, 20));
+  assert.match(words, /^Too much for a day\. Counting starts anew on Mar \d at \d\d:\d\d\.$/);
+});
+
+test("what the server says of a refusal is not told twice", () => {
+  assert.equal(refusal("gift_not_available", "This gift needs level 5."), "This gift needs level 5.");
+  assert.equal(refusal("not_allowed", "The token is for another room."), "The token is for another room.");
+  assert.equal(refusal("gift_not_available"), "This gift cannot be sent here.");
+});

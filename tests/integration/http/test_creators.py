@@ -142,6 +142,8 @@ async def test_withdrawal_refused(api: Api) -> None:
         body = {"id": fresh_id(), "method": method, "diamonds": 150_000} | change
         response = await api.call("POST", f"{ME}/withdrawals", CREATOR, "creator", json=body)
         assert refusal(response) == expected, change
+        if expected.code == "below_threshold":
+            assert response.json()["detail"] == "It would pay 9.99 USD; the smallest pays 10.00 USD."
     assert (await api.get(f"{ME}/earnings", CREATOR, "creator"))["on_hold_diamonds"] == 0
 
 

@@ -94,4 +94,7 @@ async def test_documents_are_served(api: Api) -> None:
     assert (await api.get("/asyncapi.json"))["asyncapi"].startswith("3.0")
     page = await api.call("GET", "/docs")
     assert page.headers["content-type"].startswith("text/html")
+    assert " a higher one or none after <code>ledger.cap_raise_ms</code></span>" in page.text
+    assert page.text.count("<p>Movements of a wallet, the newest first.</p>") == 0
+    assert page.text.count("Movements of a wallet, the newest first.") == 1
     assert (await api.call("GET", "/docs/style.css")).headers["content-type"].startswith("text/css")

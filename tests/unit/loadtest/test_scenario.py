@@ -72,7 +72,7 @@ def test_phases_that_never_send_are_refused(tmp_path: Path) -> None:
 
 def test_absent_scenario_is_refused() -> None:
     """A name that is neither built in nor a file is told so."""
-    with pytest.raises(ScenarioError, match="cannot read"):
+    with pytest.raises(ScenarioError, match=r"no scenario no_such_scenario; built in are .*hot_room"):
         load_scenario("no_such_scenario")
 
 

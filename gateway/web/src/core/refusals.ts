@@ -13,7 +13,7 @@ const TEXTS: Record<Code, string> = {
   id_conflict: "This gift was already sent with other content. Nothing was charged.",
   id_expired: "This took too long, so nothing was charged. Check the clock of this device, then send again.",
   limit_exceeded: "This would pass a spending limit.",
-  not_allowed: "You are not allowed to send this here.",
+  not_allowed: "This is not allowed.",
   under_age: "You are too young for this in your country.",
   guardian_needed: "At your age a guardian must consent to this first.",
   age_unknown: "Your age must be known before you can do this.",
@@ -22,8 +22,8 @@ const TEXTS: Record<Code, string> = {
   overloaded: "The server is busy. It is sent again in a moment.",
   unavailable: "The server cannot be reached for money now. It is sent again in a moment.",
   bad_request: "The server did not understand this.",
-  unauthorized: "Your sign-in is not valid. Reload the page.",
-  token_expired: "Your sign-in has expired. Reload the page.",
+  unauthorized: "Your sign-in is not valid. Open this page again from where you came.",
+  token_expired: "Your sign-in has expired. Open this page again from where you came.",
   not_found: "There is nothing here.",
   undo_expired: "This gift can no longer be taken back.",
   unknown_package: "This package is not sold in your country.",
@@ -41,7 +41,9 @@ const TEXTS: Record<Code, string> = {
   internal: "The server failed. Nothing was lost.",
 };
 
-const TELLS_MORE: ReadonlySet<string> = new Set<Code>(["not_allowed", "not_found", "gift_not_available", "limit_exceeded", "limit_reached", "below_threshold", "unprocessable"]);
+/** Of these the server's own sentence says all of it. */
+const TELLS_ALL: ReadonlySet<string> = new Set<Code>(["not_allowed", "gift_not_available"]);
+const TELLS_MORE: ReadonlySet<string> = new Set<Code>(["not_found", "limit_exceeded", "limit_reached", "below_threshold", "unprocessable"]);
 
 /** What may stand beside a code, over the socket and over HTTP alike. */
 export interface Told {
@@ -58,10 +60,11 @@ export const LIMIT_WORDS: Readonly<Record<string, string>> = { gift: "a gift", d
 
 /** A refusal in words; `message` is what the server said, used where it knows more than the code does. */
 export function refusal(code: string, message = "", told: Told = {}, nowMs = Date.now()): string {
-  const exact = exactly(code, told, nowMs);
+  const exact = exactly(code, message, told, nowMs);
   if (exact !== null) return exact;
   const text = (TEXTS as Partial<Record<string, string>>)[code];
   if (text === undefined) return message || "This did not work.";
+  if (message && TELLS_ALL.has(code)) return message;
   return message && TELLS_MORE.has(code) ? `${text} ${message}` : text;
 }
 
@@ -70,19 +73,24 @@ export function concernsLimits(code: string, told: Told): boolean {
   return code === "own_limits_needed" || (code === "limit_exceeded" && told.limit !== "creator_day");
 }
 
-function exactly(code: string, told: Told, nowMs: number): string | null {
+function exactly(code: string, message: string, told: Told, nowMs: number): string | null {
   const { age_min: age, limits_needed: needed } = told;
-  if (code === "limit_exceeded") return limitPassed(told, nowMs);
+  if (code === "limit_exceeded") return limitPassed(message, told, nowMs);
   if (code === "under_age" && age !== undefined) return `You must be ${age} or older for this.`;
   if (code === "guardian_needed" && age !== undefined) return `Until you are ${age}, a guardian must consent to this first.`;
   if (code !== "own_limits_needed" || !needed?.length) return null;
   return `Set a limit of your own for ${listed(needed.map((limit) => LIMIT_WORDS[limit] ?? limit))} before you send gifts.`;
 }
 
-function limitPassed({ limit, limit_coins: most, spent_coins: spent, resets_at_ms: resetsMs }: Told, nowMs: number): string | null {
+function limitPassed(message: string, { limit, limit_coins: most, spent_coins: spent, resets_at_ms: resetsMs }: Told, nowMs: number): string | null {
+  if (limit === "payout_day") return `${message || "This is more than may be withdrawn in a day."}${anew(resetsMs, nowMs)}`;
   if (limit === undefined || most === undefined) return null;
   if (limit === "gift") return `A gift of yours may cost ${coins(most)} coins at most.`;
   const whose = limit === "creator_day" ? `This creator takes ${coins(most)} coins from you in a day` : `You may spend ${coins(most)} coins in ${LIMIT_WORDS[limit] ?? limit}`;
   const rest = spent === undefined ? "" : `, and ${coins(spent)} are spent`;
-  return `${whose}${rest}.${resetsMs === undefined ? "" : ` Counting starts anew ${moment(resetsMs, nowMs)}.`}`;
+  return `${whose}${rest}.${anew(resetsMs, nowMs)}`;
+}
+
+function anew(resetsMs: number | undefined, nowMs: number): string {
+  return resetsMs === undefined ? "" : ` Counting starts anew ${moment(resetsMs, nowMs)}.`;
 }

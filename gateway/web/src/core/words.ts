@@ -7,8 +7,8 @@ export function coins(amount: number): string {
 }
 
 /** Large amounts in little room: 12.3K. */
-export function short(amount: number): string {
-  return amount < 10_000 ? coins(amount) : new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 }).format(amount);
+export function short(amount: number, decimals = 1): string {
+  return amount < 10_000 ? coins(amount) : new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: decimals }).format(amount);
 }
 
 /** Minor units of a currency as a price; `exponent` is how many decimals the currency has. */

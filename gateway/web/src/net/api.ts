@@ -23,8 +23,8 @@ export class Api {
     this.token = token;
   }
 
-  get<Answer>(path: string): Promise<Answer> {
-    return this.ask<Answer>("GET", path, undefined, TRIES);
+  get<Answer>(path: string, tries = TRIES): Promise<Answer> {
+    return this.ask<Answer>("GET", path, undefined, tries);
   }
 
   /** Bodies carry their own id, so that asking again after a lost answer is safe. */

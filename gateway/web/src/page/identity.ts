@@ -10,6 +10,13 @@ export function tokenFromFragment(keep = false): string | null {
   return token;
 }
 
+/** The token of the address, kept for this window alone under `key`, so that it survives a reload although the address forgets it. */
+export function keptToken(key: string): string | null {
+  const given = tokenFromFragment();
+  if (given !== null) sessionStorage.setItem(key, given);
+  return given ?? sessionStorage.getItem(key);
+}
+
 /** What the demo gives out, kept for this window alone. Null where the server is no demo. */
 export async function demoIdentity<Identity>(api: Api, path: string, key: string): Promise<Identity | null> {
   const stored = sessionStorage.getItem(key);

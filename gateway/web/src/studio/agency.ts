@@ -1,5 +1,6 @@
 // An agency's studio: what it was given of its creators' gifts, how to be paid, and whom it looks after.
 
+import { latest } from "../core/latest.ts";
 import type { Api } from "../net/api.ts";
 import { h } from "../page/dom.ts";
 import type { AgencyCreators, AgencyEarnings } from "../wire_http.ts";
@@ -17,17 +18,13 @@ export async function agencyStudio(api: Api, name: string): Promise<View> {
   const payee = { path: PATH, rate: earnings };
   const chart = chartCard(api, payee);
   const tiles = earningsTiles({ title: "Given", note: "Of all gifts to your creators, as far as the books are." }, earnings);
-  const withdraw = withdrawCard(api, payee, () => void readEarnings());
+  const readEarnings = latest(() => api.get<AgencyEarnings>(`${PATH}/earnings`, 1), show);
+  const withdraw = withdrawCard(api, payee, () => void readEarnings().catch(() => null));
   const creators = creatorsCard(api);
 
   function show(now: AgencyEarnings): void {
     tiles.show(now.given_diamonds, now);
     withdraw.show(now);
-  }
-
-  async function readEarnings(): Promise<void> {
-    const now = await api.get<AgencyEarnings>(`${PATH}/earnings`).catch(() => null);
-    if (now !== null) show(now);
   }
 
   show(earnings);
@@ -38,9 +35,9 @@ export async function agencyStudio(api: Api, name: string): Promise<View> {
       h("div", { class: "columns" }, h("div", { class: "column" }, chart.element, withdraw.element), h("div", { class: "column" }, creators)),
     ],
     refresh() {
-      void readEarnings();
       void chart.refresh();
       void withdraw.refresh();
+      return readEarnings();
     },
   };
 }

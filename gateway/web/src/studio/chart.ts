@@ -8,7 +8,7 @@ import type { AgencyStatistics, DayStatistics, Statistics } from "../wire_http.t
 import { type Payee, type Rate, worth } from "./payee.ts";
 
 const DAYS = 30;
-const [WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [720, 230, 46, 16, 24, 10];
+const [WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [720, 230, 4, 54, 24, 10];
 
 export function chartCard(api: Api, { path, rate }: Payee): { element: HTMLElement; refresh: () => Promise<void> } {
   const picture = h("div", { class: "chart" });
@@ -23,7 +23,7 @@ export function chartCard(api: Api, { path, rate }: Payee): { element: HTMLEleme
     if (key === drawn) return;
     drawn = key;
     picture.replaceChildren(draw(days, rate, (text) => (detail.textContent = text)));
-    // Where it does not fit, today is what matters.
+    // Where it does not fit, today is what matters; the scale stands on its side.
     picture.scrollLeft = picture.scrollWidth;
   }
 
@@ -42,8 +42,8 @@ function draw(days: readonly DayStatistics[], rate: Rate, tell: (text: string) =
   const lines = marks.flatMap((mark) => {
     const at = y(mark);
     return [
-      s("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: at, y2: at }),
-      s("text", { class: "axis", x: LEFT - 8, y: at + 4, "text-anchor": "end" }, short(mark)),
+      s("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: at, y2: at }),
+      s("text", { class: "axis", x: WIDTH - RIGHT + 8, y: at + 4 }, short(mark, 2)),
     ];
   });
   const bars = days.map((day, index) => {

@@ -1,5 +1,6 @@
 // A creator's studio: what was earned, how to be paid, and the overlay.
 
+import { latest } from "../core/latest.ts";
 import type { Api } from "../net/api.ts";
 import { h } from "../page/dom.ts";
 import type { Catalog, Earnings, Rooms } from "../wire_http.ts";
@@ -21,16 +22,12 @@ export async function creatorStudio(api: Api): Promise<View> {
   const payee = { path: PATH, rate: earnings.share };
   const chart = chartCard(api, payee);
   const tiles = earningsTiles({ title: "Earned, live", note: "Everything ever earned, up to this second." }, earnings.share);
-  const withdraw = withdrawCard(api, payee, () => void readEarnings());
+  const readEarnings = latest(() => api.get<Earnings>(`${PATH}/earnings`, 1), show);
+  const withdraw = withdrawCard(api, payee, () => void readEarnings().catch(() => null));
 
   function show(now: Earnings): void {
     tiles.show(now.live_diamonds, now);
     withdraw.show(now);
-  }
-
-  async function readEarnings(): Promise<void> {
-    const now = await api.get<Earnings>(`${PATH}/earnings`).catch(() => null);
-    if (now !== null) show(now);
   }
 
   show(earnings);
@@ -41,9 +38,9 @@ export async function creatorStudio(api: Api): Promise<View> {
       h("div", { class: "columns" }, h("div", { class: "column" }, chart.element, withdraw.element), h("div", { class: "column" }, shareCard(earnings), overlayCard(api, catalog, own))),
     ],
     refresh() {
-      void readEarnings();
       void chart.refresh();
       void withdraw.refresh();
+      return readEarnings();
     },
   };
 }

@@ -1,18 +1,22 @@
 // The studio of whoever earns: the token's role says whether it is a creator's or an agency's. Each card reads by itself.
 
+import { isOld } from "../core/latest.ts";
 import { bearerOf } from "../core/token.ts";
+import { moment } from "../core/words.ts";
 import { Api, wordsFor } from "../net/api.ts";
 import { h, icon } from "../page/dom.ts";
-import { demoIdentity, tokenFromFragment } from "../page/identity.ts";
+import { demoIdentity, keptToken } from "../page/identity.ts";
 import type { Studio } from "../wire_http.ts";
 import { agencyStudio } from "./agency.ts";
 import { creatorStudio } from "./creator.ts";
+import type { View } from "./payee.ts";
 
 const STUDIO_KEY = "giftwire.studio";
 const TOKEN_KEY = "giftwire.studio.token";
 const REFRESH_MS = 4_000;
 
 const cover = h("p", { class: "cover muted", role: "status" }, "One moment…");
+const notice = h("p", { class: "notice hidden", role: "status" });
 document.body.append(cover);
 begin().catch((error: unknown) => {
   console.error(error);
@@ -20,10 +24,7 @@ begin().catch((error: unknown) => {
 });
 
 async function begin(): Promise<void> {
-  const given = tokenFromFragment();
-  // Kept for this window, so that it survives a reload although the address forgets it.
-  if (given !== null) sessionStorage.setItem(TOKEN_KEY, given);
-  let token = given ?? sessionStorage.getItem(TOKEN_KEY);
+  let token = keptToken(TOKEN_KEY);
   const api = new Api(() => token);
   if (token === null) {
     const studio = await demoIdentity<Studio>(api, "/v1/demo/studio", STUDIO_KEY);
@@ -58,11 +59,41 @@ async function build(api: Api, token: string): Promise<void> {
       h("div", { class: "grow" }),
       h("span", { class: "muted who" }, view.name),
     ),
-    h("main", { class: "studio" }, ...view.parts),
+    h("main", { class: "studio" }, notice, ...view.parts),
   );
-  setInterval(() => {
-    if (!document.hidden) view.refresh();
-  }, REFRESH_MS);
+  keepUp(view);
+}
+
+/** Read anew while somebody looks. What could not be read is said, and what stands there is not called the present. */
+function keepUp(view: View): void {
+  let readMs = Date.now();
+  let why = "";
+
+  function tell(): void {
+    const old = isOld(readMs, Date.now(), why !== "");
+    document.body.classList.toggle("old", old);
+    notice.classList.toggle("hidden", !old);
+    notice.textContent = old ? `These amounts were read ${moment(readMs, Date.now())} and may have changed since. ${why}`.trim() : "";
+  }
+
+  async function refresh(): Promise<void> {
+    if (document.hidden) return;
+    tell();
+    const askedMs = Date.now();
+    try {
+      await view.refresh();
+      if (askedMs < readMs) return;
+      readMs = askedMs;
+      why = "";
+    } catch (error) {
+      if (askedMs < readMs) return;
+      why = wordsFor(error);
+    }
+    tell();
+  }
+
+  setInterval(() => void refresh(), REFRESH_MS);
+  document.addEventListener("visibilitychange", () => void refresh());
 }
 
 function forget(): void {

@@ -8,12 +8,14 @@ import type { PayoutMethod, PayoutMethodBody } from "../wire_http.ts";
 
 const KINDS = { bank: "IBAN or account number", paypal: "PayPal e-mail", other: "Where to send it" } as const;
 
+const NOT_BLANK = ".*\\S.*";
+
 export function methodDialog(api: Api, path: string, onMade: (method: PayoutMethod) => void): { open: () => void } {
   let id = uuid7();
   const kind = h("select", { on: { change: () => name() } }, h("option", { value: "bank" }, "Bank"), h("option", { value: "paypal" }, "PayPal"), h("option", { value: "other" }, "Other"));
-  const label = h("input", { type: "text", required: true, maxlength: 100, placeholder: "My bank" });
+  const label = h("input", { type: "text", required: true, pattern: NOT_BLANK, title: "Not only spaces", maxlength: 100, placeholder: "My bank" });
   const accountName = h("span", {}, KINDS.bank);
-  const account = h("input", { type: "text", required: true, maxlength: 200, autocomplete: "off" });
+  const account = h("input", { type: "text", required: true, pattern: NOT_BLANK, title: "Not only spaces", maxlength: 200, autocomplete: "off" });
   const form = h(
     "form",
     { class: "stack", on: { submit: (event) => (event.preventDefault(), void add()) } },

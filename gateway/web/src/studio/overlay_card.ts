@@ -11,7 +11,7 @@ export function overlayCard(api: Api, catalog: Catalog, rooms: readonly Room[]):
   const copy = h("button", { type: "button", disabled: true, on: { click: () => void copyLink() } }, "Copy");
   const list = h("ul", { class: "tokens" });
   const gift = h("select", { "aria-label": "Gift to try" }, ...catalog.gifts.map((each) => h("option", { value: each.id }, each.name)));
-  const times = h("input", { type: "number", min: 1, max: 9999, value: 1, "aria-label": "How many" });
+  const times = h("input", { type: "number", min: 1, max: 9999, step: 1, value: 1, required: true, "aria-label": "How many" });
   const art = h("span", { class: "trialart" });
   const send = h("button", { type: "button", on: { click: () => void tryGift() } }, "Send test gift");
 
@@ -62,9 +62,10 @@ export function overlayCard(api: Api, catalog: Catalog, rooms: readonly Room[]):
   }
 
   async function tryGift(): Promise<void> {
+    if (!times.reportValidity()) return;
     send.disabled = true;
     try {
-      const body: TrialGiftBody = { gift: gift.value, count: Math.max(1, times.valueAsNumber || 1), name: "Test", message: "This is a test." };
+      const body: TrialGiftBody = { gift: gift.value, count: times.valueAsNumber, name: "Test", message: "This is a test." };
       await api.post<TrialGift>(`/v1/creators/me/rooms/${room.value}/test-gift`, body);
       toast("Sent. It shows on the overlay and counts nowhere.", "good");
     } catch (error) {

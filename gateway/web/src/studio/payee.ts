@@ -27,7 +27,8 @@ export interface Purse {
 export interface View {
   name: string;
   parts: readonly HTMLElement[];
-  refresh(): void;
+  /** Settles once the amounts at the top are the present ones, and fails when they could not be read. */
+  refresh(): Promise<void>;
 }
 
 /** Diamonds as money, rounded down as a payout would be. */

@@ -26,7 +26,7 @@ export function shop(api: Api, onBought: (purchase: Purchase) => void): Shop {
   country.value = homeCountry();
   const hint = h("p", { class: "hint", role: "status" });
   const list = h("div", { class: "packages", "aria-label": "Packages" });
-  const amount = h("input", { type: "number", inputmode: "numeric", step: 1, placeholder: "Own amount of coins", "aria-label": "Own amount of coins" });
+  const amount = h("input", { type: "number", inputmode: "numeric", step: 1, required: true, placeholder: "Own amount of coins", "aria-label": "Own amount of coins" });
   const custom = h(
     "form",
     { class: "custom", on: { submit: (event) => (event.preventDefault(), void buy(CUSTOM, amount.valueAsNumber)) } },
@@ -79,7 +79,6 @@ export function shop(api: Api, onBought: (purchase: Purchase) => void): Shop {
 
   async function buy(name: string, own?: number): Promise<void> {
     if (name === CUSTOM && !amount.reportValidity()) return;
-    if (name === CUSTOM && !Number.isInteger(own)) return amount.focus();
     const body: PurchaseBody = { id: uuid7(), package: name, platform: "web", country: country.value };
     if (own !== undefined) body.coins = own;
     box.inert = true;

@@ -7,7 +7,7 @@ import { afterJoined, advance, fresh, isPlaced, type Shown } from "../core/seen.
 import { Api, wordsFor } from "../net/api.ts";
 import { Connection, type Status } from "../net/connection.ts";
 import { h, icon } from "../page/dom.ts";
-import { demoIdentity, tokenFromFragment } from "../page/identity.ts";
+import { demoIdentity, keptToken } from "../page/identity.ts";
 import { toast } from "../page/toasts.ts";
 import { CLOSE, type Event, type Events, type Joined, type ServerMessage, type Welcome } from "../wire.ts";
 import type { Catalog, Guest, Wallet } from "../wire_http.ts";
@@ -22,6 +22,8 @@ import { undoOffers } from "./undo.ts";
 
 const GUEST_KEY = "giftwire.guest";
 const room = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+/** Of this room: in another one the same window may be somebody else. */
+const TOKEN_KEY = `giftwire.viewer.token.${room}`;
 
 const cover = h("p", { class: "cover muted", role: "status" }, "One moment…");
 document.body.append(cover);
@@ -31,7 +33,7 @@ begin().catch((error: unknown) => {
 });
 
 async function begin(): Promise<void> {
-  let token = tokenFromFragment();
+  let token = keptToken(TOKEN_KEY);
   const api = new Api(() => token);
   if (token === null) {
     const guest = await demoIdentity<Guest>(api, "/v1/demo/guest", GUEST_KEY);
@@ -98,11 +100,14 @@ function build(api: Api, catalog: Catalog, token: () => string): void {
 
   function status(now: Status, code?: number): void {
     connection.online = now === "open";
+    wallet.classList.toggle("old", !connection.online);
+    wallet.title = connection.online ? "" : "As it was when the connection was lost";
     state.textContent = now === "open" ? "" : now === "stopped" ? "Disconnected" : "Reconnecting…";
     sender.refresh(connection.online);
     if (now !== "stopped") return;
     if (code === CLOSE.BAD_TOKEN || code === CLOSE.TOKEN_EXPIRED) {
       sessionStorage.removeItem(GUEST_KEY);
+      sessionStorage.removeItem(TOKEN_KEY);
       toast(refusal("token_expired"), "bad", { label: "Reload", run: () => location.reload() });
     } else toast("The server closed the connection.", "bad", { label: "Reload", run: () => location.reload() });
   }

@@ -49,7 +49,9 @@ def test_token_of_the_configuration(tmp_path: Path) -> None:
     ("words", "fault"),
     [
         (("--role", "king", "--user", "a"), "'king' is not one of"),
-        (("--role", "viewer", "--user", ""), "Expected"),
+        (("--role", "viewer", "--user", ""), "the user '' is no name: 1-64 of"),
+        (("--role", "viewer", "--user", "a", "--room", "a b"), "the room 'a b' is no name: 1-64 of"),
+        (("--role", "viewer", "--user", "a", "--country", "gb"), "the country 'gb' is no code"),
         (("--role", "viewer", "--user", "a", "--ttl", "0"), "0 is not in the range"),
     ],
 )
@@ -162,6 +164,14 @@ def test_page_of_the_demo(tmp_path: Path) -> None:
     ):
         assert part in page
     assert "Whoever reaches" not in page
+
+
+def test_page_names_the_program_so_that_it_can_be_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its path, since a virtual environment need not be in PATH."""
+    config = load({"demo": True, "data_dir": tmp_path}, {}, None).config
+    monkeypatch.setattr("sys.argv", [str(tmp_path / "bin" / "giftwire"), "serve", "--demo"])
+    page = text_of(ready_page(config, DemoTokens("a", "b"), ()))
+    assert f"  {tmp_path}/bin/giftwire token --role operator --user you --data-dir {tmp_path}\n" in page
 
 
 def test_page_of_a_demo_for_everybody(tmp_path: Path) -> None:
