@@ -34,9 +34,10 @@ LOST: Final = (
     pg.LockNotAvailableError,
     pg.IdleInTransactionSessionTimeoutError,
     pg.InterfaceError,
+    pg.InternalClientError,
 )
 """The server is away, starting, stopping, out of disk or connections, or chose us to break a deadlock. Whether a
-COMMIT took effect is not known."""
+COMMIT took effect is not known. Where a connection breaks in the midst of an answer asyncpg calls that its own fault."""
 
 CONTRADICTED: Final = (pg.IntegrityConstraintViolationError, pg.DataError)
 """A row breaks a constraint or cannot be stored: asking again cannot help."""
