@@ -134,19 +134,16 @@ class Rooms:
             while True:
                 local = self._rooms.get(join.room) or await self._opened(join.room)
                 if local is None:
-                    session.forget_room(join.room)
-                    session.send(refused(Code.UNKNOWN_ROOM, ref=join.ref))
+                    self._turn_away(session, join, Code.UNKNOWN_ROOM)
                     return
                 if session.is_overlay and not local.audience.tells_all(session):
-                    session.forget_room(join.room)
-                    session.send(refused(Code.NOT_ALLOWED, "The overlay belongs to another creator.", ref=join.ref))
+                    self._turn_away(session, join, Code.NOT_ALLOWED, "The overlay belongs to another creator.")
                     return
                 if await self._admit(session, join, local):
                     return
         except LedgerUnavailable as exc:
             _log.warning("join_failed", room=join.room, error=f"{type(exc).__name__}: {exc}")
-            session.forget_room(join.room)
-            session.send(refused(Code.UNAVAILABLE, ref=join.ref))
+            self._turn_away(session, join, Code.UNAVAILABLE)
 
     def leave(self, session: Session, room: str) -> None:
         """Nothing more is told to the session; a room without an audience is closed."""
@@ -161,6 +158,12 @@ class Rooms:
             del self._rooms[room]
             self._metrics.rooms_held(len(self._rooms))
             self._spawn(self._close(room))
+
+    def _turn_away(self, session: Session, join: Join, code: Code, message: str | None = None) -> None:
+        """It is not in the room (any more): the room may have been opened for it alone, or hold it from before."""
+        session.forget_room(join.room)
+        self.leave(session, join.room)
+        session.send(refused(code, message, ref=join.ref))
 
     def acknowledge(self, session: Session, room: str, seq: int) -> None:
         """A complete receiver has shown everything up to `seq`. Of an overlay it is kept, for the day on which its page
@@ -214,9 +217,14 @@ class Rooms:
         if place is None:
             return None
         await self._broker.subscribe(room)
-        snapshot = await self._broker.snapshot(room)
+        try:
+            snapshot = await self._broker.snapshot(room)
+            board = await self._broker.board(room, self._config.room.board_entries_max)
+        except LedgerUnavailable:
+            await self._broker.unsubscribe(room)
+            raise
         core = Room(room, self._config.room, epoch=snapshot.epoch, seq=snapshot.seq, pace=self.pace)
-        core.put_board(await self._broker.board(room, self._config.room.board_entries_max), snapshot.seq)
+        core.put_board(board, snapshot.seq)
         core.tick(self._now_ms())
 
         def refresh(session: Session) -> None:
@@ -252,6 +260,7 @@ class Rooms:
         if self._rooms.get(join.room) is not local:
             return False
         if session.connection.is_closing or join.room not in session.rooms:
+            self.leave(session, join.room)
             return True
         # After the last await: what follows is one step, so nothing is told in between.
         if join.since is not None and join.since.seq > core.shown_seq:
