@@ -32,6 +32,15 @@ SLOW_CLOSES_MAX: Final = 8
 those who read."""
 
 
+def heal(connection: Connection, refresh: Callable[[Session], None]) -> None:
+    """Tell a viewer that ticks were skipped, of whichever rooms, and show it what is now; ticks are written again."""
+    connection.slow_since_ms = 0
+    connection.held = False
+    connection.write(_RESYNC_FRAMES[connection.encoding])
+    if connection.session is not None:
+        refresh(connection.session)
+
+
 class _Unwritten(Struct):
     """A message on its way: the connections from `start` on have not been written to."""
 
@@ -45,7 +54,7 @@ class Audience:
 
     Args:
         creator: whose room it is; those who speak for the creator are told every gift.
-        refresh: sends the room's present state to one session, after it was skipped.
+        refresh: sends the present state of its rooms to one session, after it was skipped.
         wrote: told how long a later slice took, and whether it was the last for now.
     """
 
@@ -114,14 +123,17 @@ class Audience:
         for variant, members in self._complete.items():
             if not members:
                 continue
-            built = prepared.built(variant)
+            built, sent = prepared.built(variant), 0
             for connection in list(members):
+                if connection.is_closing:
+                    continue
                 if connection.waiting_bytes > self._config.overlay_queue_bytes_max:
                     self._metrics.shed(Shed.SLOW_CONSUMER)
                     connection.close(CloseCode.SLOW_CONSUMER, "too much is waiting: come back and resume")
                 else:
                     connection.write(built.content)
-            self._count(built, len(members))
+                    sent += 1
+            self._count(built, sent)
 
     def tell_viewers(self, message: ServerMessage) -> int:
         """Send to every viewer; returns how many there are.
@@ -190,11 +202,7 @@ class Audience:
                 self._metrics.shed(Shed.SLOW_CONSUMER)
                 connection.close(CloseCode.SLOW_CONSUMER, "too slow for this room")
         else:
-            connection.slow_since_ms = 0
-            connection.held = False
-            connection.write(_RESYNC_FRAMES[connection.encoding])
-            if connection.session is not None:
-                self._refresh(connection.session)
+            heal(connection, self._refresh)
         return False
 
     def _count(self, built: Built, sent: int) -> None:

@@ -175,6 +175,13 @@ class Rooms:
         if session.is_overlay and session.revocable:
             self._acks.note(room, session.revocable, (local.core.epoch, seq))
 
+    def show_present(self, session: Session) -> None:
+        """Send what is now in each room of which the session is not told everything."""
+        for room in session.rooms:
+            local = self._rooms.get(room)
+            if local is not None and session in local.audience and not local.audience.tells_all(session):
+                session.send(self._present(local))
+
     # Told by the broker.
 
     def heard(self, batch: RoomBatch) -> None:
@@ -227,15 +234,12 @@ class Rooms:
         core.put_board(board, snapshot.seq)
         core.tick(self._now_ms())
 
-        def refresh(session: Session) -> None:
-            session.send(self._present(local))
-
         def wrote(seconds: float, done: bool) -> None:
             self.pace.wrote(seconds)
             if done:
                 self._tick_when_due(local)
 
-        audience = Audience(place.creator, self._config.edge, self._metrics, self._now_ms, refresh, wrote)
+        audience = Audience(place.creator, self._config.edge, self._metrics, self._now_ms, self.show_present, wrote)
         local = LocalRoom(place, core, audience)
         self._rooms[room] = local
         self._metrics.rooms_held(len(self._rooms))

@@ -139,3 +139,17 @@ async def test_complete_receivers_are_never_skipped() -> None:
         assert line.connection.waiting_bytes <= QUEUE_BYTES + 2 * FRAME_BYTES
     assert {line.transport.writes for line in others} == {told}
     assert hall.refreshed == []
+
+
+async def test_complete_receiver_that_is_closed_is_counted_once() -> None:
+    """While its close is on the way nothing is written to it, and nothing is counted as written."""
+    hall = _hall(Everything, readers=2)
+    (silent,), (other,) = hall.stall(1)
+    while not silent.connection.is_closing:
+        hall.audience.tell_complete(MESSAGE)
+    sent = silent.transport.writes - 1 + other.transport.writes
+    for _ in range(5):
+        hall.audience.tell_complete(MESSAGE)
+    counted = hall.edge.counted()
+    assert 'giftwire_shed_total{reason="slow_consumer"} 1.0' in counted
+    assert f"giftwire_frames_sent_total {sent + 5:.1f}" in counted
