@@ -103,6 +103,18 @@ class Audience:
         """Whether a session is told every gift here; viewers, and creators of other rooms, get them merged."""
         return session.sees_all(self._creator)
 
+    def give_to(self, creator: str) -> list[Session]:
+        """It is this creator's room from now on. Those who are told more, or less, there than before are out of it.
+
+        Returns:
+            Who they are: they have to enter anew.
+        """
+        changed = [one for one in self.sessions() if one.sees_all(self._creator) != one.sees_all(creator)]
+        for session in changed:
+            self.remove(session)
+        self._creator = creator
+        return changed
+
     def add(self, session: Session) -> None:
         """It gets what is sent from now on."""
         self._members(session)[session.connection] = session

@@ -147,6 +147,8 @@ class Rooms:
 
     def leave(self, session: Session, room: str) -> None:
         """Nothing more is told to the session; a room without an audience is closed."""
+        if session.is_overlay:
+            self._acks.save_soon()
         local = self._rooms.get(room)
         if local is None:
             return
@@ -205,10 +207,14 @@ class Rooms:
                 self._heal_soon(local)
 
     def place_changed(self, place: Place) -> None:
-        """A room's title or creator was changed."""
+        """A room's title or creator was changed: with the creator, who is told every gift."""
         local = self._rooms.get(place.place.partition(":")[2])
-        if local is not None:
-            local.place = place
+        if local is None:
+            return
+        local.place = place
+        for session in local.audience.give_to(place.creator):
+            session.connection.close(CloseCode.INSUFFICIENT_STATE, "the room was given to another creator: join again")
+        local.core.receivers = local.audience.viewers
 
     # Inside: opening.
 
@@ -453,9 +459,17 @@ class Rooms:
         pause_s = self._config.room.presence_ms / 1000
         while True:
             await asyncio.sleep(pause_s)
+            self._look_at_places()
             names = [name for name, local in self._rooms.items() if local.audience.viewers or name in self._counted]
             for start in range(0, len(names), PRESENCE_SLICE):
                 await asyncio.gather(*(self._count(name) for name in names[start : start + PRESENCE_SLICE]))
+
+    def _look_at_places(self) -> None:
+        """What another process changed is known here once somebody read it, for a gift or ahead of one."""
+        for name, local in list(self._rooms.items()):
+            place = self._places.known(room_place(name))
+            if place is not None and place is not local.place and place != local.place:
+                self.place_changed(place)
 
     async def _count(self, room: str) -> None:
         local = self._rooms.get(room)
