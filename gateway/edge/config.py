@@ -49,7 +49,7 @@ class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rooms_per_session_max: Annotated[int, Meta(ge=1, le=1000)] = 16
     commands_per_s_max: Annotated[int, Meta(ge=1, le=100_000)] = 200
     commands_burst_max: Annotated[int, Meta(ge=1, le=100_000)] = 400
-    resume_commands: Annotated[int, Meta(ge=1, le=100_000)] = 20
+    resume_commands: Annotated[int, Meta(ge=1, le=100_000)] = 10
     gifts_in_flight_max: _Count = 500
     viewer_queue_bytes_max: _Count = 64 * 1024
     overlay_queue_bytes_max: _Count = 4 * 2**20
