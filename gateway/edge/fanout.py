@@ -31,6 +31,9 @@ SLOW_CLOSES_MAX: Final = 8
 """Slow viewers that one slice closes: a close costs more than a write, and a crowd that stalled at once would hold up
 those who read."""
 
+HEALS_MAX: Final = 50
+"""Viewers who read again that one slice, or one moment, shows what is now: that takes as long as several writes."""
+
 
 def heal(connection: Connection, refresh: Callable[[Session], None]) -> None:
     """Tell a viewer that ticks were skipped, of whichever rooms, and show it what is now; ticks are written again."""
@@ -75,6 +78,7 @@ class Audience:
         self._wrote = wrote
         self._unwritten: deque[_Unwritten] = deque()
         self._closes_left = SLOW_CLOSES_MAX
+        self._heals_left = HEALS_MAX
         self._viewers: dict[Variant, dict[Connection, Session]] = {variant: {} for variant in VARIANTS}
         self._complete: dict[Variant, dict[Connection, Session]] = {variant: {} for variant in VARIANTS}
 
@@ -172,6 +176,7 @@ class Audience:
     def _write_slice(self) -> None:
         left = self._config.fan_out_slice_max
         self._closes_left = SLOW_CLOSES_MAX
+        self._heals_left = HEALS_MAX
         while self._unwritten and left > 0:
             first = self._unwritten[0]
             end = first.start + left
@@ -213,7 +218,8 @@ class Audience:
                 self._closes_left -= 1
                 self._metrics.shed(Shed.SLOW_CONSUMER)
                 connection.close(CloseCode.SLOW_CONSUMER, "too slow for this room")
-        else:
+        elif self._heals_left > 0:
+            self._heals_left -= 1
             heal(connection, self._refresh)
         return False
 

@@ -5,7 +5,7 @@ from typing import NamedTuple, cast
 import pytest
 
 from gateway.edge.config import EdgeConfig
-from gateway.edge.fanout import SLOW_CLOSES_MAX, Audience
+from gateway.edge.fanout import HEALS_MAX, SLOW_CLOSES_MAX, Audience
 from gateway.edge.session import Session
 from gateway.wire.messages import Notice
 from tests.unit.gateway.edge.line import Echo, EchoEdge, Line
@@ -124,6 +124,20 @@ async def test_reader_that_reads_again_is_healed_once() -> None:
     assert b"resync" in line.told()[-5].payload
     assert other.transport.writes == 55
     assert not line.connection.held
+
+
+async def test_crowd_that_reads_again_is_healed_a_few_at_a_time() -> None:
+    """Each slice of a tick heals so many; the others are skipped once more, and then all are healed."""
+    hall = _hall()
+    silent, others = hall.stall(READERS)
+    hall.tick(50)
+    for line in silent:
+        line.transport.flow()
+    assert not others
+    for tick in range(1, READERS // HEALS_MAX + 1):
+        hall.tick()
+        assert len(hall.refreshed) == tick * HEALS_MAX
+    assert not any(line.connection.held for line in silent)
 
 
 async def test_complete_receivers_are_never_skipped() -> None:
