@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 
 from gateway.admission.accounts import Accounts
 from gateway.admission.admission import Admission
-from gateway.auth import BadToken, Identity, TokenExpired, Tokens
+from gateway.auth import LEEWAY_S, BadToken, Identity, TokenExpired, Tokens
 from gateway.counting.metrics import ACCEPTED, REPLAYED, Metrics, Shed
 from gateway.edge.config import EdgeConfig
 from gateway.edge.frames import frame, overloaded_frame
@@ -149,8 +149,8 @@ class Session:
         return "" if self.identity is None or self.identity.role == "viewer" else self.identity.jti
 
     def expired(self, now_ms: int) -> bool:
-        """Whether its token's time is over."""
-        return self.identity is not None and self.identity.expires_ms <= now_ms
+        """Whether its token's time is over, by the clock that a hello is judged by."""
+        return self.identity is not None and self.identity.expires_ms + LEEWAY_S * 1000 <= now_ms
 
     def send(self, message: ServerMessage) -> None:
         """Write one message that must not be skipped; one to a connection that is gone is dropped."""
@@ -482,8 +482,12 @@ class Session:
         return min(self._config.resume_commands, self._config.commands_burst_max) if reads else 1
 
     def _may_command(self, identity: Identity, ref: str, gift_id: str | None = None, cost: int = 1) -> bool:
-        """Take from a bucket that fills steadily, and from the account's; else the command is refused."""
+        """Take from a bucket that fills steadily, and from the account's; else the command is refused. With a token
+        whose time is over nothing is done."""
         config, now_ms = self._config, self._services.now_ms()
+        if self.expired(now_ms):
+            self.connection.close(CloseCode.TOKEN_EXPIRED, "the token has expired")
+            return False
         filled = (now_ms - self._tokens_at_ms) * config.commands_per_s_max / 1000
         self._tokens_at_ms = now_ms
         self._tokens_left = min(self._tokens_left + filled, config.commands_burst_max)
