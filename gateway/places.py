@@ -78,6 +78,11 @@ class Places:
         asking = self._asking.get(place)
         return entry[0] if asking is not None and now_s - asking[1] > KNOWN_WAIT_S else None
 
+    def known(self, place: str) -> Place | None:
+        """A place as it was read last, however long ago."""
+        entry = self._known.get(place)
+        return None if entry is None else entry[0]
+
     async def find(self, place: str) -> Place | None:
         """A place, or None when there is none.
 

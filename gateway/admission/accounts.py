@@ -82,9 +82,9 @@ class Accounts:
         """The viewers who are here, in no order."""
         return [key for key in map(str, self._table.opened_keys()) if _is_viewer(key)]
 
-    def command(self, identity: Identity) -> float:
-        """Count a command: 0, or for how many seconds it is refused."""
-        wait_s = self._of(identity).commands.take(self._commands, self._clock_s())
+    def command(self, identity: Identity, count: int = 1) -> float:
+        """Count a command, or one that counts as so many: 0, or for how many seconds it is refused."""
+        wait_s = self._of(identity).commands.take(self._commands, self._clock_s(), count)
         if wait_s:
             self._metrics.shed(Shed.ACCOUNT_RATE)
         return wait_s

@@ -25,9 +25,13 @@ class Bucket:
     def __init__(self) -> None:
         self._full_at_s = 0.0
 
-    def take(self, rate: Rate, now_s: float) -> float:
-        """Take one; else say in how many seconds there will be one, and take nothing. 0 when it was taken."""
-        full_at_s = max(self._full_at_s, now_s) + 1 / rate.per_s
+    def take(self, rate: Rate, now_s: float, count: int = 1) -> float:
+        """Take so many; else say in how many seconds there will be as many, and take nothing. 0 when they were taken.
+
+        Args:
+            count: of more than the burst, as many as the burst.
+        """
+        full_at_s = max(self._full_at_s, now_s) + min(count, rate.burst) / rate.per_s
         over_s = full_at_s - now_s - rate.burst / rate.per_s
         # Sums of fractions: at the bound itself they may be a breath above it.
         if over_s > 1e-6:

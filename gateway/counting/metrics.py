@@ -105,8 +105,12 @@ SOCKETS_CLOSED: Final = Metric(
     Counter, "giftwire_sockets_closed_total", "WebSockets that we closed, by close code.", {"code": _CLOSES}
 )
 SESSIONS: Final = Metric(Gauge, "giftwire_sessions", "Sessions that said hello, by role.", {"role": _ROLES})
-FRAMES: Final = Metric(Counter, "giftwire_frames_sent_total", "Frames written to sockets.")
-FRAME_BYTES: Final = Metric(Counter, "giftwire_frame_bytes_sent_total", "Bytes of the frames written to sockets.")
+FRAMES: Final = Metric(
+    Counter, "giftwire_frames_sent_total", "Frames of rooms written to sockets; replies are not counted."
+)
+FRAME_BYTES: Final = Metric(
+    Counter, "giftwire_frame_bytes_sent_total", "Bytes of the frames of rooms written to sockets."
+)
 FRAMES_READ: Final = Metric(Counter, "giftwire_frames_read_total", "Frames read from sockets.")
 READS_WAITED: Final = Metric(
     Counter,

@@ -22,6 +22,8 @@ class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         commands_per_s_max: commands of one connection a second, over a longer time; more are refused. Twice as many
             frames are read: what comes faster still waits unread.
         commands_burst_max: commands that may come at once after a quiet time; twice as many frames are read at once.
+        resume_commands: a join that reads what was missed (one that says where it stopped, or an overlay's) counts as
+            so many commands, at most as many as may come at once.
         gifts_in_flight_max: gifts of one connection that wait for their outcome.
         viewer_queue_bytes_max: unsent bytes of a viewer above which ticks are skipped.
         overlay_queue_bytes_max: unsent bytes of an overlay or creator above which it is closed to resume.
@@ -47,6 +49,7 @@ class EdgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rooms_per_session_max: Annotated[int, Meta(ge=1, le=1000)] = 16
     commands_per_s_max: Annotated[int, Meta(ge=1, le=100_000)] = 200
     commands_burst_max: Annotated[int, Meta(ge=1, le=100_000)] = 400
+    resume_commands: Annotated[int, Meta(ge=1, le=100_000)] = 10
     gifts_in_flight_max: _Count = 500
     viewer_queue_bytes_max: _Count = 64 * 1024
     overlay_queue_bytes_max: _Count = 4 * 2**20

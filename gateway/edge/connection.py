@@ -147,8 +147,10 @@ class Connection(asyncio.Protocol):
         self.congested = self.held = True
 
     def resume_writing(self) -> None:
-        # It stays held until the next fan-out: what was skipped meanwhile must be said first.
+        # It stays held until the next fan-out, or until it is healed: what was skipped meanwhile must be said first.
         self.congested = False
+        if self.slow_since_ms:
+            self._edge.heal_soon(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = self.held = True

@@ -15,6 +15,7 @@ import structlog
 from gateway.counting.metrics import Shed
 from gateway.edge.config import EdgeConfig
 from gateway.edge.connection import PATH, Connection
+from gateway.edge.fanout import HEALS_MAX, heal
 from gateway.edge.intake import Intake
 from gateway.edge.leaving import send_elsewhere
 from gateway.edge.session import Session, SessionServices
@@ -27,6 +28,8 @@ BEATS: Final = 40
 time, so that neither comes in bursts."""
 LOOP_PROBE_S: Final = 0.1
 """Between two looks at how late the event loop is."""
+HEAL_S: Final = 0.5
+"""How long a viewer that reads again waits for a tick, in whose place it would be told that some were skipped."""
 _log = structlog.get_logger()
 
 
@@ -50,6 +53,7 @@ class Edge:
         self._tasks: list[asyncio.Task[None]] = []
         self._draining = False
         self._replying: list[Connection] = []
+        self._to_heal: list[Connection] = []
         self._empty = asyncio.Event()
 
     def protocol(self, **_: Any) -> Connection:
@@ -148,6 +152,20 @@ class Edge:
         connections, self._replying = self._replying, []
         for connection in connections:
             connection.send_replies()
+
+    def heal_soon(self, connection: Connection) -> None:
+        """Ticks of it were skipped and it reads again; in a quiet room no tick would come to say so."""
+        if not self._to_heal:
+            asyncio.get_running_loop().call_later(HEAL_S, self._heal_some)
+        self._to_heal.append(connection)
+
+    def _heal_some(self) -> None:
+        now, self._to_heal = self._to_heal[:HEALS_MAX], self._to_heal[HEALS_MAX:]
+        if self._to_heal:
+            asyncio.get_running_loop().call_soon(self._heal_some)
+        for connection in now:
+            if connection.slow_since_ms and not connection.congested and not connection.is_closing:
+                heal(connection, self._services.rooms.show_present)
 
     def closed(self, code: int) -> None:
         """We closed one with this code."""

@@ -31,6 +31,18 @@ SLOW_CLOSES_MAX: Final = 8
 """Slow viewers that one slice closes: a close costs more than a write, and a crowd that stalled at once would hold up
 those who read."""
 
+HEALS_MAX: Final = 50
+"""Viewers who read again that one slice, or one moment, shows what is now: that takes as long as several writes."""
+
+
+def heal(connection: Connection, refresh: Callable[[Session], None]) -> None:
+    """Tell a viewer that ticks were skipped, of whichever rooms, and show it what is now; ticks are written again."""
+    connection.slow_since_ms = 0
+    connection.held = False
+    connection.write(_RESYNC_FRAMES[connection.encoding])
+    if connection.session is not None:
+        refresh(connection.session)
+
 
 class _Unwritten(Struct):
     """A message on its way: the connections from `start` on have not been written to."""
@@ -45,7 +57,7 @@ class Audience:
 
     Args:
         creator: whose room it is; those who speak for the creator are told every gift.
-        refresh: sends the room's present state to one session, after it was skipped.
+        refresh: sends the present state of its rooms to one session, after it was skipped.
         wrote: told how long a later slice took, and whether it was the last for now.
     """
 
@@ -66,6 +78,7 @@ class Audience:
         self._wrote = wrote
         self._unwritten: deque[_Unwritten] = deque()
         self._closes_left = SLOW_CLOSES_MAX
+        self._heals_left = HEALS_MAX
         self._viewers: dict[Variant, dict[Connection, Session]] = {variant: {} for variant in VARIANTS}
         self._complete: dict[Variant, dict[Connection, Session]] = {variant: {} for variant in VARIANTS}
 
@@ -94,6 +107,18 @@ class Audience:
         """Whether a session is told every gift here; viewers, and creators of other rooms, get them merged."""
         return session.sees_all(self._creator)
 
+    def give_to(self, creator: str) -> list[Session]:
+        """It is this creator's room from now on. Those who are told more, or less, there than before are out of it.
+
+        Returns:
+            Who they are: they have to enter anew.
+        """
+        changed = [one for one in self.sessions() if one.sees_all(self._creator) != one.sees_all(creator)]
+        for session in changed:
+            self.remove(session)
+        self._creator = creator
+        return changed
+
     def add(self, session: Session) -> None:
         """It gets what is sent from now on."""
         self._members(session)[session.connection] = session
@@ -114,14 +139,17 @@ class Audience:
         for variant, members in self._complete.items():
             if not members:
                 continue
-            built = prepared.built(variant)
+            built, sent = prepared.built(variant), 0
             for connection in list(members):
+                if connection.is_closing:
+                    continue
                 if connection.waiting_bytes > self._config.overlay_queue_bytes_max:
                     self._metrics.shed(Shed.SLOW_CONSUMER)
                     connection.close(CloseCode.SLOW_CONSUMER, "too much is waiting: come back and resume")
                 else:
                     connection.write(built.content)
-            self._count(built, len(members))
+                    sent += 1
+            self._count(built, sent)
 
     def tell_viewers(self, message: ServerMessage) -> int:
         """Send to every viewer; returns how many there are.
@@ -148,6 +176,7 @@ class Audience:
     def _write_slice(self) -> None:
         left = self._config.fan_out_slice_max
         self._closes_left = SLOW_CLOSES_MAX
+        self._heals_left = HEALS_MAX
         while self._unwritten and left > 0:
             first = self._unwritten[0]
             end = first.start + left
@@ -189,12 +218,9 @@ class Audience:
                 self._closes_left -= 1
                 self._metrics.shed(Shed.SLOW_CONSUMER)
                 connection.close(CloseCode.SLOW_CONSUMER, "too slow for this room")
-        else:
-            connection.slow_since_ms = 0
-            connection.held = False
-            connection.write(_RESYNC_FRAMES[connection.encoding])
-            if connection.session is not None:
-                self._refresh(connection.session)
+        elif self._heals_left > 0:
+            self._heals_left -= 1
+            heal(connection, self._refresh)
         return False
 
     def _count(self, built: Built, sent: int) -> None:

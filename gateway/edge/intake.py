@@ -98,14 +98,17 @@ class Intake:
 
     def _next_round(self) -> None:
         end = self.frames + ROUND_FRAMES_MAX
-        for _ in range(self._left or len(self._waiting)):
-            if self.frames >= end:
-                break
-            self._left = max(self._left - 1, 0)
-            self._waiting.popleft().take_turn()
-        self._in_round = False
-        if self._waiting:
-            self._begin_round()
+        try:
+            for _ in range(self._left or len(self._waiting)):
+                if self.frames >= end:
+                    break
+                self._left = max(self._left - 1, 0)
+                self._waiting.popleft().take_turn()
+        finally:
+            # Also where a turn failed: those behind it are read in the next round.
+            self._in_round = False
+            if self._waiting:
+                self._begin_round()
 
     def charge(self, used_until_s: float, now_s: float, frames: int) -> tuple[float, float]:
         """Charge a connection for frames that were read of it.

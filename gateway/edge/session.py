@@ -5,6 +5,7 @@ to tasks that `SessionServices` owns, and comes back through a method of the ses
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from msgspec import UNSET, Struct
 
 from gateway.admission.accounts import Accounts
 from gateway.admission.admission import Admission
-from gateway.auth import BadToken, Identity, TokenExpired, Tokens
+from gateway.auth import LEEWAY_S, BadToken, Identity, TokenExpired, Tokens
 from gateway.counting.metrics import ACCEPTED, REPLAYED, Metrics, Shed
 from gateway.edge.config import EdgeConfig
 from gateway.edge.frames import frame, overloaded_frame
@@ -100,6 +101,7 @@ class Session:
         "_config",
         "_early",
         "_greeting",
+        "_joins",
         "_services",
         "_tokens_at_ms",
         "_tokens_left",
@@ -120,6 +122,7 @@ class Session:
         self._config = config
         self._greeting = False
         self._early: list[bytes] | None = None
+        self._joins: deque[Join] | None = None
         self.gifts_in_flight = 0
         self.leaves_for_ms: int | None = None
         self._bad_messages = 0
@@ -146,8 +149,8 @@ class Session:
         return "" if self.identity is None or self.identity.role == "viewer" else self.identity.jti
 
     def expired(self, now_ms: int) -> bool:
-        """Whether its token's time is over."""
-        return self.identity is not None and self.identity.expires_ms <= now_ms
+        """Whether its token's time is over, by the clock that a hello is judged by."""
+        return self.identity is not None and self.identity.expires_ms + LEEWAY_S * 1000 <= now_ms
 
     def send(self, message: ServerMessage) -> None:
         """Write one message that must not be skipped; one to a connection that is gone is dropped."""
@@ -175,7 +178,7 @@ class Session:
                 self._undo(self.identity, message)
         elif isinstance(message, Ack):
             self._services.rooms.acknowledge(self, message.room, message.seq)
-        elif self._may_command(self.identity, message.ref):
+        elif self._may_command(self.identity, message.ref, cost=self._cost(message)):
             self._command(self.identity, message)
 
     def ended(self) -> None:
@@ -298,7 +301,21 @@ class Session:
             return
         if message.room not in self.rooms:
             self.rooms += (message.room,)
-        self._services.spawn(self._services.rooms.enter(self, message))
+        if self._joins is None:
+            self._joins = deque((message,))
+            self._services.spawn(self._enter_rooms(self._joins))
+        else:
+            self._joins.append(message)
+
+    async def _enter_rooms(self, joins: deque[Join]) -> None:
+        """One after another: each may read much, and the others need the connections to Valkey too."""
+        while joins and not self.connection.is_closing:
+            try:
+                await self._services.rooms.enter(self, joins.popleft())
+            except Exception:  # noqa: BLE001
+                # The task's top: those behind it are answered all the same.
+                _log.exception("join_failed")
+        self._joins = None
 
     def _leave(self, message: Leave) -> None:
         if message.room in self.rooms:
@@ -459,19 +476,28 @@ class Session:
             )
         )
 
-    def _may_command(self, identity: Identity, ref: str, gift_id: str | None = None) -> bool:
-        """Take from a bucket that fills steadily, and from the account's; else the command is refused."""
+    def _cost(self, message: _Command) -> int:
+        """As how many commands it counts."""
+        reads = isinstance(message, Join) and (message.since is not None or self.is_overlay)
+        return min(self._config.resume_commands, self._config.commands_burst_max) if reads else 1
+
+    def _may_command(self, identity: Identity, ref: str, gift_id: str | None = None, cost: int = 1) -> bool:
+        """Take from a bucket that fills steadily, and from the account's; else the command is refused. With a token
+        whose time is over nothing is done."""
         config, now_ms = self._config, self._services.now_ms()
+        if self.expired(now_ms):
+            self.connection.close(CloseCode.TOKEN_EXPIRED, "the token has expired")
+            return False
         filled = (now_ms - self._tokens_at_ms) * config.commands_per_s_max / 1000
         self._tokens_at_ms = now_ms
         self._tokens_left = min(self._tokens_left + filled, config.commands_burst_max)
-        if self._tokens_left < 1:
+        if self._tokens_left < cost:
             self._services.metrics.shed(Shed.RATE_LIMITED)
-            wait_s = (1 - self._tokens_left) / config.commands_per_s_max
+            wait_s = (cost - self._tokens_left) / config.commands_per_s_max
         else:
-            wait_s = self._services.accounts.command(identity)
+            wait_s = self._services.accounts.command(identity, cost)
             if not wait_s:
-                self._tokens_left -= 1
+                self._tokens_left -= cost
                 return True
         wait_ms = max(1, round(wait_s * 1000))
         self.send(refused(Code.RATE_LIMITED, ref=ref, id=UNSET if gift_id is None else gift_id, retry_after_ms=wait_ms))

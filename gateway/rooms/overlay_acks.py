@@ -2,7 +2,7 @@
 
 An acknowledgement belongs to the overlay's token, not to a connection: whoever opens a page with that token goes on
 where its screens were. Acknowledgements come with every gift, so they are gathered and saved at most every
-`ack_save_ms`; what a gateway that is killed had not saved yet is shown again.
+`ack_save_ms`, and when an overlay goes; what a gateway that is killed had not saved yet is shown again.
 """
 
 import asyncio
@@ -32,6 +32,8 @@ class OverlayAcks:
         self._config = config
         self._spawn = spawn
         self._unsaved: dict[tuple[str, str], Shown] = {}
+        self._on_the_way: dict[tuple[str, str], Shown] = {}
+        self._one_at_a_time = asyncio.Lock()
         self._saving = False
 
     def note(self, room: str, token: str, shown: Shown) -> None:
@@ -45,6 +47,11 @@ class OverlayAcks:
             self._saving = True
             self._spawn(self._save_later())
 
+    def save_soon(self) -> None:
+        """An overlay has gone, and may come back elsewhere at once: its page was loaded again."""
+        if self._unsaved:
+            self._spawn(self.save())
+
     async def kept(self, room: str, token: str) -> Shown | None:
         """How far the screens of a token have shown a room; None when they never said, or too long ago.
 
@@ -52,20 +59,25 @@ class OverlayAcks:
             BrokerUnavailable: the server does not answer.
         """
         unsaved = self._unsaved.get((room, token))
+        on_the_way = self._on_the_way.get((room, token))
         saved = await self._broker.kept_ack(room, token)
-        return max((shown for shown in (unsaved, saved) if shown is not None), default=None)
+        return max((shown for shown in (unsaved, on_the_way, saved) if shown is not None), default=None)
 
     async def save(self) -> None:
         """Save what was noted now; what cannot be saved is kept for the next time."""
-        unsaved, self._unsaved = self._unsaved, {}
-        if not unsaved:
-            return
-        try:
-            await self._broker.keep_acks([(room, token, shown) for (room, token), shown in unsaved.items()])
-        except BrokerUnavailable as exc:
-            _log.warning("acks_not_saved", acks=len(unsaved), error=str(exc))
-            for (room, token), shown in unsaved.items():
-                self._put(room, token, shown)
+        async with self._one_at_a_time:
+            unsaved, self._unsaved = self._unsaved, {}
+            if not unsaved:
+                return
+            self._on_the_way = unsaved
+            try:
+                await self._broker.keep_acks([(room, token, shown) for (room, token), shown in unsaved.items()])
+            except BrokerUnavailable as exc:
+                _log.warning("acks_not_saved", acks=len(unsaved), error=str(exc))
+                for (room, token), shown in unsaved.items():
+                    self._put(room, token, shown)
+            finally:
+                self._on_the_way = {}
 
     async def _save_later(self) -> None:
         try:

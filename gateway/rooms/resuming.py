@@ -46,6 +46,8 @@ class Resuming:
         if since.seq > core.seq:
             # It comes from a gateway that heard more: catch up, or it would be told again what it knows.
             await catch_up()
+        if core.seq - since.seq > self._config.resume_facts_max:
+            return None
         missed: list[RoomBatch] = []
         epoch, reached = since.epoch, since.seq
         for _ in range(ROUNDS_MAX):

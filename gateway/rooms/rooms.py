@@ -134,22 +134,21 @@ class Rooms:
             while True:
                 local = self._rooms.get(join.room) or await self._opened(join.room)
                 if local is None:
-                    session.forget_room(join.room)
-                    session.send(refused(Code.UNKNOWN_ROOM, ref=join.ref))
+                    self._turn_away(session, join, Code.UNKNOWN_ROOM)
                     return
                 if session.is_overlay and not local.audience.tells_all(session):
-                    session.forget_room(join.room)
-                    session.send(refused(Code.NOT_ALLOWED, "The overlay belongs to another creator.", ref=join.ref))
+                    self._turn_away(session, join, Code.NOT_ALLOWED, "The overlay belongs to another creator.")
                     return
                 if await self._admit(session, join, local):
                     return
         except LedgerUnavailable as exc:
             _log.warning("join_failed", room=join.room, error=f"{type(exc).__name__}: {exc}")
-            session.forget_room(join.room)
-            session.send(refused(Code.UNAVAILABLE, ref=join.ref))
+            self._turn_away(session, join, Code.UNAVAILABLE)
 
     def leave(self, session: Session, room: str) -> None:
         """Nothing more is told to the session; a room without an audience is closed."""
+        if session.is_overlay:
+            self._acks.save_soon()
         local = self._rooms.get(room)
         if local is None:
             return
@@ -162,6 +161,12 @@ class Rooms:
             self._metrics.rooms_held(len(self._rooms))
             self._spawn(self._close(room))
 
+    def _turn_away(self, session: Session, join: Join, code: Code, message: str | None = None) -> None:
+        """It is not in the room (any more): the room may have been opened for it alone, or hold it from before."""
+        session.forget_room(join.room)
+        self.leave(session, join.room)
+        session.send(refused(code, message, ref=join.ref))
+
     def acknowledge(self, session: Session, room: str, seq: int) -> None:
         """A complete receiver has shown everything up to `seq`. Of an overlay it is kept, for the day on which its page
         has forgotten where it stopped."""
@@ -171,6 +176,13 @@ class Rooms:
         self._metrics.acknowledged(local.core.seq - seq)
         if session.is_overlay and session.revocable:
             self._acks.note(room, session.revocable, (local.core.epoch, seq))
+
+    def show_present(self, session: Session) -> None:
+        """Send what is now in each room of which the session is not told everything."""
+        for room in session.rooms:
+            local = self._rooms.get(room)
+            if local is not None and session in local.audience and not local.audience.tells_all(session):
+                session.send(self._present(local))
 
     # Told by the broker.
 
@@ -195,10 +207,14 @@ class Rooms:
                 self._heal_soon(local)
 
     def place_changed(self, place: Place) -> None:
-        """A room's title or creator was changed."""
+        """A room's title or creator was changed: with the creator, who is told every gift."""
         local = self._rooms.get(place.place.partition(":")[2])
-        if local is not None:
-            local.place = place
+        if local is None:
+            return
+        local.place = place
+        for session in local.audience.give_to(place.creator):
+            session.connection.close(CloseCode.INSUFFICIENT_STATE, "the room was given to another creator: join again")
+        local.core.receivers = local.audience.viewers
 
     # Inside: opening.
 
@@ -214,20 +230,22 @@ class Rooms:
         if place is None:
             return None
         await self._broker.subscribe(room)
-        snapshot = await self._broker.snapshot(room)
+        try:
+            snapshot = await self._broker.snapshot(room)
+            board = await self._broker.board(room, self._config.room.board_entries_max)
+        except LedgerUnavailable:
+            await self._broker.unsubscribe(room)
+            raise
         core = Room(room, self._config.room, epoch=snapshot.epoch, seq=snapshot.seq, pace=self.pace)
-        core.put_board(await self._broker.board(room, self._config.room.board_entries_max), snapshot.seq)
+        core.put_board(board, snapshot.seq)
         core.tick(self._now_ms())
-
-        def refresh(session: Session) -> None:
-            session.send(self._present(local))
 
         def wrote(seconds: float, done: bool) -> None:
             self.pace.wrote(seconds)
             if done:
                 self._tick_when_due(local)
 
-        audience = Audience(place.creator, self._config.edge, self._metrics, self._now_ms, refresh, wrote)
+        audience = Audience(place.creator, self._config.edge, self._metrics, self._now_ms, self.show_present, wrote)
         local = LocalRoom(place, core, audience)
         self._rooms[room] = local
         self._metrics.rooms_held(len(self._rooms))
@@ -252,6 +270,7 @@ class Rooms:
         if self._rooms.get(join.room) is not local:
             return False
         if session.connection.is_closing or join.room not in session.rooms:
+            self.leave(session, join.room)
             return True
         # After the last await: what follows is one step, so nothing is told in between.
         if join.since is not None and join.since.seq > core.shown_seq:
@@ -440,9 +459,17 @@ class Rooms:
         pause_s = self._config.room.presence_ms / 1000
         while True:
             await asyncio.sleep(pause_s)
+            self._look_at_places()
             names = [name for name, local in self._rooms.items() if local.audience.viewers or name in self._counted]
             for start in range(0, len(names), PRESENCE_SLICE):
                 await asyncio.gather(*(self._count(name) for name in names[start : start + PRESENCE_SLICE]))
+
+    def _look_at_places(self) -> None:
+        """What another process changed is known here once somebody read it, for a gift or ahead of one."""
+        for name, local in list(self._rooms.items()):
+            place = self._places.known(room_place(name))
+            if place is not None and place is not local.place and place != local.place:
+                self.place_changed(place)
 
     async def _count(self, room: str) -> None:
         local = self._rooms.get(room)

@@ -1,8 +1,13 @@
 """An overlay whose page forgot where it stopped goes on from what it acknowledged: OBS may lose what pages store."""
 
+import asyncio
+from collections.abc import Sequence
+
 import pytest
 
 from gateway.room.config import RoomConfig
+from gateway.rooms.overlay_acks import OverlayAcks
+from gateway.tasks import Tasks
 from tests.gateways import Gateway, Message, Talker, fresh_id, running_gateway
 from tests.waiting import until_true
 
@@ -207,3 +212,52 @@ async def test_page_that_missed_too_much_is_shown_the_newest_of_it(valkey_url: s
 
 def _seqs(message: Message) -> list[int]:
     return [event["seq"] for event in message["events"] if event["kind"] == "gift"]
+
+
+async def test_page_that_is_loaded_again_at_another_gateway_goes_on_where_it_was(
+    valkey_url: str, database_url: str
+) -> None:
+    """What it acknowledged is saved when it goes, and not only when it would have been time to save."""
+    settings = {"rooms": RoomConfig(ack_save_ms=3_600_000)}
+    async with (
+        running_gateway(valkey_url, database_url, settings=settings) as one,
+        running_gateway(valkey_url, database_url, relay=False) as other,
+    ):
+        await one.make_room()
+        await one.grant("ada", 100)
+        token = one.services.tokens.mint("overlay", "cleo")
+        page, _ = await _overlay(one, token)
+        [first] = await _give(one, 1)
+        shown = await _has_shown(page, first)
+        await page.ask(type="ping")
+        await page.close()
+        await _kept(other, token, shown["seq"])
+        _, joined = await _overlay(other, token)
+        assert (joined["recovered"], joined["resumed_from"]["seq"]) == (True, shown["seq"])
+
+
+async def test_acknowledgement_that_is_being_saved_counts_already(
+    gateway: Gateway, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And who saves at the end waits for it."""
+    broker = gateway.services.broker
+    keep, begun, may_go_on = broker.keep_acks, asyncio.Event(), asyncio.Event()
+
+    async def keep_late(acks: Sequence[tuple[str, str, tuple[int, int]]]) -> None:
+        begun.set()
+        await may_go_on.wait()
+        await keep(acks)
+
+    monkeypatch.setattr(broker, "keep_acks", keep_late)
+    tasks = Tasks("test")
+    acks = OverlayAcks(broker, RoomConfig(ack_save_ms=1), tasks.spawn)
+    acks.note("demo", "token", (1, 5))
+    await begun.wait()
+    assert await acks.kept("demo", "token") == (1, 5)
+    saving = asyncio.create_task(acks.save())
+    await asyncio.sleep(0)
+    assert not saving.done()
+    may_go_on.set()
+    await saving
+    await tasks.stop()
+    assert await broker.kept_ack("demo", "token") == (1, 5)

@@ -43,8 +43,9 @@ async def gateway(valkey_url: str, database_url: str) -> AsyncIterator[Gateway]:
 class Storm:
     """Gifts as the broker would bring them, as many as it takes."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, room: str = "demo") -> None:
         self._gateway = gateway
+        self._room = room
         self.seq = 0
 
     async def blow(self, enough: object) -> None:
@@ -53,7 +54,7 @@ class Storm:
 
         def more() -> bool:
             facts = [_fact(self.seq + number, f"sender{number}") for number in range(1, 31)]
-            self._gateway.services.rooms.heard(RoomBatch("demo", 1, self.seq + 1, facts))
+            self._gateway.services.rooms.heard(RoomBatch(self._room, 1, self.seq + 1, facts))
             self.seq += len(facts)
             return bool(enough())
 
@@ -89,6 +90,12 @@ def _narrow(gateway: Gateway) -> None:
 
 def _connections(gateway: Gateway) -> list[Connection]:
     return list(gateway.services.edge.everybody())
+
+
+def _skipped(gateway: Gateway) -> float:
+    name = 'giftwire_shed_total{reason="tick_skipped"} '
+    scrape = gateway.services.shared_metrics.text().decode()
+    return next((float(line.removeprefix(name)) for line in scrape.splitlines() if line.startswith(name)), 0.0)
 
 
 async def test_viewer_that_does_not_read_is_skipped_then_closed(gateway: Gateway) -> None:
@@ -127,6 +134,43 @@ async def test_viewer_that_reads_again_is_told_that_it_missed_something(gateway:
     assert notice["code"] == "resync"
     after = talker.heard[talker.heard.index(notice) + 1]
     assert {event["kind"] for event in after["events"]} == {"leaderboard", "room"}
+
+
+async def test_viewer_that_reads_again_is_shown_every_room_that_it_is_in(gateway: Gateway) -> None:
+    """Ticks of all of them were skipped, and the one that comes first heals all."""
+    await gateway.make_room("other")
+    bob = await gateway.enter("bob")
+    assert (await bob.ask(type="join", room="other"))["type"] == "joined"
+    bob.socket.transport.pause_reading()
+    _narrow(gateway)
+    storm, other = Storm(gateway), Storm(gateway, "other")
+    [connection] = _connections(gateway)
+    await storm.blow(lambda: connection.slow_since_ms)
+    skipped = _skipped(gateway)
+    await other.blow(lambda: _skipped(gateway) > skipped)
+    bob.socket.transport.resume_reading()
+    await storm.blow(lambda: any(told["type"] == "notice" for told in bob.heard))
+    notice = next(told for told in bob.heard if told["type"] == "notice")
+    after = bob.heard.index(notice) + 1
+    await bob.until(lambda told: told in bob.heard[after:] and told.get("room") == "other")
+    present = next(told for told in bob.heard[after:] if told["room"] == "other")
+    assert ({event["kind"] for event in present["events"]}, present["seq"]) == ({"leaderboard", "room"}, other.seq)
+
+
+async def test_viewer_that_reads_again_in_a_quiet_room_is_told_that_it_missed_something(gateway: Gateway) -> None:
+    """It does not have to wait for the next gift, which may be long in coming."""
+    bob = await gateway.enter("bob")
+    bob.socket.transport.pause_reading()
+    _narrow(gateway)
+    storm = Storm(gateway)
+    [connection] = _connections(gateway)
+    await storm.blow(lambda: connection.slow_since_ms)
+    bob.socket.transport.resume_reading()
+    notice = await bob.until(lambda told: told["type"] == "notice")
+    assert notice["code"] == "resync"
+    present = await bob.until(lambda told: told["type"] == "events" and told["seq"] == storm.seq)
+    assert {event["kind"] for event in present["events"]} == {"leaderboard", "room"}
+    assert not connection.held
 
 
 async def test_overlay_that_does_not_read_is_closed_to_resume(gateway: Gateway) -> None:

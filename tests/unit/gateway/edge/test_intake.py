@@ -159,3 +159,27 @@ async def test_crowd_while_gifts_are_refused() -> None:
     assert len(line.session.heard) == 7
     for one in (line, other):
         one.hang_up()
+
+
+async def test_session_that_fails_in_its_round_holds_up_nobody() -> None:
+    """Those behind it are read, and so is who comes later."""
+    edge = EchoEdge(EdgeConfig())
+    crowd = [Line(edge=edge) for _ in range(ROUND_FRAMES_MAX // 10 + 10)]
+    heard_of: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: heard_of.append(context["exception"]))
+
+    def fail(payload: bytes) -> None:
+        raise ValueError(payload)
+
+    failing, last = crowd[-2], crowd[-1]
+    failing.session.receive = fail  # type: ignore[method-assign]
+    for line in crowd:
+        line.connection.data_received(COMMAND * 10)
+    assert not last.session.heard
+    await until(lambda: len(last.session.heard) == 10, 5)
+    assert [type(exc) for exc in heard_of] == [ValueError]
+    later = Line(edge=edge)
+    later.connection.data_received(COMMAND * (ROUND_FRAMES_MAX // 10))
+    await until(lambda: len(later.session.heard) == ROUND_FRAMES_MAX // 10, 5)
+    for line in (*crowd, later):
+        line.hang_up()

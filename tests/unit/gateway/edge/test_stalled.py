@@ -5,7 +5,7 @@ from typing import NamedTuple, cast
 import pytest
 
 from gateway.edge.config import EdgeConfig
-from gateway.edge.fanout import SLOW_CLOSES_MAX, Audience
+from gateway.edge.fanout import HEALS_MAX, SLOW_CLOSES_MAX, Audience
 from gateway.edge.session import Session
 from gateway.wire.messages import Notice
 from tests.unit.gateway.edge.line import Echo, EchoEdge, Line
@@ -126,6 +126,20 @@ async def test_reader_that_reads_again_is_healed_once() -> None:
     assert not line.connection.held
 
 
+async def test_crowd_that_reads_again_is_healed_a_few_at_a_time() -> None:
+    """Each slice of a tick heals so many; the others are skipped once more, and then all are healed."""
+    hall = _hall()
+    silent, others = hall.stall(READERS)
+    hall.tick(50)
+    for line in silent:
+        line.transport.flow()
+    assert not others
+    for tick in range(1, READERS // HEALS_MAX + 1):
+        hall.tick()
+        assert len(hall.refreshed) == tick * HEALS_MAX
+    assert not any(line.connection.held for line in silent)
+
+
 async def test_complete_receivers_are_never_skipped() -> None:
     """Each message is written to every one, until too much waits for it: then it is closed to resume."""
     hall = _hall(Everything)
@@ -139,3 +153,17 @@ async def test_complete_receivers_are_never_skipped() -> None:
         assert line.connection.waiting_bytes <= QUEUE_BYTES + 2 * FRAME_BYTES
     assert {line.transport.writes for line in others} == {told}
     assert hall.refreshed == []
+
+
+async def test_complete_receiver_that_is_closed_is_counted_once() -> None:
+    """While its close is on the way nothing is written to it, and nothing is counted as written."""
+    hall = _hall(Everything, readers=2)
+    (silent,), (other,) = hall.stall(1)
+    while not silent.connection.is_closing:
+        hall.audience.tell_complete(MESSAGE)
+    sent = silent.transport.writes - 1 + other.transport.writes
+    for _ in range(5):
+        hall.audience.tell_complete(MESSAGE)
+    counted = hall.edge.counted()
+    assert 'giftwire_shed_total{reason="slow_consumer"} 1.0' in counted
+    assert f"giftwire_frames_sent_total {sent + 5:.1f}" in counted
