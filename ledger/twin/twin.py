@@ -459,11 +459,11 @@ class LedgerTwin:
         state, key = self._of(viewer), (hold_id, viewer)
         if key in state.holds.ended:
             return structs.replace(state.holds.ended[key][1], replay=True)
+        if not state.epoch:
+            return EndRefused(EndRefusal.UNKNOWN)
         hold = state.holds.open.get(key)
         if hold is None:
             return EndRefused(EndRefusal.NO_SUCH_HOLD)
-        if not state.epoch:
-            return EndRefused(EndRefusal.UNKNOWN)
         now_ms, coins = max(self._clock(), state.clock_ms), hold.order.coins
         if now_ms >= hold.expires_ms:
             end = HoldEnd.EXPIRED
