@@ -242,6 +242,10 @@ class LedgerTwin:
         """The last record of a partition by which coins came into a wallet, or left it otherwise than by paying."""
         return self.partitions[partition].came_seq
 
+    async def knows_credit(self, credit_id: bytes, viewer: str) -> bool:
+        """Whether a grant or purchase came in."""
+        return credit_id in self._of(viewer).credits
+
     async def guard(self, viewer: str) -> LiveGuard:
         """A viewer's freeze, own caps and counted coins."""
         return self._of(viewer).guards.viewers.get(viewer, TwinGuard()).live()
