@@ -342,6 +342,12 @@ class Ledger:
         # Not noted yet: it may be any, so also the last.
         return int(came or last or 0)
 
+    async def knows_credit(self, credit_id: bytes, viewer: str) -> bool:
+        """Whether a grant or purchase came in and is remembered, as in `credit`."""
+        credits_: Any = self.keys.of(self.keys.partition_of(viewer)).credits
+        name: Any = credit_id
+        return bool(await self._read(self.redis.hexists(credits_, name)))
+
     async def guard(self, viewer: str) -> LiveGuard:
         """A viewer's freeze, own caps and counted coins, as the money script sees them."""
         keys = self.keys.of(self.keys.partition_of(viewer))

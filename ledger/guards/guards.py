@@ -54,6 +54,10 @@ UPDATE guards SET told_version = told.version FROM unnest($1::text[], $2::bigint
 WHERE guards.viewer = told.viewer AND guards.told_version < told.version
 """
 _OWED: Final = "SELECT * FROM guards WHERE told_version < version AND viewer > $1 ORDER BY viewer LIMIT $2"
+_LATELY: Final = """
+SELECT * FROM guards WHERE version > 0 AND changed_at > now() - interval '1 minute' AND viewer > $1
+ORDER BY viewer LIMIT $2
+"""
 _ALL: Final = "SELECT * FROM guards WHERE version > 0 AND viewer > $1 ORDER BY viewer LIMIT $2"
 
 
@@ -214,6 +218,13 @@ class Guards:
         """Tell the live ledger what it has not taken yet; how many viewers' settings that were."""
         return await self._tell_rows(_OWED)
 
+    async def tell_lately(self) -> int:
+        """Tell again what was decided in the last minute; how many viewers' settings that were.
+
+        In `fast` mode a Valkey that is killed forgets what it took a moment before.
+        """
+        return await self._tell_rows(_LATELY)
+
     async def tell_all(self) -> int:
         """Tell the live ledger everything again, as after it was lost; how many viewers' settings that were.
 
@@ -222,13 +233,14 @@ class Guards:
         return await self._tell_rows(_ALL)
 
     async def run(self) -> None:
-        """The worker's duty: tell everything once, then what is owed or other by new rules, until cancelled."""
+        """The worker's duty: tell everything once, then what is owed, new or other by new rules, until cancelled."""
         self.stats.told += await self.tell_all()
         while True:
             self.stats.rounds += 1
             await asyncio.sleep(self._config.guards_told_ms / 1000)
             self.stats.renewed += await self.renew()
             self.stats.told += await self.tell_owed()
+            await self.tell_lately()
 
     def _judged(self, row: _Row) -> _Row:
         person = row.person

@@ -175,9 +175,10 @@ class Holds:
         outcome = await self._ledger.end_hold(hold_id, viewer, end, taken_coins=coins)
         if outcome != EndRefused(EndRefusal.NO_SUCH_HOLD):
             return outcome
-        _, ended = await self._booked(hold_id, viewer)
+        begun, ended = await self._booked(hold_id, viewer)
         if ended is None or not isinstance(ended.body, HoldEndBody):
-            return outcome
+            # The live ledger does not know what has begun and not ended: it was lost, and comes back.
+            return outcome if begun is None else EndRefused(EndRefusal.UNKNOWN)
         body = ended.body
         return HoldEnded(body.end, body.coins, body.taken_coins, ended.wallet_after, ended.at_ms, replay=True)
 

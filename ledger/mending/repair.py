@@ -39,7 +39,7 @@ from ledger.mending.reconcile import (
     reconcile,
 )
 from ledger.mending.replay import RECORDS_REPLAYED_MAX, Replay, lives_in, next_slice
-from ledger.model import GiftBody, JournalRecord, Partition
+from ledger.model import GiftBody, GiftSettledBody, JournalRecord, Partition
 from ledger.named_records import NamedRecord, named
 from ledger.service import Ledger
 
@@ -89,7 +89,8 @@ class Repair(Struct, frozen=True):
 
     Attributes:
         epoch: in which the live ledger goes on; None when there was nothing to repair.
-        records, gifts, coins: brought back; `coins` were spent by these gifts.
+        records, gifts, coins: brought back; `coins` were spent by these gifts. One that may be undone is neither until
+            it is settled.
         by_partition: records brought back to each.
         named: the first REPAIRED_NAMED_MAX of them.
         violations: what the audit found afterwards; orders are not let in while there is any.
@@ -115,7 +116,7 @@ class _Done(Struct):
         partition = int(records[0].partition)
         self.by_partition[partition] = self.by_partition.get(partition, 0) + len(records)
         self.records += len(records)
-        gifts = [record.body.coins for record in records if isinstance(record.body, GiftBody)]
+        gifts = [record.body.coins for record in records if isinstance(record.body, GiftBody | GiftSettledBody)]
         self.gifts += len(gifts)
         self.coins += sum(gifts)
         self.named += [named(record) for record in records[: REPAIRED_NAMED_MAX - len(self.named)]]

@@ -18,6 +18,7 @@ from ledger.refunds.refund_states import ViewerPolicy
 from ledger.service import Ledger
 
 _FLUSHED: Final = "SELECT wallet_after, taken_coins FROM journal_records WHERE id = $1 AND viewer = $2 AND kind = $3"
+_CAME_IN: Final = "SELECT EXISTS (SELECT FROM journal_records WHERE id = $1 AND viewer = $2 AND kind = 'purchase')"
 _TAKEN: Final = """
 UPDATE refunds SET state = 'taken', taken_coins = $2, balance_coins = $3, changed_at = now()
 WHERE id = $1 AND state IN ('owed', 'taken')
@@ -54,7 +55,8 @@ class Reversing:
 
         Returns:
             Whether they are taken now. If not, Valkey did not answer, the books are too far behind to know what is left
-            of the purchase, or the viewer may undo gifts still: the row stays owed.
+            of the purchase, its coins were lost and are to come in again, or the viewer may undo gifts still: the row
+            stays owed.
 
         Raises:
             LedgerUnavailable: PostgreSQL did not answer. The coins may be taken; the next call notes it.
@@ -67,8 +69,11 @@ class Reversing:
             return False
         async with connected(self._pool) as connection:
             flushed = await connection.fetchrow(_FLUSHED, row["id"], row["viewer"], row["kind"])
+            came_in = await connection.fetchval(_CAME_IN, row["purchase"], row["viewer"])
         if flushed is not None:
             return await self._note(row, flushed["taken_coins"], flushed["wallet_after"])
+        if not came_in and not await self._knows_purchase(row):
+            return False
         bounds = await self._bounds(row, came_seq)
         if bounds is None:
             return False
@@ -83,6 +88,13 @@ class Reversing:
         if outcome.refusal is Refusal.ID_CONFLICT:
             raise InvariantBroken("I3", f"{row['kind']} {row['id']} was carried out with other content")
         return False
+
+    async def _knows_purchase(self, row: asyncpg.Record) -> bool:
+        """Whether Valkey has the coins that are refunded: what a failover lost comes in again first (`crediting`)."""
+        try:
+            return await self._ledger.knows_credit(row["purchase"].bytes, row["viewer"])
+        except LedgerUnavailable:
+            return False
 
     async def _bounds(self, row: asyncpg.Record, came_seq: int) -> _Bounds | None:
         match self._policies[RefundKind(row["kind"])]:

@@ -242,6 +242,10 @@ class LedgerTwin:
         """The last record of a partition by which coins came into a wallet, or left it otherwise than by paying."""
         return self.partitions[partition].came_seq
 
+    async def knows_credit(self, credit_id: bytes, viewer: str) -> bool:
+        """Whether a grant or purchase came in."""
+        return credit_id in self._of(viewer).credits
+
     async def guard(self, viewer: str) -> LiveGuard:
         """A viewer's freeze, own caps and counted coins."""
         return self._of(viewer).guards.viewers.get(viewer, TwinGuard()).live()
@@ -459,11 +463,11 @@ class LedgerTwin:
         state, key = self._of(viewer), (hold_id, viewer)
         if key in state.holds.ended:
             return structs.replace(state.holds.ended[key][1], replay=True)
+        if not state.epoch:
+            return EndRefused(EndRefusal.UNKNOWN)
         hold = state.holds.open.get(key)
         if hold is None:
             return EndRefused(EndRefusal.NO_SUCH_HOLD)
-        if not state.epoch:
-            return EndRefused(EndRefusal.UNKNOWN)
         now_ms, coins = max(self._clock(), state.clock_ms), hold.order.coins
         if now_ms >= hold.expires_ms:
             end = HoldEnd.EXPIRED

@@ -18,13 +18,15 @@ local field, viewer, how, taken, body = ARGV[1], ARGV[2], tonumber(ARGV[3]), ton
 local stored = call('HGET', holds_key, field)
 if not stored then
   local ended = call('HGET', ended_key, field)
-  if not ended then return {UNKNOWN, 0, 0, 0, 0, 0} end
-  local ended_how, ended_taken, wallet, at_ms, _, _, _, coins = unpack_values('>Bdddc8ddd', ended)
-  return {HAD_ENDED, ended_how, coins, ended_taken, wallet, at_ms}
+  if ended then
+    local ended_how, ended_taken, wallet, at_ms, _, _, _, coins = unpack_values('>Bdddc8ddd', ended)
+    return {HAD_ENDED, ended_how, coins, ended_taken, wallet, at_ms}
+  end
 end
 local totals = call('HMGET', totals_key, 'epoch', 'seq', 'clock', 'held', 'charged')
 local epoch, seq = tonumber(totals[1] or 0), tonumber(totals[2] or 0) + 1
 if epoch < 1 then return redis.error_reply('FENCED a partition takes no orders: lost, or in repair') end
+if not stored then return {UNKNOWN, 0, 0, 0, 0, 0} end
 local time = call('TIME')
 local now_ms = math.max(time[1] * 1000 + math.floor(time[2] / 1000), tonumber(totals[3] or 0))
 local _, expires_ms, coins, begun_ms, counted = unpack_values('>ddddB', stored, 9)

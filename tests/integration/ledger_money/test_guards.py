@@ -183,6 +183,33 @@ async def test_duty_tells_everything_when_it_begins(office: Office, ledger: Ledg
     assert await refusal_of(ledger, 1) is Refusal.FROZEN
 
 
+async def test_duty_tells_again_what_valkey_took_and_lost(office: Office, ledger: Ledger, pool: Pool) -> None:
+    """A freeze that was answered a moment before a kill holds again at the next round; what is older is left alone."""
+    for viewer in ("ann", "bob"):
+        await ledger.credit(grant(viewer, 10))
+        await office.guards.freeze(viewer, "Ask us.", by="olga")
+    await pool.execute("UPDATE guards SET changed_at = now() - interval '2 minutes' WHERE viewer = 'bob'")
+    await ledger.redis.delete(*(keys.guards for _, keys in ledger.keys.all()))
+    assert await office.guards.tell_owed() == 0
+    assert await office.guards.tell_lately() == 1
+    assert await refusal_of(ledger, 1) is Refusal.FROZEN
+
+
+async def test_duty_goes_on_telling_again(office: Office, ledger: Ledger, pool: Pool, config: LedgerConfig) -> None:
+    """Each of its rounds does."""
+    guards = Guards(pool, ledger, msgspec.structs.replace(config, guards_told_ms=1))
+    await ledger.credit(grant("ann", 10))
+    await guards.freeze("ann", "Ask us.", by="olga")
+    duty = asyncio.create_task(guards.run())
+    await until(lambda: guards.stats.told == 1, 10)
+    await ledger.redis.delete(*(keys.guards for _, keys in ledger.keys.all()))
+    rounds = guards.stats.rounds
+    await until(lambda: guards.stats.rounds >= rounds + 2, 10)
+    duty.cancel()
+    await asyncio.gather(duty, return_exceptions=True)
+    assert await refusal_of(ledger, 1) is Refusal.FROZEN
+
+
 async def test_guards_after_a_restart(office: Office, ledger: Ledger, config: LedgerConfig) -> None:
     """Another process judges by them, and goes on counting where the first one was."""
     await ledger.credit(grant("ann", 100))

@@ -85,6 +85,23 @@ async def test_hold_that_nobody_knows(office: Office) -> None:
     assert await office.holds.get(new_id(now_ms()), ANN) is None
 
 
+async def test_hold_that_the_live_ledger_lost(office: Office, ledger: Ledger, money: Money) -> None:
+    """The books have it as begun, and the live ledger, empty or in repair, does not know it: it is not said that there
+    is none, but that nobody can say yet how it ends."""
+    unknown = EndRefused(EndRefusal.UNKNOWN)
+    await ledger.credit(grant("ann", 100))
+    order = order_of(30)
+    await office.holds.begin(order)
+    await money.flush()
+    keys = ledger.keys.of(ledger.keys.partition_of("ann"))
+    await ledger.redis.delete(keys.holds)
+    assert await office.holds.settle(order.id, ANN, 12) == unknown
+    await ledger.redis.flushall()
+    for hold_id in (order.id, new_id(now_ms())):
+        assert await ledger.end_hold(hold_id, ANN, HoldEnd.VOIDED) == unknown
+        assert await office.holds.settle(hold_id, ANN, 12) == unknown
+
+
 async def test_hold_while_the_live_ledger_is_away(config: LedgerConfig, nowhere: Ledger) -> None:
     """The outcome is unknown, and said to be."""
     office = await open_office(config, nowhere)

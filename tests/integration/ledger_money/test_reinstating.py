@@ -180,6 +180,14 @@ async def test_reinstating_by_many_at_once(world: RefundWorld) -> None:
         await refunds.reinstate(new_id(now_ms()), by="olga", reason="of nothing")
 
 
+async def test_reinstating_by_who_has_a_long_name(world: RefundWorld) -> None:
+    """As long as one who refunds may have: the grant takes it too, and no later one is held up."""
+    await world.play("buy A 100 | 100\nchargeback r A | taken 100, 0\nsettle | 0")
+    await world.office.refunds.reinstate(world.id("r"), by="o" * 300, reason="r" * 500)
+    await world.play("settle | 100")
+    await world.assert_audit_holds()
+
+
 @pytest.mark.parametrize(
     "statement",
     [

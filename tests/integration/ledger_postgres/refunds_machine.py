@@ -53,7 +53,6 @@ _CAME_BACK: Final = """
 SELECT r.viewer, t.coins, t.creator_diamonds, t.commission_diamonds
 FROM reinstatements t JOIN refunds r ON r.id = refund WHERE t.done_at IS NOT NULL
 """
-_NOTED: Final = "SELECT count(*) FROM reinstatements JOIN credits ON id = grant_id WHERE credited_at IS NOT NULL"
 
 
 class Taken(Struct, frozen=True):
@@ -230,9 +229,6 @@ class RefundsMachine(BooksMachine):
         self._ask(settle)
 
     def _lose(self, loss: str, viewer: str) -> None:
-        # A grant that the office has noted must not be lost: no books know of it, and nobody gives it again.
-        if self.runner.run(self.pool.fetchval(_NOTED)):
-            self._flush_all()
         if loss == "everything":
             self.lose_everything()
         else:
