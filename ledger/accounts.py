@@ -47,7 +47,6 @@ class AccountKind(enum.StrEnum):
     COMMISSION_RETURNED = "commission_returned"
     """Commission of gifts whose coins were refunded; issuance of this partition is what they had issued."""
     REDEEMED = "redeemed"
-    RESIDUE = "residue"
     PAYOUT_FUNDS = "payout_funds"
 
 

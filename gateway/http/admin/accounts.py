@@ -22,7 +22,7 @@ PLATFORM: Final = "platform"
 OF_THE_PLATFORM: Final = frozenset(
     {
         *(AccountKind.COINS_SOLD, AccountKind.COINS_GRANTED, AccountKind.SPENT, AccountKind.ISSUANCE),
-        *(AccountKind.COMMISSION, AccountKind.REDEEMED, AccountKind.RESIDUE, AccountKind.PAYOUT_FUNDS),
+        *(AccountKind.COMMISSION, AccountKind.REDEEMED, AccountKind.PAYOUT_FUNDS),
         *(AccountKind.COINS_REVERSED, AccountKind.COMMISSION_RETURNED, AccountKind.DISCOUNT),
         *(AccountKind.COINS_HELD, AccountKind.COINS_CHARGED),
     }

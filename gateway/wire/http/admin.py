@@ -504,7 +504,6 @@ AccountKindName = Literal[
     "agency_matured",
     "commission_returned",
     "redeemed",
-    "residue",
     "payout_funds",
 ]
 Unit = Annotated[str, Meta(pattern=r"^(coins|diamonds|[A-Z]{3})$(?!\n)", description="Where there are several.")]
