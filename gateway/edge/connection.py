@@ -203,7 +203,8 @@ class Connection(asyncio.Protocol):
     def reply(self, frame: bytes) -> None:
         """Send one frame together with what else is answered before the event loop goes on: one system call for all.
 
-        What is written otherwise does not pass it, but for the ticks of rooms, which know nothing of replies.
+        What is written otherwise does not pass it, ticks of rooms neither: before each slice of one the replies of all
+        connections go out.
         """
         if self._replies is not None:
             self._replies.append(frame)

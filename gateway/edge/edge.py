@@ -55,6 +55,7 @@ class Edge:
         self._replying: list[Connection] = []
         self._to_heal: list[Connection] = []
         self._empty = asyncio.Event()
+        services.rooms.before_ticks(self._send_replies)
 
     def protocol(self, **_: Any) -> Connection:
         """A connection for uvicorn's hand-over."""
@@ -149,6 +150,7 @@ class Edge:
         self._replying.append(connection)
 
     def _send_replies(self) -> None:
+        # Also called before each slice of a tick: replies about money do not wait for one.
         connections, self._replying = self._replying, []
         for connection in connections:
             connection.send_replies()

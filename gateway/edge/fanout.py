@@ -59,6 +59,7 @@ class Audience:
         creator: whose room it is; those who speak for the creator are told every gift.
         refresh: sends the present state of its rooms to one session, after it was skipped.
         wrote: told how long a later slice took, and whether it was the last for now.
+        first: called before a slice: what is more urgent than ticks goes out.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Audience:
         now_ms: Callable[[], int],
         refresh: Callable[[Session], None],
         wrote: Callable[[float, bool], None],
+        first: Callable[[], None] = lambda: None,
     ) -> None:
         self._creator = creator
         self._config = config
@@ -76,6 +78,7 @@ class Audience:
         self._now_ms = now_ms
         self._refresh = refresh
         self._wrote = wrote
+        self._first = first
         self._unwritten: deque[_Unwritten] = deque()
         self._closes_left = SLOW_CLOSES_MAX
         self._heals_left = HEALS_MAX
@@ -174,6 +177,7 @@ class Audience:
         self._wrote(time.perf_counter() - began_s, not self._unwritten)
 
     def _write_slice(self) -> None:
+        self._first()
         left = self._config.fan_out_slice_max
         self._closes_left = SLOW_CLOSES_MAX
         self._heals_left = HEALS_MAX

@@ -110,6 +110,11 @@ class Rooms:
         self._opening: dict[str, asyncio.Task[LocalRoom | None]] = {}
         self._presence: asyncio.Task[None] | None = None
         self._counted: set[str] = set()
+        self._before_ticks: Callable[[], None] = lambda: None
+
+    def before_ticks(self, send: Callable[[], None]) -> None:
+        """Call this before each slice of a tick: it sends what must not wait for one."""
+        self._before_ticks = send
 
     def start(self) -> None:
         """Begin to tell others how many viewers are here."""
@@ -245,7 +250,15 @@ class Rooms:
             if done:
                 self._tick_when_due(local)
 
-        audience = Audience(place.creator, self._config.edge, self._metrics, self._now_ms, self.show_present, wrote)
+        audience = Audience(
+            place.creator,
+            self._config.edge,
+            self._metrics,
+            self._now_ms,
+            self.show_present,
+            wrote,
+            lambda: self._before_ticks(),
+        )
         local = LocalRoom(place, core, audience)
         self._rooms[room] = local
         self._metrics.rooms_held(len(self._rooms))

@@ -37,7 +37,7 @@ LOST: Final = (
     pg.InternalClientError,
 )
 """The server is away, starting, stopping, out of disk or connections, or chose us to break a deadlock. Whether a
-COMMIT took effect is not known. Where a connection breaks in the midst of an answer asyncpg calls that its own fault."""
+COMMIT took effect is not known. Of a connection that breaks amid an answer asyncpg says that the fault is its own."""
 
 CONTRADICTED: Final = (pg.IntegrityConstraintViolationError, pg.DataError)
 """A row breaks a constraint or cannot be stored: asking again cannot help."""

@@ -40,6 +40,8 @@ export class Connection {
   private retry: ReturnType<typeof setTimeout> | undefined;
   private stopped = false;
   private joinRef = "";
+  /** Something was skipped and is asked for: what comes before the answer is in it, too. */
+  private healing = false;
 
   private readonly options: Options;
 
@@ -49,7 +51,7 @@ export class Connection {
 
   /** Connect, and stay connected until `stop` or a close code that forbids it. */
   start(): void {
-    this.stopped = false;
+    this.stopped = this.healing = false;
     this.options.listener.status("connecting");
     const address = new URL("/v1/ws", location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
@@ -93,13 +95,18 @@ export class Connection {
         return;
       case "joined":
         this.attempt = 0;
+        this.healing = false;
         listener.status("open");
         return listener.joined(message);
       case "events":
-        if (message.room === room) listener.events(message);
+        // Shown now they would move the position beyond the gap, and what was skipped would pass for seen.
+        if (message.room === room && !this.healing) listener.events(message);
         return;
       case "notice":
-        if (message.code === "resync") this.join();
+        if (message.code === "resync") {
+          this.healing = true;
+          this.join();
+        }
         if (message.code === "drain") this.toldMs = message.reconnect_after_ms ?? null;
         return listener.other?.(message);
       case "refused":

@@ -6,7 +6,7 @@ The session behind it gives every message back as it came, so that what was unde
 import asyncio
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, cast
 
 from gateway.admission.admission import Admission
@@ -130,10 +130,22 @@ class Desk:
     full = False
 
 
+class Ticks:
+    """Stands where rooms are.
+
+    Attributes:
+        first: what the edge wants to be called before each slice of a tick.
+    """
+
+    def before_ticks(self, send: Callable[[], None]) -> None:
+        self.first = send
+
+
 class _Services(NamedTuple):
     metrics: Metrics
     admission: Admission
     desk: Desk
+    rooms: Ticks
 
 
 class EchoEdge(Edge):
@@ -141,9 +153,9 @@ class EchoEdge(Edge):
 
     def __init__(self, config: EdgeConfig) -> None:
         self.metrics = Metrics()
-        self.desk = Desk()
+        self.desk, self.ticks = Desk(), Ticks()
         admission = Admission(AdmissionConfig(), self.metrics, time.monotonic)
-        super().__init__(config, cast("Any", _Services(self.metrics, admission, self.desk)))
+        super().__init__(config, cast("Any", _Services(self.metrics, admission, self.desk, self.ticks)))
 
     def open_session(self, connection: Connection) -> Session:
         return cast("Session", Echo(connection))

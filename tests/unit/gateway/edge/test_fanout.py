@@ -7,9 +7,12 @@ from gateway.auth import Identity
 from gateway.counting.metrics import Metrics
 from gateway.edge.config import EdgeConfig
 from gateway.edge.fanout import Audience
+from gateway.edge.frames import frame
 from gateway.edge.prepared import VARIANTS
 from gateway.edge.session import Session
+from gateway.wire.codec import Encoding
 from gateway.wire.messages import Notice
+from tests.unit.gateway.edge.line import EchoEdge, Line
 
 SLICE = 2
 
@@ -71,3 +74,27 @@ async def test_slice_takes_no_more_than_its_sockets() -> None:
         await asyncio.sleep(0)
         turns.append(len(log))
     assert turns == [2, 4, 6]
+
+
+async def test_replies_go_before_each_slice_of_a_tick() -> None:
+    """Of every connection, whether it is in the room or not."""
+    edge, finished = EchoEdge(EdgeConfig(fan_out_slice_max=SLICE)), asyncio.Event()
+    log: list[str] = []
+    audience = Audience(
+        "cleo",
+        edge.config,
+        edge.metrics,
+        lambda: 0,
+        lambda session: None,
+        lambda took_s, last: finished.set() if last else None,
+        edge.ticks.first,
+    )
+    for name in "abc":
+        audience.add(cast("Session", _Socket(log, name)))
+    line = Line(edge=edge)
+    line.connection.reply(frame(b"1", Encoding.JSON))
+    assert line.told() == []
+    audience.tell_viewers(Notice("n", "first"))
+    assert ([told.payload for told in line.told()], log) == ([b"1"], ["a1", "b1"])
+    await finished.wait()
+    assert log == ["a1", "b1", "c1"]
