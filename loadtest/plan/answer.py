@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.plan.constants import Constants
-from loadtest.plan.flows import Demand, Flows, Layout, Pacing, flows, rhythm_of, rooms_of, scaled
+from loadtest.plan.flows import Demand, Flows, Layout, Pacing, flows, gifts_in, rhythm_of, rooms_of, scaled
 from loadtest.plan.model import Usage, delays_of, usage
 
 GATEWAYS_MAX: Final = 1 << 15
@@ -252,13 +252,14 @@ def _settled(asked: Asked, constants: Constants, layout: Layout) -> Sized:
     has no steady state, and what it lacks is what is to be shown.
     """
     demand, pacing, hours = asked.demand, asked.pacing, asked.ground.hours
-    rooms_in_batch, busy = 1.0, 0.0
+    rooms_in_batch, busy, commit_gifts = 1.0, 0.0, 1.0
     for _ in range(SETTLES):
-        rhythm = rhythm_of(demand, layout, pacing, delays_of(constants, layout, rooms_in_batch, busy))
+        rhythm = rhythm_of(demand, layout, pacing, delays_of(constants, layout, rooms_in_batch, busy, commit_gifts))
         happens = flows(demand, layout, pacing, rhythm, hours)
         used = usage(happens, layout, constants, pacing.id_life_s)
         told = happens.tells / demand.gifts_per_s if demand.gifts_per_s else 1.0
         rooms_in_batch, busy = (rooms_in_batch + told) / 2, (busy + min(used.primary, asked.ground.headroom)) / 2
+        commit_gifts = (commit_gifts + gifts_in(demand.gifts_per_s, rhythm.commits)) / 2
     return Sized(layout, happens, used)
 
 

@@ -16,15 +16,25 @@ from msgspec import Struct
 
 from loadtest.plan.constants import Constants
 from loadtest.plan.flows import Flows, Layout, Pacing, flows
-from loadtest.plan.measuring.grid import Block, shuffled
-from loadtest.plan.measuring.observe import DRAIN_S, FOREIGN_CORES_MAX, Observed, Point, observe_alone, quietest, stand
-from loadtest.plan.measuring.pace import factor, runs_at_pace
+from loadtest.plan.measuring.grid import WARM_UP, Block, shuffled
+from loadtest.plan.measuring.observe import (
+    DRAIN_S,
+    FOREIGN_CORES_MAX,
+    Observed,
+    Point,
+    observe,
+    observe_alone,
+    quietest,
+    stand,
+)
+from loadtest.plan.measuring.pace import factor, runs_at_pace, usual_beat_us
 from loadtest.plan.model import usage
 from loadtest.plan.simulation.setting import Setting, Simulated
 from loadtest.plan.simulation.simulate import Overrun, simulate
 
 WITHIN: Final = 0.15
 """So far, in parts of the measured, a prediction may lie off."""
+WARM_UPS: Final = 3
 CORES_MIN: Final = 0.05
 """A part of the server that used less of a core is told, and does not count: the kernel counts in steps of 10 ms."""
 TIMES: Final = ("accepted", "overlay", "viewer")
@@ -78,8 +88,8 @@ class Checked(Struct, frozen=True):
 
     Attributes:
         foreign_cores: that others used, in the median of the runs.
-        pace: of the cores, in the median of the runs: 1 when they were as fast as when the constants were measured, 0.5
-            when half so fast.
+        pace: of the cores, in the median of the runs: 1 when they were as fast as was predicted for, 0.5 when half so
+            fast.
     """
 
     prediction: Prediction
@@ -113,6 +123,16 @@ def predict(blocks: Sequence[Block], constants: Constants, *, seconds: float, co
     ]
 
 
+def beat_here(*, seconds: float, told: Callable[[str], None]) -> float:
+    """How long the beat takes on this machine beside a run that is in neither grid, in µs.
+
+    Errors as `run_all`.
+    """
+    told("how fast the cores are")
+    with stand() as place:
+        return usual_beat_us(observe(place, WARM_UP, seconds).beat_us for _ in range(WARM_UPS))
+
+
 def run_all(
     blocks: Sequence[Block], *, seconds: float, repeats: int, seed: int, told: Callable[[str], None]
 ) -> list[Observed]:
@@ -135,7 +155,7 @@ def compare(predictions: Sequence[Prediction], runs: Sequence[Observed], beat_us
     """Predictions beside the runs of their points.
 
     Args:
-        beat_us: of the constants: processors and latencies are compared at this pace.
+        beat_us: that was predicted for: Python's processors and latencies are compared at this pace.
     """
     checked = []
     for prediction in predictions:

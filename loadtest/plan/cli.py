@@ -17,7 +17,7 @@ from rich.console import Console
 from loadtest.bench.server import ServerFailed
 from loadtest.clients.connection import ClientRefused
 from loadtest.plan.answer import Asked, Ground, answer
-from loadtest.plan.check import Checked, compare, cores_here, predict, run_all
+from loadtest.plan.check import Checked, beat_here, compare, cores_here, predict, run_all
 from loadtest.plan.constants import Constants, ConstantsUnusable, load_constants, save_constants
 from loadtest.plan.display import print_answer, print_checked, print_constants, print_predictions, print_sizes
 from loadtest.plan.flows import Demand, Pacing
@@ -175,14 +175,15 @@ def check(
     raise_files_limit(SOCKETS)
     constants, console = _loaded(constants_file), Console(stderr=as_json)
     try:
-        predictions = predict(HELD_OUT, constants, seconds=seconds, cores=cores_here())
+        beat_us = beat_here(seconds=seconds, told=lambda words: click.echo(words, err=True))
+        predictions = predict(HELD_OUT, constants.at_beat(beat_us), seconds=seconds, cores=cores_here())
         print_predictions(predictions, console)
         runs = run_all(
             HELD_OUT, seconds=seconds, repeats=repeats, seed=seed, told=lambda words: click.echo(words, err=True)
         )
         if runs_out is not None:
             runs_out.write_bytes(msgspec.json.encode(runs) + b"\n")
-        checked = compare(predictions, runs, constants.references["beat_us"].value)
+        checked = compare(predictions, runs, beat_us)
         if json_out is not None:
             json_out.write_bytes(msgspec.json.format(msgspec.json.encode(checked), indent=2) + b"\n")
     except (OSError, *_FAILURES) as exc:

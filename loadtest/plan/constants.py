@@ -12,13 +12,13 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-VERSION: Final = 1
+VERSION: Final = 2
 GATEWAY: Final = (*("base", "socket", "gift", "commit", "message", "fact", "wallet", "tick", "frame", "call"),)
-VALKEY: Final = ("base", "gift", "commit", "batch", "tell", "delivery", "call")
+VALKEY: Final = ("base", "gift", "part", "batch", "tell", "delivery", "call")
 WORKER: Final = ("base", "gift", "batch", "tell", "transaction")
 POSTGRES: Final = ("base", "gift", "transaction")
 FRAME_BYTES: Final = ("gift", "frame", "event", "board")
-AOF_BYTES: Final = ("gift", "commit", "tell")
+AOF_BYTES: Final = ("gift", "part", "batch", "tell", "presence")
 WAL_BYTES: Final = ("gift", "transaction")
 PUBLISHED_BYTES: Final = ("gift", "commit", "fact", "wallet")
 ROWS: Final = ("gift", "transaction")
@@ -55,6 +55,10 @@ class Constant(Struct, frozen=True):
     low: float
     high: float
 
+    def times(self, scale: float) -> "Constant":
+        """So many times as much."""
+        return Constant(self.value * scale, self.low * scale, self.high * scale)
+
     def __str__(self) -> str:
         return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
 
@@ -89,7 +93,7 @@ class Constants(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         version: of this shape.
-        gateway, valkey, worker, postgres: µs of a processor for each.
+        gateway, valkey, worker, postgres: µs of a processor for each; `part` is a partition in a commit.
         frame_bytes: that clients are sent for each: the answer and the overlay's event of a gift, a frame of viewers,
             an event in one, a top list in one.
         published_bytes: that Valkey sends for each: all answers about a gift, around those of a commit, a fact that a
@@ -100,7 +104,7 @@ class Constants(Struct, frozen=True, forbid_unknown_fields=True):
             each of its processes.
         references: what this machine does in µs or ms: parse and build a gift in Python, write a frame into a socket,
             both beside the runs (processors are told at the median of that), bring 4 KB to disk.
-        fsync_ms: the times of such fsyncs beside the runs, from fastest to slowest in equal steps.
+        fsync_ms: the times of such fsyncs beside the runs, from fastest to slowest in equal steps, without the slowest.
         errors: by part, how far the fit lies from its runs (median, in parts of the measured).
     """
 
@@ -125,6 +129,16 @@ class Constants(Struct, frozen=True, forbid_unknown_fields=True):
         """The constants of a part."""
         costs: Costs = getattr(self, name)
         return costs
+
+    def at_beat(self, beat_us: float) -> "Constants":
+        """On cores on which the beat beside the runs takes so long: what is done in Python takes longer by as much."""
+        scale = beat_us / self.references["beat_us"].value
+        changed = {
+            part: {name: one.times(scale) for name, one in self.part(part).items()}
+            for part in ("gateway", "worker", "generator")
+        }
+        references = self.references | {"beat_us": self.references["beat_us"].times(scale)}
+        return msgspec.structs.replace(self, references=references, **changed)
 
     def drawn(self, where: str) -> "Constants":
         """With every constant at the `low` or `high` end of its interval: the bounds of what follows from them."""

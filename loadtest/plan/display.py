@@ -168,7 +168,9 @@ def print_checked(checked: Sequence[Checked], console: Console) -> None:
         for row in checked_rows(one):
             table.add_row(*row)
         console.print(table)
-        console.print(f"processors and latencies at the pace of the constants; the cores were at {one.pace:.2f} of it")
+        console.print(
+            f"Python's processors, and latencies, at the pace predicted for; the cores were at {one.pace:.2f} of it"
+        )
 
 
 def checked_rows(checked: Checked) -> list[tuple[str, str, str, str, str]]:

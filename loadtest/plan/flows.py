@@ -129,6 +129,7 @@ class Flows(Struct, frozen=True):
         tells: rooms that were told something, by batch.
         room_messages, facts: what gateways hear of rooms, each gateway of a room counted.
         wallet_messages, wallet_changes: what gateways hear of wallets; each gateway hears all of them.
+        commit_parts: partitions in the commits: each writes its own entry, totals and ids.
         ticks: of rooms on gateways; `frames` go to viewers, with `events` shown in all of them.
         boards, presences: top lists asked for, and numbers of viewers told, by rooms on gateways.
         board_frames: top lists in frames.
@@ -139,6 +140,7 @@ class Flows(Struct, frozen=True):
 
     gifts: float
     commits: float
+    commit_parts: float
     batches: float
     tells: float
     room_messages: float
@@ -274,6 +276,7 @@ def flows(demand: Demand, layout: Layout, pacing: Pacing, rhythm: Rhythm, hours:
     return Flows(
         gifts=demand.gifts_per_s,
         commits=rhythm.commits,
+        commit_parts=rhythm.commits * parts_of_commit(gifts_in(demand.gifts_per_s, rhythm.commits), layout),
         batches=rhythm.batches,
         tells=float((count * told).sum()),
         room_messages=float((count * told * heard_by).sum()),
@@ -308,9 +311,22 @@ def shown_events(mean: Floats, most: int) -> Floats:
 
 def touched(gifts_per_s: float, transactions: float, layout: Layout) -> float:
     """Partitions that have a part in a transaction of a flusher, on the average."""
-    its_own = layout.partitions / layout.workers
-    gifts = gifts_per_s / transactions if transactions else 0.0
-    return its_own * -math.expm1(-gifts / its_own)
+    return _touched(gifts_in(gifts_per_s, transactions), layout.partitions / layout.workers)
+
+
+def parts_of_commit(gifts: float, layout: Layout) -> float:
+    """Partitions that have a part in a commit of so many gifts, on the average; at least one, if it has a gift."""
+    its_own = max(layout.partitions / layout.primaries, 1.0)
+    return max(_touched(gifts, its_own), min(gifts, 1.0))
+
+
+def gifts_in(gifts_per_s: float, rounds_per_s: float) -> float:
+    """Gifts of a round; 0 without rounds."""
+    return gifts_per_s / rounds_per_s if rounds_per_s else 0.0
+
+
+def _touched(gifts: float, partitions: float) -> float:
+    return partitions * -math.expm1(-gifts / partitions)
 
 
 def scaled(demand: Demand, factor: float) -> Demand:

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from loadtest.plan.constants import Constants, Costs
-from loadtest.plan.flows import Delays, Flows, Layout
+from loadtest.plan.flows import Delays, Flows, Layout, parts_of_commit
 
 READ_SHARE: Final = 0.55
 """Of a gateway's cost for a gift: reading, price and guard; the rest is its answer (profile in docs/performance.md)."""
@@ -63,7 +63,7 @@ def usage(flows: Flows, layout: Layout, constants: Constants, id_life_s: float) 
     spread_us = _sum(
         valkey,
         gift=flows.gifts,
-        commit=flows.commits,
+        part=flows.commit_parts,
         batch=flows.batches,
         tell=flows.tells,
         delivery=flows.room_messages,
@@ -99,7 +99,14 @@ def usage(flows: Flows, layout: Layout, constants: Constants, id_life_s: float) 
             fact=flows.facts,
             wallet=flows.wallet_changes,
         ),
-        aof_bytes=_sum(constants.aof_bytes, gift=flows.gifts, commit=flows.commits, tell=flows.tells),
+        aof_bytes=_sum(
+            constants.aof_bytes,
+            gift=flows.gifts,
+            part=flows.commit_parts,
+            batch=flows.batches,
+            tell=flows.tells,
+            presence=flows.presences,
+        ),
         wal_bytes=_sum(constants.wal_bytes, gift=flows.gifts, transaction=flows.postings),
         rows=_sum(constants.rows, gift=flows.gifts, transaction=flows.postings),
         gateway_mb=layout.gateways * memory["gateway_base_mb"] + flows.sockets * memory["socket_kb"] / 1024,
@@ -138,10 +145,13 @@ def floor_us_of(flows: Flows, layout: Layout, constants: Constants) -> float:
     )
 
 
-def delays_of(constants: Constants, layout: Layout, rooms_in_batch: float = 1.0, busy: float = 0.0) -> Delays:
+def delays_of(
+    constants: Constants, layout: Layout, rooms_in_batch: float = 1.0, busy: float = 0.0, commit_gifts: float = 1.0
+) -> Delays:
     """How long rounds of the loops take.
 
     Args:
+        commit_gifts: gifts in a commit: in how many partitions they are.
         rooms_in_batch: rooms for each gift in a relay's batch: 1 where each gift is in another room.
         busy: part of the time in which Valkey works on what others asked for.
     """
@@ -149,7 +159,10 @@ def delays_of(constants: Constants, layout: Layout, rooms_in_batch: float = 1.0,
     fsync_s = sum(constants.fsync_ms) / len(constants.fsync_ms) / 1000
     held_up = 1 / max(1 - busy, 0.05)
     return Delays(
-        commit_s=(gateway["commit"].value + valkey["commit"].value * held_up) / 1e6 + fsync_s * held_up + 2 * WAKE_S,
+        commit_s=(gateway["commit"].value + valkey["part"].value * parts_of_commit(commit_gifts, layout) * held_up)
+        / 1e6
+        + fsync_s * held_up
+        + 2 * WAKE_S,
         commit_gift_s=(valkey["gift"].value * held_up + gateway["gift"].value * (1 - READ_SHARE)) / 1e6,
         batch_s=(worker["batch"].value + valkey["batch"].value * held_up) / 1e6 + fsync_s * held_up + 4 * WAKE_S,
         batch_gift_s=(

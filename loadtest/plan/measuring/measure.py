@@ -21,16 +21,17 @@ from loadtest.plan.measuring.observe import (
     Observed,
     Point,
     Stand,
+    cpu_of,
     memory_mb,
     observe_alone,
     quietest,
     scenario_of,
     stand,
 )
-from loadtest.plan.measuring.pace import idle_at_pace, probes_at_pace, runs_at_pace, usual_beat_us
+from loadtest.plan.measuring.pace import idle_at_pace, probes_at_pace, rests_at_pace, runs_at_pace, usual_beat_us
 from loadtest.plan.measuring.probe import Probed, probe
 from loadtest.plan.measuring.reference import Beats, Reference, look
-from loadtest.plan.measuring.rows import Idle, fit_all, generator_costs, kept_facts, known_of, rows_of
+from loadtest.plan.measuring.rows import Idle, Rest, fit_all, generator_costs, kept_facts, known_of, rows_of
 from loadtest.play.crew import Crew
 from loadtest.play.run import Options, prepare
 from loadtest.report.report import environment
@@ -45,7 +46,10 @@ IDLE_SOCKETS: Final = 1_000
 IDLE_S: Final = 40.0
 """A silent socket is pinged at every other heartbeat of 20 s: so long is once for each."""
 SETTLE_S: Final = 2.0
+REST_S: Final = 20.0
 QUANTILES: Final = 41
+SYNCS_TAKEN: Final = 0.9
+"""Of the fsyncs beside the runs, from the fastest: the slowest waited for a core, which the simulation counts itself."""
 Told = Callable[[str], None]
 
 
@@ -81,6 +85,7 @@ class Measured(Struct, frozen=True):
     kept: list[Kept]
     weights: list[Weights]
     references: list[Reference]
+    rests: list[Rest] = []
 
 
 def measure(
@@ -92,17 +97,19 @@ def measure(
     told: Told,
     idle_sockets: int = IDLE_SOCKETS,
     idle_s: float = IDLE_S,
+    rest_s: float = REST_S,
 ) -> Measured:
     """Run the grid.
 
     Args:
         told: hears in a line what comes next.
         idle_sockets: of each step of those who only sit there, for `idle_s` afterwards.
+        rest_s: how long a server has nobody on it.
 
     Raises:
         ServerFailed, ApiError, ClientRefused, CrewFailed: a run could not be carried out.
     """
-    found = Measured([], [], [], [], [], [look()])
+    found = Measured([], [], [], [], [], [look()], [])
     blocks_in_order = shuffled(blocks, repeats, seed)
     total, number = sum(len(block.points) for block in blocks_in_order), itertools.count(1)
     for block in blocks_in_order:
@@ -122,8 +129,10 @@ def measure(
             gifts, facts = sum(run.gifts for run in ours), sum(kept_facts(run) for run in ours)
             found.kept.append(Kept(gifts, facts, grown, place.stores.streams_bytes()))
         found.references.append(look())
-    told(f"{idle_sockets * IDLE_STEPS} viewers who only sit there")
     with stand() as place:
+        told("a server with nobody on it")
+        found.rests.append(_rest(place, rest_s))
+        told(f"{idle_sockets * IDLE_STEPS} viewers who only sit there")
         found.idle.append(_sit(place, idle_sockets, idle_s))
     found.references.append(look())
     return found
@@ -141,7 +150,7 @@ def constants_of(measured: Measured, *, seconds: float, command: str, seed: int 
     beat_us = usual_beat_us(beats_us)
     runs, probes = runs_at_pace(measured.runs, beat_us), probes_at_pace(measured.probes, beat_us)
     rows = rows_of(runs, idle_at_pace(measured.idle, beat_us), probes)
-    fitted = fit_all(rows, known_of(probes), seed=seed)
+    fitted = fit_all(rows, known_of(probes, rests_at_pace(measured.rests, beat_us)), seed=seed)
     fsync_ms = [one for run in measured.runs for one in run.fsync_ms] or [
         one for reference in measured.references for one in reference.fsync_ms
     ]
@@ -170,7 +179,7 @@ def constants_of(measured: Measured, *, seconds: float, command: str, seed: int 
             "beat_us": spread_of(beats_us),
             "fsync_ms": spread_of([float(np.median(one.fsync_ms)) for one in measured.references]),
         },
-        fsync_ms=[round(float(one), 4) for one in np.quantile(fsync_ms, np.linspace(0, 1, QUANTILES))],
+        fsync_ms=[round(float(one), 4) for one in np.quantile(fsync_ms, np.linspace(0, SYNCS_TAKEN, QUANTILES))],
         errors={part: one.error for part, one in fitted.items()},
     )
 
@@ -195,6 +204,15 @@ def _memory(measured: Measured) -> Costs:
         "worker_base_mb": spread_of([one.worker for one in weights]),
         "postgres_base_mb": spread_of([one.postgres for one in weights]),
     }
+
+
+def _rest(place: Stand, rest_s: float) -> Rest:
+    time.sleep(SETTLE_S)
+    before, began_s = cpu_of(place), time.monotonic()
+    with Beats() as beats:
+        time.sleep(rest_s)
+    after, passed_s = cpu_of(place), time.monotonic() - began_s
+    return Rest(passed_s, {part: used_s - before.get(part, 0.0) for part, used_s in after.items()}, beats.median_us)
 
 
 def _sit(place: Stand, sockets: int, idle_s: float) -> Idle:

@@ -1,18 +1,23 @@
 """Measurements at one pace. Pure.
 
 The cores of a machine that others use too are faster now and slower then, by half within minutes, and what a gift takes
-of them with it. Beside every measurement the same small piece of work is timed (its beat); processor time, and times
-that pass while processors work, are told as they would have been had that piece taken as long as it does on the whole.
+of them with it. Beside every measurement the same small piece of Python is timed (its beat). What Python's parts took
+(gateways, worker, generator), and times that pass while they work, are told as they would have been had that piece
+taken as long as it does on the whole. Valkey and PostgreSQL do not follow it: theirs is told as it was.
 """
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from loadtest.plan.measuring.observe import Observed, Times
 from loadtest.plan.measuring.probe import Probed
-from loadtest.plan.measuring.rows import Idle
+from loadtest.plan.measuring.rows import Idle, Rest
+
+IN_PYTHON: Final = frozenset({"gateway", "worker"})
+"""Parts of the server that are as fast as the beat."""
 
 
 def usual_beat_us(beats_us: Iterable[float]) -> float:
@@ -33,12 +38,17 @@ def idle_at_pace(idle: Sequence[Idle], beat_us: float) -> list[Idle]:
 
 def probes_at_pace(probes: Sequence[Probed], beat_us: float) -> list[Probed]:
     """Processors as at this beat."""
-    paced = []
-    for probe in probes:
-        scale = factor(probe.beat_us, beat_us)
-        cpu = [used_s * scale for used_s in probe.gateway_cpu]
-        paced.append(msgspec.structs.replace(probe, valkey_cpu=probe.valkey_cpu * scale, gateway_cpu=cpu))
-    return paced
+    return [
+        msgspec.structs.replace(
+            probe, gateway_cpu=[used_s * factor(probe.beat_us, beat_us) for used_s in probe.gateway_cpu]
+        )
+        for probe in probes
+    ]
+
+
+def rests_at_pace(rests: Sequence[Rest], beat_us: float) -> list[Rest]:
+    """Processors as at this beat."""
+    return [msgspec.structs.replace(one, cpu=_paced(one.cpu, factor(one.beat_us, beat_us))) for one in rests]
 
 
 def factor(taken_us: float, beat_us: float) -> float:
@@ -50,8 +60,12 @@ def _run_at_pace(run: Observed, scale: float) -> Observed:
     times = {name: None if (ms := getattr(run.times, name)) is None else ms * scale for name in Times.__struct_fields__}
     return msgspec.structs.replace(
         run,
-        cpu={part: used_s * scale for part, used_s in run.cpu.items()},
+        cpu=_paced(run.cpu, scale),
         listener_cpu=[used_s * scale for used_s in run.listener_cpu],
         generator_cpu={part: used_s * scale for part, used_s in run.generator_cpu.items()},
         times=Times(**times),
     )
+
+
+def _paced(cpu: Mapping[str, float], scale: float) -> dict[str, float]:
+    return {part: used_s * scale if part in IN_PYTHON else used_s for part, used_s in cpu.items()}

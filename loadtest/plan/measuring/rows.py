@@ -41,6 +41,19 @@ class Idle(Struct, frozen=True):
     beat_us: float = 0.0
 
 
+class Rest(Struct, frozen=True):
+    """A server with nobody on it.
+
+    Attributes:
+        cpu: seconds of a processor by part, in `seconds`; of one gateway.
+        beat_us: of the cores meanwhile, as beside every run.
+    """
+
+    seconds: float
+    cpu: dict[str, float]
+    beat_us: float = 0.0
+
+
 def counted_flows(run: Observed) -> Flows:
     """What happened in a run, in all of it and not a second, with the audience on one gateway or on the server's own.
 
@@ -89,9 +102,10 @@ def rows_of(runs: Sequence[Observed], idle: Sequence[Idle] = (), probes: Sequenc
     return rows
 
 
-def known_of(probes: Sequence[Probed]) -> Known:
+def known_of(probes: Sequence[Probed], rests: Sequence[Rest] = ()) -> Known:
     """What was measured alone: µs of Valkey for each gateway that hears a message, what it took with them less what it
-    took with none; and bytes of each wallet that a gateway hears of, those of full messages less those of empty ones.
+    took with none; bytes of each wallet that a gateway hears of, those of full messages less those of empty ones; and
+    what Valkey, worker and PostgreSQL take a second when nobody is there.
 
     Raises:
         FitFailed: nothing was published.
@@ -108,7 +122,11 @@ def known_of(probes: Sequence[Probed]) -> Known:
     for full, other in zip((probe for probe in heard if probe.changes), empty, strict=False):
         wallets = full.messages * full.hearers * full.changes
         sent.append((full.published_bytes - other.published_bytes, float(wallets)))
-    return {"valkey": {"delivery": ratio(used)}, "published_bytes": {"wallet": ratio(sent)}}
+    known: Known = {"valkey": {"delivery": ratio(used)}, "published_bytes": {"wallet": ratio(sent)}}
+    for part in ("valkey", "worker", "postgres") if rests else ():
+        base = ratio([(rest.cpu.get(part, 0.0) * 1e6, rest.seconds) for rest in rests])
+        known[part] = known.get(part, {}) | {"base": base}
+    return known
 
 
 def fit_all(rows: Rows, known: Known, *, seed: int = 1) -> dict[str, Fitted]:
@@ -171,7 +189,7 @@ def _counts(run: Observed, happened: Flows, gateways: int) -> dict[str, dict[str
         "valkey": {
             "base": run.wall_s,
             "gift": run.gifts,
-            "commit": happened.commits,
+            "part": happened.commit_parts,
             "batch": happened.batches,
             "tell": happened.tells,
             "delivery": happened.room_messages + wallets,
@@ -192,7 +210,13 @@ def _counts(run: Observed, happened: Flows, gateways: int) -> dict[str, dict[str
             "board": happened.board_frames,
         },
         "published_bytes": {"gift": run.gifts, "commit": happened.commits, "fact": happened.facts, "wallet": changes},
-        "aof_bytes": {"gift": run.gifts, "commit": happened.commits, "tell": happened.tells},
+        "aof_bytes": {
+            "gift": run.gifts,
+            "part": happened.commit_parts,
+            "batch": happened.batches,
+            "tell": happened.tells,
+            "presence": happened.presences,
+        },
         "wal_bytes": {"gift": run.gifts, "transaction": happened.postings},
         "rows": {"gift": run.gifts, "transaction": happened.postings},
     }

@@ -44,13 +44,14 @@ class Cores:
 
 
 class Job:
-    """Something to do: what it costs, and what is so when it is done."""
+    """Something to do: what it costs, what is so when it is done, and whether it leaves something to bring to disk."""
 
-    __slots__ = ("cost_s", "done")
+    __slots__ = ("cost_s", "done", "writes")
 
-    def __init__(self, cost_s: float, done: Callable[[], None] | None) -> None:
+    def __init__(self, cost_s: float, done: Callable[[], None] | None, *, writes: bool) -> None:
         self.cost_s = cost_s
         self.done = done
+        self.writes = writes
 
 
 class Loop:
@@ -71,9 +72,9 @@ class Loop:
         self._asleep: simpy.Event | None = None
         env.process(self._run())
 
-    def put(self, cost_s: float, done: Callable[[], None] | None = None) -> None:
+    def put(self, cost_s: float, done: Callable[[], None] | None = None, *, writes: bool = True) -> None:
         """Something more to do."""
-        self._jobs.append(Job(cost_s, done))
+        self._jobs.append(Job(cost_s, done, writes=writes))
         if self._asleep is not None:
             self._asleep.succeed()
             self._asleep = None
@@ -99,6 +100,8 @@ class Loop:
 class SyncedLoop(Loop):
     """One that brings to disk what it wrote in a round, and answers only then: Valkey with an fsync before each answer.
 
+    A round in which nothing was written waits for no disk.
+
     Args:
         sync_s: draws how long that takes; no core is used meanwhile.
     """
@@ -111,7 +114,8 @@ class SyncedLoop(Loop):
 
     def _round(self, jobs: list[Job]) -> Steps:
         yield from self._cores.work(self._part, sum(job.cost_s for job in jobs))
-        yield self._env.timeout(self._sync_s())
+        if any(job.writes for job in jobs):
+            yield self._env.timeout(self._sync_s())
         for job in jobs:
             if job.done is not None:
                 job.done()

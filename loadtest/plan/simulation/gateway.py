@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import simpy
 
-from loadtest.plan.flows import Floats
+from loadtest.plan.flows import Floats, parts_of_commit
 from loadtest.plan.model import READ_SHARE, WAKE_S
 from loadtest.plan.simulation.engine import Cores, Loop, Steps
 from loadtest.plan.simulation.gifts import Gifts, first_of, joined
@@ -35,7 +35,7 @@ class World(Protocol):
     valkey: Loop
     counts: dict[str, int]
 
-    def cost(self, part: str, **counts: float) -> float:
+    def cost(self, part: str, /, **counts: float) -> float:
         """Seconds of a core."""
 
     def committed(self, gifts: Gifts) -> None:
@@ -90,7 +90,8 @@ class SimulatedGateway:
         world.counts["commits"] += 1
 
         def prepared() -> None:
-            world.valkey.put(world.cost("valkey", commit=1, gift=len(gifts)), committed)
+            parts = parts_of_commit(len(gifts), world.setting.layout)
+            world.valkey.put(world.cost("valkey", part=parts, gift=len(gifts)), committed)
 
         def committed() -> None:
             world.committed(gifts)

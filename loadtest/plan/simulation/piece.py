@@ -11,7 +11,7 @@ import numpy as np
 
 from loadtest.plan.answer import Asked, Sized
 from loadtest.plan.constants import Constants
-from loadtest.plan.flows import Demand, Floats, Layout, expanded, hearers, rooms_of
+from loadtest.plan.flows import Demand, Floats, Layout, expanded, hearers, parts_of_commit, rooms_of
 from loadtest.plan.model import gateway_us
 from loadtest.plan.simulation.gateway import SLICE_SOCKETS
 from loadtest.plan.simulation.setting import Others, Setting, Simulated
@@ -72,7 +72,8 @@ def piece_of(asked: Asked, found: Sized, constants: Constants, *, seed: int = 1)
     relayed = min(demand.gifts_per_s / workers, here)
     tells_share = happens.tells / demand.gifts_per_s if demand.gifts_per_s else 1.0
     by_relay_us = happens.batches / workers * valkey["batch"].value + relayed * tells_share * valkey["tell"].value
-    own_valkey_us = valkey["base"].value + here * valkey["gift"].value + commits * valkey["commit"].value + by_relay_us
+    parts = commits * parts_of_commit(commit_gifts, layout)
+    own_valkey_us = valkey["base"].value + here * valkey["gift"].value + parts * valkey["part"].value + by_relay_us
     others = Others(
         commits=max(commits - own_commits, 0.0),
         commit_gifts=commit_gifts,
@@ -89,7 +90,7 @@ def piece_of(asked: Asked, found: Sized, constants: Constants, *, seed: int = 1)
         demand=own,
         weights=weights.tolist(),
         sockets=happens.sockets / gateways,
-        layout=Layout(partitions=layout.partitions, workers=workers),
+        layout=Layout(partitions=max(layout.partitions // primaries, 1), workers=workers),
         pacing=pacing,
         seconds=seconds,
         warm_s=min(0.3, seconds / 5),

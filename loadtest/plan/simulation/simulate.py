@@ -13,7 +13,7 @@ import numpy as np
 import simpy
 
 from loadtest.plan.constants import Constants
-from loadtest.plan.flows import Floats, Rhythm, expanded, rooms_of
+from loadtest.plan.flows import Floats, Rhythm, expanded, parts_of_commit, rooms_of
 from loadtest.plan.model import FLUSH_SHARE, WAKE_S
 from loadtest.plan.simulation.engine import Cores, Loop, Steps, SyncedLoop
 from loadtest.plan.simulation.gateway import SimulatedGateway
@@ -73,7 +73,7 @@ class _Simulation:
         self.senders_client = self._client("senders")
         self.finished = False
 
-    def cost(self, part: str, **counts: float) -> float:
+    def cost(self, part: str, /, **counts: float) -> float:
         """Seconds of a core."""
         costs = self._us[part]
         return sum(costs[name] * count for name, count in counts.items())
@@ -183,7 +183,7 @@ class _Simulation:
             for gateway in self.gateways:
                 gateway.hear(gifts, rooms)
             # Reading what came meanwhile is a round trip of its own.
-            self.valkey.put(self.cost("valkey", batch=0.5), lambda: self.worker.put(0.0, self._relay))
+            self.valkey.put(self.cost("valkey", batch=0.5), lambda: self.worker.put(0.0, self._relay), writes=False)
 
         self.worker.put(cost_s, worked)
 
@@ -230,7 +230,7 @@ class _Simulation:
         piece_s = piece_s or used / BASE_PER_S
         while not self.finished:
             yield self.env.timeout(self.rng.exponential(piece_s / used))
-            loop.put(piece_s)
+            loop.put(piece_s, writes=False)
 
     def _postgres_base(self) -> Steps:
         used = self._us["postgres"]["base"]
@@ -240,7 +240,8 @@ class _Simulation:
 
     def _other_commits(self) -> Steps:
         others, ours = self.setting.others, 0.0
-        cost_s = self.cost("valkey", commit=1, gift=others.commit_gifts)
+        parts = parts_of_commit(others.commit_gifts, self.setting.layout)
+        cost_s = self.cost("valkey", part=parts, gift=others.commit_gifts)
         while not self.finished:
             yield self.env.timeout(self.rng.exponential(1 / others.commits))
             ours += others.commit_gifts * others.journal_share

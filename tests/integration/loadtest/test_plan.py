@@ -11,10 +11,11 @@ ONE = Block(1, 1, (Point("few", 60, 10, 2, apart=True),), probed=True)
 def test_measuring_on_a_server_of_its_own() -> None:
     """Everything that constants are fitted to is counted, and took something."""
     told: list[str] = []
-    found = measure([ONE], seconds=1.0, repeats=1, seed=1, told=told.append, idle_sockets=20, idle_s=1.0)
+    found = measure([ONE], seconds=1.0, repeats=1, seed=1, told=told.append, idle_sockets=20, idle_s=1.0, rest_s=1.0)
     assert told == [
         "messages that nobody is told of",
         "1/1 few: 60 gifts/s, 10 viewers, 2 rooms, gifts come in elsewhere",
+        "a server with nobody on it",
         "60 viewers who only sit there",
     ]
     (run,) = found.runs
@@ -28,6 +29,8 @@ def test_measuring_on_a_server_of_its_own() -> None:
     assert known["valkey"]["delivery"].value > 0
     # A wallet in a message is a name of 13 letters, a record and coins: some 24 bytes of MessagePack.
     assert 20 < known["published_bytes"]["wallet"].value < 30
+    (rest,) = found.rests
+    assert min(rest.beat_us, rest.cpu["valkey"]) > 0
     (idle,) = found.idle
     assert (idle.sockets, len(idle.kb_by_step)) == (60, 2)
     assert min(idle.beat_us, *(probe.beat_us for probe in found.probes)) > 0

@@ -33,12 +33,23 @@ def test_ends_of_the_intervals() -> None:
     assert found.drawn("high").references == found.references
 
 
+def test_slower_cores_make_python_dearer() -> None:
+    """By as much as the beat is longer; Valkey, PostgreSQL, bytes and memory stay."""
+    good = constants()
+    found = good.at_beat(2 * good.references["beat_us"].value)
+    for part in ("gateway", "worker", "generator"):
+        assert found.part(part) == {name: exactly(2 * one.value) for name, one in good.part(part).items()}
+    for part in ("valkey", "postgres", "aof_bytes", "memory"):
+        assert found.part(part) == good.part(part)
+    assert found.references["beat_us"].value == 2 * good.references["beat_us"].value
+
+
 def test_files_that_do_not_fit(tmp_path: Path) -> None:
     """No file, no JSON, another version, a part that lacks something, an interval that is none, no fsync."""
     file = tmp_path / "constants.json"
     good = constants()
     wrong = {
-        "version 2": msgspec.structs.replace(good, version=2),
+        "version 9 is not": msgspec.structs.replace(good, version=9),
         "rows must have": msgspec.structs.replace(good, rows={"gift": exactly(1)}),
         "rows: 0 ≤": msgspec.structs.replace(good, rows=good.rows | {"gift": Constant(1, 2, 3)}),
         "worker: 0 ≤": msgspec.structs.replace(good, worker=good.worker | {"gift": exactly(-1)}),

@@ -99,3 +99,16 @@ def test_a_sleeping_loop_takes_its_time_to_wake() -> None:
     loop.put(1.0, lambda: ended.append(env.now))
     env.run()
     assert ended in ([1.0, 2.0], [1.1, 2.1])
+
+
+def test_round_that_writes_nothing_waits_for_no_disk() -> None:
+    """A read is answered at once; one beside a write waits with it."""
+    env = simpy.Environment()
+    loop = SyncedLoop(env, Cores(env, None), "valkey", 0.0, lambda: 5.0)
+    done: list[tuple[str, float]] = []
+    loop.put(1.0, lambda: done.append(("read", env.now)), writes=False)
+    env.run(until=2.0)
+    loop.put(1.0, lambda: done.append(("read with a write", env.now)), writes=False)
+    loop.put(1.0, lambda: done.append(("write", env.now)))
+    env.run(until=20.0)
+    assert done == [("read", 1.0), ("read with a write", 9.0), ("write", 9.0)]

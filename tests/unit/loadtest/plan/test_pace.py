@@ -17,19 +17,26 @@ from loadtest.plan.measuring.observe import (
     observe_alone,
     quietest,
 )
-from loadtest.plan.measuring.pace import factor, idle_at_pace, probes_at_pace, runs_at_pace, usual_beat_us
+from loadtest.plan.measuring.pace import (
+    factor,
+    idle_at_pace,
+    probes_at_pace,
+    rests_at_pace,
+    runs_at_pace,
+    usual_beat_us,
+)
 from loadtest.plan.measuring.probe import Probed
 from loadtest.plan.measuring.reference import Beats, Reference
-from loadtest.plan.measuring.rows import Idle
+from loadtest.plan.measuring.rows import Idle, Rest
 from tests.unit.loadtest.plan.test_rows import run
 from tests.waiting import wait_until
 
 
 def test_processors_and_latencies_are_told_at_one_pace() -> None:
-    """Of cores at half their pace half is told; counts, bytes and memory stay as they are."""
+    """Of cores at half their pace half is told of what Python takes; the others, counts, bytes and memory stay."""
     slow = msgspec.structs.replace(run(), beat_us=20.0, times=Times(accepted_p50=4.0, late_p99=2.0))
     (paced,) = runs_at_pace([slow], 10.0)
-    assert paced.cpu == {part: used_s / 2 for part, used_s in slow.cpu.items()}
+    assert paced.cpu == slow.cpu | {"gateway": 0.25, "worker": 0.1}
     assert paced.listener_cpu == [used_s / 2 for used_s in slow.listener_cpu]
     assert paced.generator_cpu == {part: used_s / 2 for part, used_s in slow.generator_cpu.items()}
     assert paced.times == Times(accepted_p50=2.0, late_p99=1.0)
@@ -37,7 +44,9 @@ def test_processors_and_latencies_are_told_at_one_pace() -> None:
     (idle,) = idle_at_pace([Idle(1_000, 50, 40.0, 1.0, [3.0], beat_us=5.0)], 10.0)
     assert (idle.cpu_s, idle.kb_by_step, idle.seconds) == (2.0, [3.0], 40.0)
     (probe,) = probes_at_pace([Probed(1_500, 5, 60, 2.0, 0.4, 1e6, [0.2, 0.1], beat_us=5.0)], 10.0)
-    assert (probe.valkey_cpu, probe.gateway_cpu, probe.published_bytes) == (0.8, [0.4, 0.2], 1e6)
+    assert (probe.valkey_cpu, probe.gateway_cpu, probe.published_bytes) == (0.4, [0.4, 0.2], 1e6)
+    (rest,) = rests_at_pace([Rest(20.0, {"valkey": 0.1, "worker": 0.2}, beat_us=5.0)], 10.0)
+    assert (rest.seconds, rest.cpu) == (20.0, {"valkey": 0.1, "worker": 0.4})
 
 
 def test_what_has_no_beat_stays_as_it_was_measured() -> None:

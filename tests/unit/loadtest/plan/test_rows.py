@@ -11,6 +11,7 @@ from loadtest.plan.measuring.observe import Observed, Point, Times, counts_in, s
 from loadtest.plan.measuring.probe import Probed, wallets
 from loadtest.plan.measuring.rows import (
     Idle,
+    Rest,
     counted_flows,
     fit_all,
     generator_costs,
@@ -104,6 +105,12 @@ def test_those_who_sit_and_what_is_published_alone() -> None:
     known = known_of([alone, empty, heard])
     assert known["valkey"]["delivery"].value == pytest.approx(0.03e6 / 5_000)
     assert known["published_bytes"]["wallet"].value == pytest.approx(6.6e6 / 300_000)
+    at_rest = known_of(
+        [alone, empty, heard], [Rest(10.0, {"valkey": 0.2, "worker": 0.3, "postgres": 0.1, "gateway": 9.0})]
+    )
+    assert at_rest["valkey"] == known["valkey"] | {"base": exactly(20_000.0)}
+    assert (at_rest["worker"], at_rest["postgres"]) == ({"base": exactly(30_000.0)}, {"base": exactly(10_000.0)})
+    assert "gateway" not in at_rest
 
 
 def test_what_is_known_is_taken_from_what_runs_took() -> None:
