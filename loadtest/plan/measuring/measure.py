@@ -49,7 +49,7 @@ SETTLE_S: Final = 2.0
 REST_S: Final = 20.0
 QUANTILES: Final = 41
 SYNCS_TAKEN: Final = 0.9
-"""Of the fsyncs beside the runs, from the fastest: the slowest waited for a core, which the simulation counts itself."""
+"""Of the fsyncs beside the runs, from the fastest: the others waited for a core, and that is simulated by itself."""
 Told = Callable[[str], None]
 
 

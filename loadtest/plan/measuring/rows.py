@@ -124,8 +124,8 @@ def known_of(probes: Sequence[Probed], rests: Sequence[Rest] = ()) -> Known:
         sent.append((full.published_bytes - other.published_bytes, float(wallets)))
     known: Known = {"valkey": {"delivery": ratio(used)}, "published_bytes": {"wallet": ratio(sent)}}
     for part in ("valkey", "worker", "postgres") if rests else ():
-        base = ratio([(rest.cpu.get(part, 0.0) * 1e6, rest.seconds) for rest in rests])
-        known[part] = known.get(part, {}) | {"base": base}
+        took = [(rest.cpu.get(part, 0.0) * 1e6, rest.seconds) for rest in rests]
+        known[part] = known.get(part, {}) | {"base": ratio(took)}
     return known
 
 
