@@ -91,8 +91,10 @@ def test_overlay_link(windows: Windows) -> None:
     """A link made in the studio opens the overlay, and stands in the list of those that can be taken back."""
     studio = windows.studio()
     studio.see('button:text-is("Make a new link")').click()
+    field = studio.see('input[aria-label="Overlay link"]')
+    expect(field).not_to_have_value("", timeout=SHOWN_MS_MAX)
     expect(studio.see(".tokens li")).not_to_have_count(0, timeout=SHOWN_MS_MAX)
-    link = studio.see('input[aria-label="Overlay link"]').input_value()
+    link = field.input_value()
     assert link.startswith(f"{windows.serve.url}/overlay/demo#token=")
     overlay = windows.open(link.removeprefix(windows.serve.url))
     guest = windows.room()

@@ -193,8 +193,9 @@ class BooksMachine(GiftMachine):
         ]
         for partition, seq in enumerate(self.copy.seqs):
             self.history[partition] = self.copy.history[partition][:seq]
+        # Whatever was lost before: the copy stands in its place, and may lack nothing.
+        self.lost = bool(shut) or not all(state.epoch for state in self.twin.partitions)
         if shut:
-            self.lost = True
             self.runner.run(self._meet_the_loss(shut))
             for partition in shut:
                 self.twin.shut(partition)
