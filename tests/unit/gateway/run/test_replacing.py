@@ -77,9 +77,10 @@ async def test_new_process_that_does_not_become_ready(tmp_path: Path) -> None:
 async def test_old_process_goes_once_the_new_one_is_ready(tmp_path: Path) -> None:
     """SIGHUP tells it, and not before; a new one that dies later is started as it is kept, not as it came."""
     order = tmp_path / "order"
-    # Waiting is broken off by the signal; a loop of short programs may miss it for long on a machine that is busy.
-    goes = f"sleep 60 & trap 'echo old went >> {order}; kill $!; exit 0' HUP; "
-    old = shell(tmp_path, goes + SAYS_READY + "wait")
+    # Not a shell: one that was started by `nohup` cannot trap SIGHUP.
+    goes = f"signal.signal(signal.SIGHUP, lambda *_: (open({str(order)!r}, 'a').write('old went\\n'), sys.exit()))"
+    says_ready = "os.write(int(os.environ['READY_FD']), b'ready')"
+    old = python(tmp_path, f"import os, signal, sys; {goes}; {says_ready}; signal.pause()")
     first = shell(tmp_path, f"echo new came >> {order}; " + LIVES)
     kept = shell(tmp_path, f"echo new again >> {order}; " + LIVES)
     async with supervising() as (supervisor, told):
