@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A third of a test's time is waiting for servers; tests of a file follow one another, so that they share what they start.
-PYTEST_FLAGS ?= -n 3 --dist worksteal
+PYTEST_FLAGS ?= -n 4 --dist worksteal
 WEB_SOURCES := $(shell find gateway/web \( -name node_modules -o -name build \) -prune -o -type f -print 2>/dev/null)
 
 .PHONY: setup web run test check lint types bench clean
