@@ -4,6 +4,7 @@ Everything here is synchronous. Work that must wait (entering a room for the fir
 to tasks that `SessionServices` owns, and comes back through a method of the session.
 """
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -303,19 +304,25 @@ class Session:
             self.rooms += (message.room,)
         if self._joins is None:
             self._joins = deque((message,))
-            self._services.spawn(self._enter_rooms(self._joins))
+            self._services.spawn(self._enter_next(self._joins))
         else:
             self._joins.append(message)
 
-    async def _enter_rooms(self, joins: deque[Join]) -> None:
-        """One after another: each may read much, and the others need the connections to Valkey too."""
-        while joins and not self.connection.is_closing:
-            try:
-                await self._services.rooms.enter(self, joins.popleft())
-            except Exception:  # noqa: BLE001
-                # The task's top: those behind it are answered all the same.
-                _log.exception("join_failed")
-        self._joins = None
+    async def _enter_next(self, joins: deque[Join]) -> None:
+        """One after another: each may read much, and the others need the connections to Valkey too.
+
+        Each is a task of its own: one that fails is counted, and those behind it are answered all the same.
+        """
+        try:
+            await self._services.rooms.enter(self, joins.popleft())
+        except asyncio.CancelledError:
+            joins.clear()
+            raise
+        finally:
+            if joins and not self.connection.is_closing:
+                self._services.spawn(self._enter_next(joins))
+            else:
+                self._joins = None
 
     def _leave(self, message: Leave) -> None:
         if message.room in self.rooms:

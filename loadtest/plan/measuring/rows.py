@@ -176,11 +176,6 @@ def kept_facts(run: Observed) -> float:
     return float(min(run.gifts, Pacing().history_facts_max * run.point.rooms))
 
 
-def flat(constant: float) -> Constant:
-    """A number without an interval."""
-    return Constant(constant, constant, constant)
-
-
 def _counts(run: Observed, happened: Flows, gateways: int) -> dict[str, dict[str, float]]:
     """By part, without the gateways."""
     wallets = happened.wallet_messages * gateways

@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.edge.config import EdgeConfig
+from gateway.edge.session import Session
 from gateway.room.config import RoomConfig
 from gateway.room.facts import RoomBatch
+from gateway.wire.messages import Join
 from tests.gateways import Gateway, running_gateway
 from tests.integration.gateway.rooms import telling, told
 
@@ -47,6 +50,26 @@ async def test_joins_of_one_connection_are_answered_one_after_another(
     assert most == 1
     refs = [message["ref"] for message in ada.heard if message["type"] == "joined"]
     assert refs[1:] == [f"j{number}" for number in range(JOINS)]
+
+
+async def test_join_that_fails_holds_up_no_other(full: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours ends its own task, where it is told and counted; the joins behind it are answered."""
+    rooms = full.services.rooms
+    enter = rooms.enter
+
+    async def fails_once(session: Session, join: Join) -> None:
+        if join.ref == "j0":
+            raise RuntimeError("a fault")
+        await enter(session, join)
+
+    ada = await full.enter("ada")
+    monkeypatch.setattr(rooms, "enter", fails_once)
+    with capture_logs() as logs:
+        for number in range(3):
+            await ada.say(type="join", ref=f"j{number}", room="demo", since=None)
+        await ada.until(lambda message: message.get("ref") == "j2")
+    assert [message["ref"] for message in ada.heard if message["type"] == "joined"][1:] == ["j1", "j2"]
+    assert [entry["event"] for entry in logs].count("task_failed") == 1
 
 
 @pytest.fixture
