@@ -4,6 +4,7 @@ More measurements join by the entry-point group `giftwire.bench`, so that this p
 """
 
 import signal
+import statistics
 import sys
 from importlib.metadata import entry_points
 from types import FrameType
@@ -18,7 +19,6 @@ from rich.table import Table
 
 from loadtest.bench.clients import ClientsResult, measure_clients
 from loadtest.bench.fanout import FanoutResult, measure_fanout
-from loadtest.bench.flood import FloodFailed
 from loadtest.bench.hotroom import HotroomResult, measure_hotroom
 from loadtest.bench.latency import LatencyResult, measure_latency
 from loadtest.bench.memory import MemoryResult, measure_memory
@@ -26,7 +26,8 @@ from loadtest.bench.neighbours import NeighboursResult, measure_neighbours
 from loadtest.bench.outage.measure import measure_outage
 from loadtest.bench.outage.result import Plan
 from loadtest.bench.outage.shown import LiveView, Silent, outage_rows
-from loadtest.bench.overload import OverloadResult, measure_overload
+from loadtest.bench.overload.flood import FloodFailed
+from loadtest.bench.overload.measure import OverloadResult, measure_overload
 from loadtest.bench.reconnect import ReconnectResult, measure_reconnect
 from loadtest.bench.server import ServerFailed, bench_server
 from loadtest.clients.connection import ClientRefused
@@ -173,12 +174,13 @@ def latency(
 @click.option(
     "--seconds", type=click.FloatRange(3, 600), default=10.0, show_default=True, help="Length of the overload."
 )
+@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="Overloads.")
 @json_option
-def overload(rate: float | None, rate_max: float, seconds: float, as_json: bool) -> None:
+def overload(rate: float | None, rate_max: float, seconds: float, rounds: int, as_json: bool) -> None:
     """Twice the gifts that the server can carry: what it accepts, how soon it refuses the rest, and how it recovers."""
     raise_files_limit(10_000)
     with bench_server() as server:
-        result = measure_overload(server, rate=rate, rate_max=rate_max, seconds=seconds)
+        result = measure_overload(server, rate=rate, rate_max=rate_max, seconds=seconds, rounds=rounds)
     _print(result, _overload_rows(result), as_json=as_json)
     sys.exit(COULD_NOT_RUN if result.not_offered else 1 if result.missed else 0)
 
@@ -374,19 +376,28 @@ def _latency_rows(result: LatencyResult) -> list[tuple[str, str]]:
 
 def _overload_rows(result: OverloadResult) -> list[tuple[str, str]]:
     before, most, after = result.gateway_mb
-    normal, held = result.normal_after_ms, result.held_per_s
+    held = result.held_per_s
     rows = [
         ("accepted at most, of any rate", f"{result.max_per_s:,.0f} gifts/s"),
         *(() if held is None else (("highest rate that held", f"{held:,.0f} gifts/s"),)),
-        ("offered", f"{result.offered_per_s:,.0f}/s, of which {result.sent_per_s:,.0f}/s were sent"),
-        ("accepted", f"{result.accepted_per_s:,.0f}/s, p99 {result.accepted_p99_ms} ms"),
-        ("of the most", f"{result.ratio:.2f}"),
-        ("refused as overloaded", f"{result.refused:,}, p99 {result.refused_p99_ms} ms"),
-        *((f"refused as {code}", f"{count:,}") for code, count in result.otherwise.items()),
-        ("without an answer, wrong wallets", f"{result.unanswered:,}, {result.wrong_balances:,}"),
-        ("normal after the load fell", "never" if normal is None else f"{normal:,.0f} ms"),
+    ]
+    for number, one in enumerate(result.rounds, 1):
+        normal = one.normal_after_ms
+        rows += [
+            (f"round {number}: accepted of the most", f"{one.of_max_per_s:,.0f}/s"),
+            ("offered", f"{one.offered_per_s:,.0f}/s, of which {one.sent_per_s:,.0f}/s were sent"),
+            ("accepted", f"{one.accepted_per_s:,.0f}/s, p99 {one.accepted_p99_ms} ms"),
+            ("ratio", f"{one.ratio:.2f}"),
+            ("refused as overloaded", f"{one.refused:,}, p99 {one.refused_p99_ms} ms"),
+            *((f"refused as {code}", f"{count:,}") for code, count in one.otherwise.items()),
+            ("without an answer", f"{one.unanswered:,}"),
+            ("normal after the load fell", "never" if normal is None else f"{normal:,.0f} ms"),
+            ("cores in use", ", ".join(f"{part} {share}" for part, share in one.cpu_share.items())),
+        ]
+    rows += [
+        ("ratio, median", f"{statistics.median(one.ratio for one in result.rounds):.2f}"),
+        ("wrong wallets", f"{result.wrong_balances:,}"),
         ("gateway's memory before, at most, after", f"{before} → {most} → {after} MB"),
-        ("cores in use", ", ".join(f"{part} {share}" for part, share in result.cpu_share.items())),
     ]
     rows += [("no overload was measured", words) for words in result.not_offered]
     rows += [("not reached", aim) for aim in result.missed]

@@ -9,13 +9,13 @@ from typing import Final
 
 import asyncpg
 
-from loadtest.bench.flood import FloodFailed
 from loadtest.bench.outage.absence import Absence, answers
 from loadtest.bench.outage.checks import Connection, written
 from loadtest.bench.outage.gifts import SteadyGifts
 from loadtest.bench.outage.looking import LOOK_S, Looking, Watcher
 from loadtest.bench.outage.result import CatchUp, End, PhaseName, Plan
 from loadtest.bench.outage.stores import Stores, asked
+from loadtest.bench.overload.flood import FloodFailed
 from loadtest.bench.server import BenchServer, ServerFailed
 from loadtest.server.local_server import LocalServer, find_local_server
 

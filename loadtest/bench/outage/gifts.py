@@ -15,8 +15,8 @@ from typing import Final
 from gateway.wire.codec import Encoding
 from gateway.wire.codes import Code
 from gateway.wire.messages import Accepted, Refused, SendGift, Welcome
-from loadtest.bench.flood import FloodFailed
 from loadtest.bench.outage.result import PhaseName
+from loadtest.bench.overload.flood import FloodFailed
 from loadtest.clients.connection import CONNECTING_MAX, Client, Line, Reply
 from loadtest.record.latency import Latencies
 from loadtest.script.naming import GiftIds, Run

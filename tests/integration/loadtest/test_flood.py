@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.admission.config import AdmissionConfig
-from loadtest.bench.flood import Fate, Flood, FloodFailed, Gifts, text_frame
+from loadtest.bench.overload.flood import Fate, Flood, FloodFailed, Gifts, text_frame
 from tests.gateways import Gateway, fresh_id, running_gateway
 
 SENDERS, GIFTS, COINS = 3, 60, 1_000

@@ -12,7 +12,6 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.wire.messages import SendGift
-from loadtest.bench.flood import FloodFailed
 from loadtest.bench.outage import gifts
 from loadtest.bench.outage.absence import Absence
 from loadtest.bench.outage.answer import bound_of, memory_of, phase_of
@@ -32,6 +31,7 @@ from loadtest.bench.outage.result import (
     Standing,
 )
 from loadtest.bench.outage.shown import Silent, outage_rows
+from loadtest.bench.overload.flood import FloodFailed
 from loadtest.bench.server import ServerFailed
 from loadtest.server.procfs import ServerProcess, state
 

@@ -3,20 +3,13 @@
 from array import array
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
-from loadtest.bench.flood import Answers, Fate, Gifts, text_frame
-from loadtest.bench.overload import (
-    FIRST_RATE,
-    STEP_FACTOR,
-    Capacity,
-    Step,
-    _due_ns,
-    _Load,
-    _normal_after_ms,
-    _Seen,
-    climb,
-)
+from loadtest.bench.overload.flood import Answers, Fate, Gifts, text_frame
+from loadtest.bench.overload.measure import Load, OverloadResult, Round, due_ns, missed
+from loadtest.bench.overload.search import FIRST_RATE, STEP_FACTOR, Capacity, Step, climb
+from loadtest.bench.overload.seen import Seen, normal_after_ms
 
 MS = 1_000_000
 
@@ -38,8 +31,8 @@ def test_frame_of_a_client(size: int) -> None:
 
 def test_due_times_of_loads_one_after_another() -> None:
     """Even within a load; the next begins where it ends."""
-    due_ns = _due_ns([_Load(4.0, 1.0), _Load(2.0, 1.0)], 1_000 * MS)
-    assert [at // MS for at in due_ns] == [1_000, 1_250, 1_500, 1_750, 2_000, 2_500]
+    times_ns = due_ns([Load(4.0, 1.0), Load(2.0, 1.0)], 1_000 * MS)
+    assert [at // MS for at in times_ns] == [1_000, 1_250, 1_500, 1_750, 2_000, 2_500]
 
 
 async def test_answers_in_the_book() -> None:
@@ -94,7 +87,7 @@ def test_time_until_all_is_as_before(bad: Sequence[int], slow: Sequence[int], no
     for number in range(300):
         book.fate[number] = Fate.OVERLOADED if number in bad else Fate.ACCEPTED
         book.answered_ns[number] = book.due_ns[number] + (300 if number in slow else 20) * MS
-    assert _normal_after_ms(_Seen(book), 1.0) == normal_ms
+    assert normal_after_ms(Seen(book), 1.0) == normal_ms
 
 
 def rates(count: int) -> list[float]:
@@ -134,5 +127,58 @@ async def test_accepted_in_a_time() -> None:
     for number, answered_ms in enumerate((5, 1_500, 2_500)):
         book.hear(b'{"type":"accepted","ref":"%d","balance_coins":9}' % (100 + number), answered_ms * MS, 2)
     book.hear(b'{"type":"refused","code":"overloaded","ref":"103","retry_after_ms":1000}', 1_600 * MS, 2)
-    assert _Seen(book).accepted_between(1.0, 2.0) == 1
-    assert _Seen(book).accepted_between(0.0, 3.0) == 3
+    assert Seen(book).accepted_between(1.0, 2.0) == 1
+    assert Seen(book).accepted_between(0.0, 3.0) == 3
+
+
+def round_of(**told: object) -> Round:
+    """One that reached everything, but for what is told."""
+    good = Round(
+        of_max_per_s=1_000.0,
+        offered_per_s=2_000.0,
+        sent_per_s=2_000.0,
+        accepted_per_s=950.0,
+        ratio=0.95,
+        accepted_p99_ms=200.0,
+        refused=8_000,
+        refused_p99_ms=300.0,
+        otherwise={},
+        unanswered=0,
+        late_hints=0,
+        normal_after_ms=100.0,
+        cpu_share={},
+        not_offered=[],
+    )
+    return msgspec.structs.replace(good, **told)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "wrong_balances", "expected"),
+    [
+        ([{}, {}, {}], 0, []),
+        ([{"ratio": 0.5}, {}, {}], 0, []),
+        ([{"ratio": 0.5}, {"ratio": 0.89}, {}], 0, ["90% of the maximum accepted"]),
+        ([{"refused_p99_ms": None}], 0, []),
+        ([{"refused_p99_ms": 1_001.0}], 0, ["refused within 1000 ms"]),
+        ([{"normal_after_ms": None}, {}, {}], 0, []),
+        ([{"normal_after_ms": None}, {"normal_after_ms": 1_001.0}, {}], 0, ["normal after 1000 ms"]),
+        ([{}, {"late_hints": 1}, {}], 0, ["each refusal says when to come back"]),
+        ([{}, {"otherwise": {"unavailable": 1}}, {}], 0, ["refused as overloaded only"]),
+        ([{}, {"unanswered": 1}, {}], 0, ["an answer to every gift"]),
+        ([{}, {}, {}], 1, ["every wallet right"]),
+    ],
+)
+def test_aims_of_rounds(rounds: Sequence[dict[str, object]], wrong_balances: int, expected: Sequence[str]) -> None:
+    """Speed is judged in the middle one of the rounds; what must never be is looked for in each."""
+    result = OverloadResult(
+        max_per_s=1_000.0,
+        held_per_s=None,
+        rounds=[round_of(**told) for told in rounds],
+        wrong_balances=wrong_balances,
+        gateway_mb=(60.0, 100.0, 60.0),
+        not_offered=[],
+        missed=[],
+    )
+    assert missed(result) == expected
+    grown = msgspec.structs.replace(result, gateway_mb=(60.0, 161.0, 60.0))
+    assert missed(grown) == [*expected, "a gateway grown by 100 MB at most"]
