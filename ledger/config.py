@@ -130,7 +130,7 @@ class LedgerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     batch_gifts_max: Annotated[int, Meta(ge=1, le=2000)] = 256
     batch_waiting_max: _Count = 20_000
     batch_wait_ms_max: Annotated[int, Meta(ge=10, le=600_000)] = 500
-    script_time_ms_max: Annotated[float, Meta(gt=0, le=100)] = 1.0
+    script_time_ms_max: Annotated[float, Meta(gt=0, le=100)] = 5.0
     retry_ms_max: _Millis = 3_000
     journal_records_max: _Count = 1_000_000
     gift_coins_max: _Coins = 0

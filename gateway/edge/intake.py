@@ -22,6 +22,9 @@ TURN_FRAMES_MAX: Final = 32
 """After so many frames of one connection others get their turn."""
 ROUND_FRAMES_MAX: Final = 512
 """Frames of all connections that are read in one round of the event loop: as many gifts as two commits pay."""
+ROUND_REFUSED_FRAMES_MAX: Final = 1_536
+"""The same while gifts are refused. A refusal costs a small part of a gift, and a round ends with the outcomes of two
+commits: were no more read than they pay, twice as many gifts as can be paid would wait longer and longer."""
 FULL_PAUSE_S: Final = 0.04
 """How long nobody is read while gifts are refused: a fifth of what waits is paid meanwhile, so there is no lack."""
 SLICE_BYTES: Final = 512
@@ -97,7 +100,7 @@ class Intake:
         self._next_round()
 
     def _next_round(self) -> None:
-        end = self.frames + ROUND_FRAMES_MAX
+        end = self.frames + (ROUND_REFUSED_FRAMES_MAX if self._left else ROUND_FRAMES_MAX)
         try:
             for _ in range(self._left or len(self._waiting)):
                 if self.frames >= end:

@@ -17,7 +17,7 @@ from loadtest.plan.simulation.setting import Setting
 COMMITS_MAX: Final = 2
 COMMIT_GIFTS_GOOD: Final = 64
 """Commits in flight, and how many gifts are worth a second one: as the batcher has it (ledger/live/batcher.py)."""
-SCRIPT_S: Final = 1e-3
+SCRIPT_S: Final = 5e-3
 """What one commit may take in the script; the rest waits for the next (ledger.script_time_ms_max)."""
 SLICE_SOCKETS: Final = 400
 """Sockets that a slice of a tick writes (edge.fan_out_slice_max)."""

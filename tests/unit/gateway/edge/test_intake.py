@@ -6,7 +6,14 @@ import itertools
 import pytest
 
 from gateway.edge.config import EdgeConfig
-from gateway.edge.intake import FRAMES_A_COMMAND, ROUND_FRAMES_MAX, SLICE_BYTES, TURN_FRAMES_MAX, Intake
+from gateway.edge.intake import (
+    FRAMES_A_COMMAND,
+    ROUND_FRAMES_MAX,
+    ROUND_REFUSED_FRAMES_MAX,
+    SLICE_BYTES,
+    TURN_FRAMES_MAX,
+    Intake,
+)
 from tests.integration.edge.raw import CONTINUATION, PING, TEXT, frame
 from tests.unit.gateway.edge.line import EchoEdge, Line
 from tests.waiting import until
@@ -159,6 +166,27 @@ async def test_crowd_while_gifts_are_refused() -> None:
     assert len(line.session.heard) == 7
     for one in (line, other):
         one.hang_up()
+
+
+async def test_more_is_read_in_a_round_while_gifts_are_refused() -> None:
+    """So that refusals do not come later and later when twice as many gifts come as can be paid; and in rounds all the
+    same, so that outcomes have their turn."""
+    edge = EchoEdge(EdgeConfig())
+    edge.desk.full = True
+    crowd = [Line(edge=edge) for _ in range(ROUND_REFUSED_FRAMES_MAX // 10 * 3)]
+    for line in crowd:
+        line.connection.data_received(COMMAND * 10)
+    assert edge.intake.frames == 0
+    read_at = [0]
+    while read_at[-1] < len(crowd) * 10:
+        await asyncio.sleep(0)
+        if edge.intake.frames > read_at[-1]:
+            read_at.append(edge.intake.frames)
+    steps = [after - before for before, after in itertools.pairwise(read_at)]
+    assert all(ROUND_REFUSED_FRAMES_MAX <= step < ROUND_REFUSED_FRAMES_MAX + TURN_MAX for step in steps[:-1])
+    assert len(steps) == 3
+    for line in crowd:
+        line.hang_up()
 
 
 async def test_session_that_fails_in_its_round_holds_up_nobody() -> None:
