@@ -125,7 +125,7 @@ class GiftDesk:
             details=encode_details(
                 GiftDetails(identity.name, identity.level, command.anonymous, shown_message(command.message))
             ),
-            plan=terms.name,
+            plan=parts.terms,
             agency=terms.agency if parts.agency_diamonds else "",
             agency_diamonds=parts.agency_diamonds,
             barred=bar is not None,

@@ -32,6 +32,8 @@ class AccountKind(enum.StrEnum):
     SPENT = "spent"
     ISSUANCE = "issuance"
     COMMISSION = "commission"
+    RESIDUE = "residue"
+    """What is left of gifts when creators' parts and the commission are rounded down."""
     DISCOUNT = "discount"
     """What gifts were worth less to creators and agencies, since their coins were not all paid for."""
     AGENCY = "agency"
@@ -46,6 +48,8 @@ class AccountKind(enum.StrEnum):
     # One in all (in each currency).
     COMMISSION_RETURNED = "commission_returned"
     """Commission of gifts whose coins were refunded; issuance of this partition is what they had issued."""
+    RESIDUE_RETURNED = "residue_returned"
+    """And their residue."""
     REDEEMED = "redeemed"
     PAYOUT_FUNDS = "payout_funds"
 
@@ -56,6 +60,7 @@ MAY_OWE: Final = frozenset(
         AccountKind.COINS_GRANTED,
         AccountKind.ISSUANCE,
         AccountKind.COMMISSION_RETURNED,
+        AccountKind.RESIDUE_RETURNED,
         AccountKind.AGENCY_MATURED,
         AccountKind.PAYOUT_FUNDS,
     }

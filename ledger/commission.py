@@ -1,7 +1,8 @@
 """The one place of the ledger that divides: a gift into its parts, diamonds into money, and money back into coins.
 
-All round in favour of nobody's claim that is not whole: a creator gets whole diamonds and the platform the residue; a
-payout is of whole minor units and the residue stays the creator's. So parts always add up to what was divided.
+All round in favour of nobody's claim that is not whole: creator, agency and commission get whole diamonds, and what
+is left of a gift then is the residue, which the platform has on an account of its own; a payout is of whole minor
+units, and what is left of it stays the creator's. So parts always add up to what was divided.
 """
 
 from typing import Final
@@ -12,10 +13,9 @@ BASIS_POINTS: Final = 10_000
 
 
 def split(coins: int, commission_bp: int) -> tuple[int, int]:
-    """The two parts of a gift, in diamonds: the creator's, rounded down, and the platform's commission.
+    """The two parts of a gift, in diamonds: the creator's, rounded down, and everything else.
 
-    Their sum is `coins` * DIAMONDS_PER_COIN. A commission of whole percents never leaves a residue; any other leaves
-    less than one diamond a gift, and the platform has it.
+    Their sum is `coins` * DIAMONDS_PER_COIN. Everything else is the commission and the `residue`.
 
     Args:
         coins: 0 to AMOUNT_MAX.
@@ -24,6 +24,34 @@ def split(coins: int, commission_bp: int) -> tuple[int, int]:
     diamonds = coins * DIAMONDS_PER_COIN
     creator_diamonds = diamonds * (BASIS_POINTS - commission_bp) // BASIS_POINTS
     return creator_diamonds, diamonds - creator_diamonds
+
+
+def residue(coins: int, commission_bp: int) -> int:
+    """The whole diamonds of a gift that are left when the creator's part and the commission are rounded down: 0 or 1.
+
+    Two parts that are not whole sum to a whole, so they lack one diamond together. A commission of whole percents never
+    leaves any, since a coin is worth as many diamonds as that has parts.
+
+    Args:
+        coins, commission_bp: as of `split`.
+    """
+    return 1 if coins * DIAMONDS_PER_COIN * commission_bp % BASIS_POINTS else 0
+
+
+def residue_share(diamonds: int, residue_diamonds: int, coins: int, first: int, last: int) -> int:
+    """What of a gift's residue is in the coins from `first` up to `last` (not included).
+
+    Worked out from the gift's beginning like `share`, and within what these coins leave beside it: the residue is what
+    the last of them leave. So the shares of parts that cover a gift sum to its residue.
+
+    Args:
+        diamonds: the creator's of the whole gift.
+        residue_diamonds: of the whole gift.
+        coins, first, last: as of `share`.
+    """
+    own = coins * DIAMONDS_PER_COIN - diamonds - residue_diamonds
+    until_first, until_last = (max(0, n * DIAMONDS_PER_COIN - diamonds * n // coins - own) for n in (first, last))
+    return until_last - until_first
 
 
 def share(diamonds: int, coins: int, first: int, last: int, worth_bp: int = BASIS_POINTS) -> int:
@@ -56,11 +84,12 @@ def coins_of_money(amount_minor: int, price_minor: int, coins: int) -> int:
 def divide(coins: int, commission_bp: int, agency_bp: int) -> tuple[int, int, int]:
     """The parts of a gift, in diamonds: the creator's, everything else, and what of everything else is an agency's.
 
-    The agency's is `agency_bp` of the whole value, rounded down, and never more than the commission.
+    The agency's is `agency_bp` of the whole value, rounded down, and never more than the commission: the residue is the
+    platform's also where the agency has all the rest.
     """
-    creator_diamonds, commission_diamonds = split(coins, commission_bp)
+    creator_diamonds, others_diamonds = split(coins, commission_bp)
     agency_diamonds = coins * DIAMONDS_PER_COIN * agency_bp // BASIS_POINTS
-    return creator_diamonds, commission_diamonds, min(agency_diamonds, commission_diamonds)
+    return creator_diamonds, others_diamonds, min(agency_diamonds, others_diamonds - residue(coins, commission_bp))
 
 
 def to_minor(diamonds: int, diamonds_per_minor: int) -> tuple[int, int]:

@@ -102,7 +102,8 @@ class GiftOrder(Struct, frozen=True):
         place: where it is given, as text that the ledger stores and never reads, such as `room:demo`.
         item, unit_coins, count: the catalogue id, its price and how many; `coins` = unit_coins * count.
         creator_diamonds, commission_diamonds: both sides of the split; their sum is coins * DIAMONDS_PER_COIN.
-        plan: the terms that split it, such as `standard@3`; empty for the deployment's own.
+        plan: the terms that split it, such as `standard@3`; empty for the deployment's own. Where the commission is not
+            of whole percents its basis points stand behind a colon (`ledger/books/terms.py`).
         agency, agency_diamonds: who is given what of the commission; empty and 0 for nobody.
         combo_key: gifts of one viewer with the same key within `combo_window_ms` of each other are one combo;
             empty for a gift outside any combo.

@@ -42,6 +42,20 @@ CASE WHEN a.kind = 'pending' AND r.kind IN {EARNING} AND e.amount < 0 THEN 'disc
 """
 """SQL for what an owner is told of the entry `e` that the record `r` made in the account `a`."""
 
+_RATE: Final = "nullif(split_part(r.plan, ':', 2), '')::integer"
+RESIDUE: Final = f"""
+CASE WHEN r.plan LIKE '%:%' AND r.coins % 100 * {_RATE} % 100 <> 0 THEN 1 ELSE 0 END
+"""
+"""SQL for what the gift of the record `r` leaves by its terms, in diamonds."""
+UNSPLIT: Final = f"""
+r.kind IN {SPLIT} AND (
+    r.creator_diamonds + r.commission_diamonds <> r.coins * 100
+    OR r.plan LIKE '%:%' AND r.creator_diamonds
+        <> r.coins / 100 * (10000 - {_RATE}) + r.coins % 100 * (10000 - {_RATE}) / 100
+)
+"""
+"""SQL for whether the parts of the record `r` are not those of its coins, or of its terms where those say a rate."""
+
 
 def kind_of(body: Body) -> str:
     """What a record is in the books."""

@@ -173,9 +173,10 @@ async def _read_books(connection: Connection, live: LivePartition) -> BookPartit
     missing = await stored_records(connection, partition, live.first_seq + 1, live.trimmed_seq)
     later = await stored_records(connection, partition, live.totals.seq + 1, position_seq)
     stored = await stored_records(connection, partition, live.trimmed_seq + 1, min(position_seq, live.totals.seq))
-    # The live ledger counts an agency's part among the commission, of which it is taken, and knows of no discounts.
+    # The live ledger counts the residue and an agency's part among the commission, and knows of no discounts.
     less = int(await connection.fetchval(_AGENCIES_LESS, partition))
-    commission = platform.get(AccountKind.COMMISSION, 0) + agencies + less
+    own = platform.get(AccountKind.COMMISSION, 0) + platform.get(AccountKind.RESIDUE, 0)
+    commission = own + agencies + less
     return BookPartition(
         position_seq=position_seq,
         end_seq=0,

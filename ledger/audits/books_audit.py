@@ -21,7 +21,7 @@ from ledger.books.seals import FORM, RECORD_HASH
 from ledger.invariants import VIOLATIONS_MAX, Findings, Invariant
 from ledger.model import RefundKind
 from ledger.payouts.payout_states import HOLDING, PayoutState
-from ledger.record_kinds import EARNING, SPLIT
+from ledger.record_kinds import EARNING, RESIDUE, UNSPLIT
 from ledger.refunds.refund_states import CLAWED_BACK
 
 STATEMENT_S_MAX: Final = 3_600.0
@@ -216,10 +216,9 @@ FROM entries e JOIN accounts a ON a.id = e.account_id
 LEFT JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq WHERE r.seq IS NULL ORDER BY a.id, e.number
 """  # noqa: S608
 _SPLITS: Final = f"""
-SELECT format('record %s: %s coins became %s and %s diamonds', {_RECORD}, coins, creator_diamonds, commission_diamonds)
-FROM journal_records r
-WHERE kind IN {SPLIT}
-    AND creator_diamonds + commission_diamonds <> coins * 100
+SELECT format('record %s: %s coins became %s and %s diamonds%s', {_RECORD}, coins, creator_diamonds,
+    commission_diamonds, ' by ' || plan)
+FROM journal_records r WHERE {UNSPLIT}
 """  # noqa: S608
 _AGENCIES: Final = f"""
 SELECT format('agency %s, partition %s: the account holds %s diamonds, gifts gave it %s', owner, partition,
@@ -234,6 +233,19 @@ FULL JOIN (
     WHERE r.agency IS NOT NULL AND r.kind IN {EARNING} GROUP BY r.agency, partition
 ) r USING (owner, partition)
 WHERE coalesce(a.diamonds, 0) <> coalesce(r.diamonds, 0) ORDER BY owner, partition
+"""  # noqa: S608 - texts of ours
+_RESIDUES: Final = f"""
+SELECT format('residue, partition %s: the account holds %s diamonds, gifts left %s', partition,
+    coalesce(a.diamonds, 0), coalesce(r.diamonds, 0))
+FROM (
+    SELECT partition, sum(amount) AS diamonds FROM entries e JOIN accounts a USING (partition)
+    WHERE a.id = e.account_id AND kind = 'residue' GROUP BY partition
+) a
+FULL JOIN (
+    SELECT partition, sum({RESIDUE}) AS diamonds FROM journal_records r
+    WHERE r.plan LIKE '%:%' AND r.kind IN {EARNING} GROUP BY partition
+) r USING (partition)
+WHERE coalesce(a.diamonds, 0) <> coalesce(r.diamonds, 0) ORDER BY partition
 """  # noqa: S608 - texts of ours
 _DISCOUNTS: Final = """
 SELECT format('discount, partition %s: the account holds %s diamonds, gifts are worth %s less', partition,
@@ -335,6 +347,7 @@ CHECKS: Final = (
     BookCheck(Invariant.I9, "", _WALLET_ENTRIES, "wallets by records"),
     BookCheck(Invariant.I9, "", _EARNINGS_ENTRIES, "earnings by records"),
     BookCheck(Invariant.I9, "", _AGENCIES, "parts of agencies"),
+    BookCheck(Invariant.I1, "", _RESIDUES, "residues of gifts"),
     BookCheck(Invariant.I1, "SELECT count(*) FROM gift_discounts", _DISCOUNTS, "discounts"),
     BookCheck(Invariant.I9, "", _DISCOUNTED_GIFTS, "gifts that are worth less"),
     BookCheck(Invariant.I9, "", _SEALS, "sealed records"),

@@ -40,42 +40,50 @@ WHERE f.state = 'settled' AND r.seq IS NULL ORDER BY f.id
 """
 SHARES: Final = f"""
 SELECT format('refund %s: it says %s coins of gifts, %s diamonds of creators, %s of commission; shares say %s, %s, %s;'
-    ' records of the books %s and %s', f.id, f.returned_coins, f.creator_diamonds, f.commission_diamonds,
-    s.coins, s.taken, s.commission, b.creators, b.commission)
+    ' records of the books %s and %s; of it residue: %s and %s', f.id, f.returned_coins, f.creator_diamonds,
+    f.commission_diamonds, s.coins, s.taken, s.commission, b.creators, b.commission, s.residue, b.residue)
 FROM refunds f
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(coins), 0) AS coins, coalesce(sum(from_pending + from_available), 0) AS taken,
-        coalesce(sum(commission_diamonds), 0) AS commission,
+        coalesce(sum(commission_diamonds), 0) AS commission, coalesce(sum(residue_diamonds), 0) AS residue,
         coalesce(sum(creator_diamonds - from_pending - from_available), 0) AS borne
     FROM refund_shares WHERE refund = f.id
 ) s
 LEFT JOIN (
     SELECT r.reference, -sum(e.amount) FILTER (WHERE a.kind IN ('pending', 'available')) AS creators,
-        -sum(e.amount) FILTER (WHERE a.kind = 'commission_returned') AS commission
+        -sum(e.amount) FILTER (WHERE a.kind IN ('commission_returned', 'residue_returned')) AS commission,
+        -sum(e.amount) FILTER (WHERE a.kind = 'residue_returned') AS residue
     FROM journal_records r JOIN entries e ON e.partition = r.partition AND e.seq = r.seq
     JOIN accounts a ON a.id = e.account_id WHERE r.partition = -1 AND r.kind = '{CLAWED_BACK}' GROUP BY r.reference
 ) b ON b.reference = f.id::text
 WHERE f.state = 'settled' AND (f.returned_coins, f.creator_diamonds, f.commission_diamonds, f.borne_diamonds)
     IS DISTINCT FROM (s.coins, s.taken, s.commission, s.borne)
-    OR (coalesce(b.creators, 0), coalesce(b.commission, 0)) <> (s.taken, s.commission) ORDER BY f.id
+    OR (coalesce(b.creators, 0), coalesce(b.commission, 0), coalesce(b.residue, 0))
+        <> (s.taken, s.commission, s.residue) ORDER BY f.id
 """  # noqa: S608 - words of ours
 REINSTATED: Final = """
 SELECT format('refund %s of %s took %s coins and %s diamonds of creators, %s of commission; it is reinstated with %s,'
-    ' %s and %s, by a grant of %s coins of %s and records of %s and %s', coalesce(f.id::text, b.reference), f.viewer,
+    ' %s and %s, by a grant of %s coins of %s and records of %s and %s; of it residue: %s and %s',
+    coalesce(f.id::text, b.reference), f.viewer,
     coalesce(f.taken_coins, f.coins), f.creator_diamonds, f.commission_diamonds, t.coins, t.creator_diamonds,
-    t.commission_diamonds, c.coins, c.viewer, b.creators, b.commission)
+    t.commission_diamonds, c.coins, c.viewer, b.creators, b.commission, s.residue, b.residue)
 FROM (SELECT * FROM reinstatements WHERE done_at IS NOT NULL) t
 JOIN refunds f ON f.id = t.refund LEFT JOIN credits c ON c.id = t.grant_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(residue_diamonds), 0) AS residue FROM refund_shares WHERE refund = f.id
+) s
 FULL JOIN (
     SELECT r.reference, sum(e.amount) FILTER (WHERE a.kind = 'available') AS creators,
-        sum(e.amount) FILTER (WHERE a.kind = 'commission_returned') AS commission
+        sum(e.amount) FILTER (WHERE a.kind IN ('commission_returned', 'residue_returned')) AS commission,
+        sum(e.amount) FILTER (WHERE a.kind = 'residue_returned') AS residue
     FROM journal_records r JOIN entries e ON e.partition = r.partition AND e.seq = r.seq
     JOIN accounts a ON a.id = e.account_id WHERE r.partition = -1 AND r.kind = 'reinstated' GROUP BY r.reference
 ) b ON b.reference = f.id::text
 WHERE (t.coins, t.creator_diamonds, t.commission_diamonds) IS DISTINCT FROM
         (coalesce(f.taken_coins, f.coins), coalesce(f.creator_diamonds, 0), coalesce(f.commission_diamonds, 0))
     OR coalesce(c.coins, 0) <> t.coins OR c.viewer <> f.viewer
-    OR (coalesce(b.creators, 0), coalesce(b.commission, 0)) <> (t.creator_diamonds, t.commission_diamonds)
+    OR (coalesce(b.creators, 0), coalesce(b.commission, 0), coalesce(b.residue, 0))
+        <> (t.creator_diamonds, t.commission_diamonds, s.residue)
 ORDER BY 1
 """
 DAYS_TAKEN: Final = """

@@ -14,7 +14,7 @@ from ledger.audits.books_audit import DEBT_MAKERS, MOVED, OWING, STATEMENT_S_MAX
 from ledger.books.postgres import Connection
 from ledger.books.seals import FORM, RECORD_HASH
 from ledger.model import Partition
-from ledger.record_kinds import SPLIT
+from ledger.record_kinds import UNSPLIT
 
 _NAME: Final = "coalesce(kind || ' of ' || coalesce(nullif(owner, ''), 'the platform'), 'account ' || account_id)"
 
@@ -70,7 +70,7 @@ UNION ALL (
 # Parameters: 1 partition, 2 the record before those that are looked at, 3 the last of them.
 _FAULTS: Final = f"""
 WITH page AS MATERIALIZED (
-    SELECT seq, kind, coins, creator_diamonds, commission_diamonds,
+    SELECT seq, kind, coins, creator_diamonds, commission_diamonds, plan,
         lag(seq, 1, $2::bigint) OVER (ORDER BY seq) AS seq_before
     FROM journal_records WHERE partition = $1 AND seq > $2 AND seq <= $3
 )
@@ -78,9 +78,9 @@ SELECT 'I9' AS invariant, format('books, partition %s: record %s follows %s', $1
 FROM page WHERE seq <> seq_before + 1
 UNION ALL SELECT 'I9', format('books, partition %s: records %s to %s are not there', $1, coalesce(max(seq), $2) + 1, $3)
 FROM page HAVING coalesce(max(seq), $2) < $3
-UNION ALL SELECT 'I1', format('record %s/%s: %s coins became %s and %s diamonds',
-    $1, seq, coins, creator_diamonds, commission_diamonds)
-FROM page WHERE kind IN {SPLIT} AND creator_diamonds + commission_diamonds <> coins * 100
+UNION ALL SELECT 'I1', format('record %s/%s: %s coins became %s and %s diamonds%s',
+    $1, seq, coins, creator_diamonds, commission_diamonds, ' by ' || plan)
+FROM page r WHERE {UNSPLIT}
 """  # noqa: S608 - texts of ours
 _NEXT: Final = "SELECT min(seq) FROM journal_records WHERE partition = $1 AND seq > $2 AND seq <= $3"
 _BALANCES: Final = f"""

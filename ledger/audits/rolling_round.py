@@ -66,6 +66,7 @@ class _Walk(Struct):
     charged: int = 0
     earned: int = 0
     commission: int = 0
+    residue: int = 0
     moving: int = 0
     earning: int = 0
     wallets: int = 0
@@ -187,6 +188,13 @@ class Round:
                 )
         if partition == BOOKS_PARTITION:
             return
+        left = entries.residues.get(partition, 0)
+        if left != walk.residue:
+            self._violate(
+                Invariant.I1,
+                f"books, partition {partition}, records 1 to {walk.seq}: residue holds {left} diamonds, gifts left"
+                f" {walk.residue}",
+            )
         for kind, wanted, hash_ in (("wallet", walk.moving, walk.wallets), ("pending", walk.earning, walk.earnings)):
             there = entries.counts.get((partition, kind), 0)
             if there != wanted:
@@ -228,6 +236,7 @@ class Round:
         walk.charged += page.charged
         walk.earned += page.earned
         walk.commission += page.commission
+        walk.residue += page.residue
         walk.moving += page.moving
         walk.earning += page.earning
         walk.wallets ^= page.wallets

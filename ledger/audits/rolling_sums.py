@@ -21,7 +21,7 @@ from ledger.accounts import COINS, DIAMONDS, MAY_OWE, AccountKind
 from ledger.audits.books_audit import DEBT_MAKERS, MOVED
 from ledger.books.postgres import Connection
 from ledger.model import Partition
-from ledger.record_kinds import EARNING, SPLIT
+from ledger.record_kinds import EARNING, RESIDUE, UNSPLIT
 
 Key = tuple[int, str]
 """A partition, with a unit or a kind of account."""
@@ -96,7 +96,7 @@ SELECT r.kind, r.creator, r.agency, count(*), max(r.seq), count(*) FILTER (WHERE
     coalesce(sum(l.creator_diamonds), 0)::bigint, coalesce(sum(l.agency_diamonds), 0)::bigint,
     count(*) FILTER (WHERE r.kind IN {EARNING} AND r.creator_diamonds <> 0),
     count(*) FILTER (WHERE l.creator_diamonds <> 0),
-    count(*) FILTER (WHERE r.kind IN {SPLIT} AND r.creator_diamonds + r.commission_diamonds <> r.coins * 100),
+    sum({RESIDUE})::bigint, count(*) FILTER (WHERE {UNSPLIT}),
     coalesce(bit_xor({_HASH_OF_WALLET}), 0),
     coalesce(bit_xor({_HASH_OF_EARNED}), 0) # coalesce(bit_xor({_HASH_OF_LESS}), 0)
 FROM (SELECT *, {MOVED} AS moved FROM journal_records WHERE partition = $1 AND seq > $2 AND seq <= $3) r
@@ -148,6 +148,7 @@ class EntrySums(Struct):
         rows: how many entries.
         amounts: by unit.
         counts, hashes: by kind of account.
+        residues: what those of the residue moved, by partition.
         chain: what is left of the accounts' hashes.
         bad: entries that contradict an invariant by themselves.
     """
@@ -156,6 +157,7 @@ class EntrySums(Struct):
     amounts: dict[Key, int] = {}
     counts: dict[Key, int] = {}
     hashes: dict[Key, int] = {}
+    residues: dict[int, int] = {}
     chain: int = 0
     bad: int = 0
 
@@ -165,10 +167,11 @@ class RecordSums(Struct):
 
     Attributes:
         rows: how many.
-        coins_in, spent, reversed, held, charged, earned, commission: what they moved.
+        coins_in, spent, reversed, held, charged, earned, commission: what they moved; the commission with the residue.
+        residue: what paid gifts left.
         moving: how many moved a wallet.
         earning: how many entries of earnings they make.
-        unsplit: gifts whose diamonds are not those of their coins.
+        unsplit: gifts whose diamonds are not those of their coins, or not those of their terms.
         wallets, earnings: hashes of the entries that they must have.
         creators: by creator what gifts are worth of paid coins, how many there were, and what they were worth less.
         agencies: the same of what agencies were given, by agency as a payee.
@@ -182,6 +185,7 @@ class RecordSums(Struct):
     charged: int = 0
     earned: int = 0
     commission: int = 0
+    residue: int = 0
     moving: int = 0
     earning: int = 0
     unsplit: int = 0
@@ -231,6 +235,8 @@ async def add_entries(
         for of, key, more in ((total.amounts, (partition, unit), amount), (total.counts, (partition, kind), count)):
             of[key] = of.get(key, 0) + more
         total.hashes[partition, kind] = total.hashes.get((partition, kind), 0) ^ found
+        if kind == AccountKind.RESIDUE:
+            total.residues[partition] = total.residues.get(partition, 0) + amount
     total.rows += rows
     return rows
 
@@ -269,6 +275,7 @@ def _add(
     agency_less: int,
     earning: int,
     discounted: int,
+    residue: int,
     unsplit: int,
     wallets: int,
     earnings: int,
@@ -284,6 +291,7 @@ def _add(
             sums.spent += coins
             sums.earned += earned
             sums.commission += commission
+            sums.residue += residue
             sums.earning += earning + discounted
             _give(sums.creators, creator or "", earned, rows, less)
             if agency is not None:

@@ -31,8 +31,8 @@ SELECT DISTINCT viewer FROM credits WHERE worth_bp IS NOT NULL AND viewer > $1 O
 _APART: Final = ("kind IN ('refund', 'chargeback')", "kind = 'hold_ended'", f"kind IN {OVER}")
 _MOVEMENTS: Final = f"""
 SELECT r.viewer, r.seq, r.kind, r.id, r.at, r.coins, r.creator, r.place, r.creator_diamonds, r.agency_diamonds,
-    r.reference, r.taken_coins, p.bonus_coins, c.worth_bp, l.coins AS less_coins, l.creator_diamonds AS creator_less,
-    l.agency_diamonds AS agency_less
+    r.plan, r.reference, r.taken_coins, p.bonus_coins, c.worth_bp, l.coins AS less_coins,
+    l.creator_diamonds AS creator_less, l.agency_diamonds AS agency_less
 FROM (
     SELECT r.* FROM accounts a
     JOIN entries e ON e.account_id = a.id JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq

@@ -22,6 +22,8 @@ from ledger.books.copy_rows import (
     pack_hold_end,
     pack_reversal,
 )
+from ledger.books.terms import RATE_MARK, rate_of
+from ledger.commission import residue, split
 from ledger.errors import InvariantBroken
 from ledger.lots.open_lots import NOTHING_LESS, Less, OpenLots, Worth
 from ledger.lots.worth_rows import Discount
@@ -146,6 +148,8 @@ class OpenBook:
                     missing.update(platform(kind, partition) for kind in _GIFT_KINDS)
                 if body.agency_diamonds and (body.agency, partition) not in self.agencies:
                     missing.add(agency(body.agency, partition))
+                if RATE_MARK in body.plan and (AccountKind.RESIDUE, partition) not in self.platform:
+                    missing.add(platform(AccountKind.RESIDUE, partition))
                 if self.open_lots and (AccountKind.DISCOUNT, partition) not in self.platform:
                     missing.add(platform(AccountKind.DISCOUNT, partition))
             elif type(body) is CreditBody and (_SOURCE_OF[body.cause], partition) not in self.platform:
@@ -170,7 +174,7 @@ class Composer:
 
         Raises:
             InvariantBroken: a wallet would not hold what the journal says that it held (I9), a gift does not split
-                into its two parts (I1), or what is no refund brings a wallet below zero (I2).
+                into its parts (I1), or what is no refund brings a wallet below zero (I2).
         """
         batch, sums, book = self._batch, self._sums, self._book
         for record in records:
@@ -229,14 +233,16 @@ def _post_gift(
         less = _discount(batch, sums, record, body, book)
         if less.creator:
             _enter(batch, pending, partition, record.seq, -less.creator)
+    # Most terms leave no residue, and those say no rate.
+    left = _leave_residue(sums, record, body) if RATE_MARK in body.plan else 0
     for kind, amount in (
         (AccountKind.SPENT, coins),
         (AccountKind.ISSUANCE, -diamonds),
-        (AccountKind.COMMISSION, body.commission_diamonds - body.agency_diamonds),
+        (AccountKind.COMMISSION, body.commission_diamonds - body.agency_diamonds - left),
     ):
         sums[kind, partition] = sums.get((kind, partition), 0) + amount
     if body.agency_diamonds:
-        _share_with_agency(batch, record, body, less.agency)
+        _share_with_agency(batch, record, body, less.agency, body.commission_diamonds - left)
     creator_day = (body.creator, record.at_ms // _DAY_MS)
     day = batch.days.get(creator_day)
     if day is None:
@@ -273,10 +279,26 @@ def _discount(
     return less
 
 
-def _share_with_agency(batch: FlushBatch, record: JournalRecord, body: GiftFields, less: int) -> None:
-    if not 0 < body.agency_diamonds <= body.commission_diamonds:
+def _leave_residue(sums: dict[tuple[AccountKind, Partition], int], record: JournalRecord, body: GiftFields) -> int:
+    """What a gift leaves by terms that say a rate."""
+    commission_bp = rate_of(body.plan) or 0
+    expected, _ = split(body.coins, commission_bp)
+    if body.creator_diamonds != expected:
         raise InvariantBroken(
-            "I1", f"{_name(record)}: an agency's part of {body.agency_diamonds} of {body.commission_diamonds} diamonds"
+            "I1",
+            f"{_name(record)}: {body.plan} gives the creator {expected} diamonds of {body.coins} coins, the record"
+            f" {body.creator_diamonds}",
+        )
+    left = residue(body.coins, commission_bp)
+    if left:
+        _add(sums, AccountKind.RESIDUE, record.partition, left)
+    return left
+
+
+def _share_with_agency(batch: FlushBatch, record: JournalRecord, body: GiftFields, less: int, commission: int) -> None:
+    if not 0 < body.agency_diamonds <= commission:
+        raise InvariantBroken(
+            "I1", f"{_name(record)}: an agency's part of {body.agency_diamonds} of {commission} diamonds"
         )
     share = (body.agency, record.partition)
     batch.agencies[share] = batch.agencies.get(share, 0) + body.agency_diamonds - less

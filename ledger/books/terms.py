@@ -2,14 +2,26 @@
 
 The most special rule counts: an event that runs at the place, else the gift's own rate in the plan, else the creator's
 own, else the plan's, else the deployment's. The agency's part is taken from the commission, never from the creator.
+
+A record keeps the terms that divided it as text: plan and version (`gold@3`), nothing where the deployment's own
+counted, and behind a colon the commission in basis points where that is not of whole percents (`gold@3:3333`, `:3333`).
+No other leaves a residue, so a record says of itself for ever how much it left.
 """
 
-from typing import Annotated
+import functools
+import re
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from ledger.commission import divide
+from ledger.commission import divide, residue
+from ledger.errors import InvariantBroken
 
+RATE_MARK: Final = ":"
+"""What stands before the rate in the terms of a record, and nowhere else in them."""
+_RATE: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
+_WHOLE_PERCENT: Final = 100
+_TEXTS_CACHED_MAX: Final = 1 << 12
 BasisPoints = Annotated[int, Meta(ge=0, le=10_000)]
 EVENTS_MAX = 100
 ITEMS_MAX = 1_000
@@ -61,11 +73,13 @@ class Parts(Struct, frozen=True):
     Attributes:
         creator_diamonds, commission_diamonds: their sum is the gift's value.
         agency_diamonds: what of the commission is the agency's.
+        terms: what divided it, as its record keeps that.
     """
 
     creator_diamonds: int
     commission_diamonds: int
     agency_diamonds: int
+    terms: str = ""
 
 
 class Terms(Struct, frozen=True):
@@ -87,7 +101,7 @@ class Terms(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Plan and version, as a record keeps them; empty where the deployment's own terms count."""
+        """Plan and version; empty where the deployment's own terms count."""
         return f"{self.plan}@{self.version}" if self.version else ""
 
     @property
@@ -107,9 +121,31 @@ class Terms(Struct, frozen=True):
     def parts(self, coins: int, place: str, item: str, now_ms: int) -> Parts:
         """Divide a gift."""
         commission_bp = self.commission_bp(place, item, now_ms)
-        return Parts(*divide(coins, commission_bp, self.of_plan.agency_bp if self.agency else 0))
+        terms = f"{self.name}{RATE_MARK}{commission_bp}" if commission_bp % _WHOLE_PERCENT else self.name
+        return Parts(*divide(coins, commission_bp, self.of_plan.agency_bp if self.agency else 0), terms)
 
 
 def default_terms(deployment_bp: int) -> Terms:
     """The terms of who has none of its own."""
     return Terms("", 0, "", deployment_bp, None, PlanTerms())
+
+
+@functools.lru_cache(_TEXTS_CACHED_MAX)
+def rate_of(terms: str) -> int | None:
+    """The commission that a record's terms say, in basis points; None where they say none.
+
+    Raises:
+        InvariantBroken: they say something else (I1).
+    """
+    _, mark, rate = terms.partition(RATE_MARK)
+    if not mark:
+        return None
+    if not _RATE.fullmatch(rate):
+        raise InvariantBroken("I1", f"terms {terms!r} say no rate")
+    return int(rate)
+
+
+def residue_of(terms: str, coins: int) -> int:
+    """The residue of a gift of so many coins by the terms of its record, in diamonds; raises as `rate_of`."""
+    commission_bp = rate_of(terms)
+    return 0 if commission_bp is None else residue(coins, commission_bp)

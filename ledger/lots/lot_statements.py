@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from ledger.books.postgres import Connection, Pool, snapshot
 from ledger.books.rows import ms_of, uuid_of
+from ledger.books.terms import residue_of
 from ledger.commission import BASIS_POINTS
 from ledger.errors import NotFound
 from ledger.ids import format_id
@@ -37,8 +38,8 @@ from ledger.record_kinds import HOLD_ENDED, OVER
 SLICE_ROWS: Final = 1_000
 """So many entries are read at a time."""
 _ENTRIES: Final = """
-SELECT r.seq, r.kind, r.id, r.at, r.coins, r.creator, r.place, r.creator_diamonds, r.agency_diamonds, p.bonus_coins,
-    c.worth_bp
+SELECT r.seq, r.kind, r.id, r.at, r.coins, r.creator, r.place, r.creator_diamonds, r.agency_diamonds, r.plan,
+    p.bonus_coins, c.worth_bp
 FROM accounts a
 JOIN entries e ON e.account_id = a.id
 JOIN journal_records r ON r.partition = e.partition AND r.seq = e.seq
@@ -52,7 +53,8 @@ ORDER BY e.number
 # that was held when it is paid.
 _OTHERS: Final = " UNION ALL ".join(
     f"""
-SELECT seq, id, kind, at, reference, coins, taken_coins, creator, place, creator_diamonds, agency_diamonds
+SELECT seq, id, kind, at, reference, coins, taken_coins, creator, place, creator_diamonds, agency_diamonds,
+    plan
 FROM journal_records WHERE viewer = $1 AND kind {kinds} AND seq > $2 AND seq <= $3
 """  # noqa: S608 - texts of ours
     for kinds in ("IN ('refund', 'chargeback')", f"= '{HOLD_ENDED}'", f"IN {OVER}")
@@ -188,7 +190,8 @@ def movement_of(row: asyncpg.Record) -> Movement:
 
 
 def _gift(row: asyncpg.Record) -> GiftPaid:
-    parts = (row["coins"], row["creator_diamonds"], ms_of(row["at"]), row["agency_diamonds"] or 0)
+    residue = residue_of(row["plan"], row["coins"]) if row["plan"] else 0
+    parts = (row["coins"], row["creator_diamonds"], ms_of(row["at"]), row["agency_diamonds"] or 0, residue)
     return GiftPaid(row["id"].bytes, row["creator"], row["place"], *parts)
 
 

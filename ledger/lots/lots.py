@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, structs
 
-from ledger.commission import BASIS_POINTS, share
+from ledger.commission import BASIS_POINTS, residue_share, share
 from ledger.errors import InvariantBroken
 from ledger.ids import format_id
 from ledger.model import DIAMONDS_PER_COIN, Cause
@@ -44,7 +44,8 @@ class CoinsCame(Struct, frozen=True):
 
 
 class GiftPaid(Struct, frozen=True):
-    """A gift left the wallet. The diamonds are what creator and agency have of it if all its coins were paid for."""
+    """A gift left the wallet. The diamonds are what creator and agency have of it if all its coins were paid for, and
+    what its division left."""
 
     id: bytes
     creator: str
@@ -53,6 +54,7 @@ class GiftPaid(Struct, frozen=True):
     creator_diamonds: int
     at_ms: int = 0
     agency_diamonds: int = 0
+    residue_diamonds: int = 0
 
 
 class CoinsHeld(Struct, frozen=True):
@@ -128,8 +130,17 @@ class Part(Struct, frozen=True):
 
     @property
     def commission_diamonds(self) -> int:
-        """The platform's share of these coins, with what they are worth less to the creator."""
+        """The platform's share of these coins, with what they are worth less to the creator, and with the residue."""
         return self.coins * DIAMONDS_PER_COIN - self.creator_diamonds
+
+    @property
+    def residue_diamonds(self) -> int:
+        """What of the platform's share is the residue; over all parts of a gift it sums to what the gift left."""
+        gift = self.gift
+        if not gift.residue_diamonds:
+            return 0
+        ends = (self.first, self.first + self.coins)
+        return residue_share(gift.creator_diamonds, gift.residue_diamonds, gift.coins, *ends)
 
     @property
     def less(self) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import datetime
 import hashlib
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -36,8 +36,9 @@ ORDER BY creator, day FOR UPDATE OF creator_days
 """
 _SHARES: Final = """
 INSERT INTO refund_shares
-    (refund, creator, day, coins, creator_diamonds, commission_diamonds, from_pending, from_available)
-SELECT $1, * FROM unnest($2::text[], $3::date[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+    (refund, creator, day, coins, creator_diamonds, commission_diamonds, residue_diamonds, from_pending, from_available)
+SELECT $1, * FROM unnest(
+    $2::text[], $3::date[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
 """
 _TAKE_BACK: Final = """
 UPDATE creator_days SET taken_back = taken_back + moved.diamonds
@@ -62,11 +63,12 @@ class CreatorDayKey(NamedTuple):
 
 
 class Worth(Struct):
-    """What refunded coins had paid for, of one creator and day."""
+    """What refunded coins had paid for, of one creator and day. The commission is with the residue."""
 
     coins: int = 0
     creator_diamonds: int = 0
     commission_diamonds: int = 0
+    residue_diamonds: int = 0
 
 
 class ClawBack:
@@ -102,7 +104,8 @@ class ClawBack:
             shares = await self._bear(posting, RefundKind(row["kind"]), worths)
             await _store(posting, row["id"], worths, shares)
             for creator in dict.fromkeys(key.creator for key in worths):
-                await _post(posting, row, creator, [share for key, share in shares.items() if key.creator == creator])
+                of_creator = {key: share for key, share in shares.items() if key.creator == creator}
+                await _post(posting, row, creator, list(of_creator.values()), _residue(worths, of_creator))
         return True
 
     async def _returned(self, row: asyncpg.Record) -> Sequence[Part] | None:
@@ -139,6 +142,7 @@ def gather(parts: Iterable[Part]) -> dict[CreatorDayKey, Worth]:
         worth.coins += part.coins
         worth.creator_diamonds += part.creator_diamonds
         worth.commission_diamonds += part.commission_diamonds
+        worth.residue_diamonds += part.residue_diamonds
     return dict(sorted(worths.items()))
 
 
@@ -147,6 +151,7 @@ def _accounts(worths: Iterable[CreatorDayKey]) -> list[AccountKey]:
     return [
         platform(AccountKind.ISSUANCE, BOOKS_PARTITION),
         platform(AccountKind.COMMISSION_RETURNED, BOOKS_PARTITION),
+        platform(AccountKind.RESIDUE_RETURNED, BOOKS_PARTITION),
         *(earnings(kind, creator) for creator in {key.creator for key in worths} for kind in kinds),
     ]
 
@@ -159,10 +164,11 @@ async def _store(
     from_pending = [shares[key].from_pending for key in keys]
     from_available = [shares[key].from_available for key in keys]
     commission = [shares[key].commission for key in keys]
+    residue = [_residue(worths, {key: shares[key]}) for key in keys]
     await connection.execute(
         _SHARES,
         *(refund_id, creators, days, [worths[key].coins for key in keys]),
-        *([worths[key].creator_diamonds for key in keys], commission, from_pending, from_available),
+        *([worths[key].creator_diamonds for key in keys], commission, residue, from_pending, from_available),
     )
     await connection.execute(_TAKE_BACK, creators, days, from_pending)
     given = sum(from_pending) + sum(from_available)
@@ -171,7 +177,12 @@ async def _store(
     await connection.execute(_SETTLED, refund_id, coins, given, sum(commission), borne)
 
 
-async def _post(posting: Posting, row: asyncpg.Record, creator: str, shares: Sequence[Shared]) -> None:
+def _residue(worths: Mapping[CreatorDayKey, Worth], shares: Mapping[CreatorDayKey, Shared]) -> int:
+    """What of the commission that goes back is residue: all where it does, since it goes back whole or stays."""
+    return sum(worths[key].residue_diamonds for key, share in shares.items() if share.commission)
+
+
+async def _post(posting: Posting, row: asyncpg.Record, creator: str, shares: Sequence[Shared], residue: int) -> None:
     from_pending = sum(share.from_pending for share in shares)
     from_available = sum(share.from_available for share in shares)
     commission = sum(share.commission for share in shares)
@@ -179,7 +190,8 @@ async def _post(posting: Posting, row: asyncpg.Record, creator: str, shares: Seq
     movements = [
         (pending, -from_pending),
         (available, -from_available),
-        (platform(AccountKind.COMMISSION_RETURNED, BOOKS_PARTITION), -commission),
+        (platform(AccountKind.COMMISSION_RETURNED, BOOKS_PARTITION), residue - commission),
+        (platform(AccountKind.RESIDUE_RETURNED, BOOKS_PARTITION), -residue),
         (platform(AccountKind.ISSUANCE, BOOKS_PARTITION), from_pending + from_available + commission),
     ]
     moved = [(key, amount) for key, amount in movements if amount]

@@ -94,7 +94,8 @@ class Refund(Struct, frozen=True):
         coins: of the purchase and its bonus.
         taken_coins: what the wallet gave; `balance_coins` is the wallet right after. None until then.
         returned_coins: those of `coins` that had paid for gifts. This and what follows is None until it is settled.
-        creator_diamonds, commission_diamonds: taken back for them from creators and from the platform's commission.
+        creator_diamonds, commission_diamonds: taken back for them from creators, and from the platform's commission
+            and residue.
         borne_diamonds: the creators' part that they keep, at the platform's cost.
         set_apart: why it is set apart and waits for an operator; None while it is not.
         settled_by: the operator who settled it by hand.
@@ -128,7 +129,7 @@ class RefundRefused(Struct, frozen=True):
 
 
 class Shared(Struct, frozen=True):
-    """How the value of refunded coins of one creator and day is borne, in diamonds."""
+    """How the value of refunded coins of one creator and day is borne, in diamonds; the commission with the residue."""
 
     from_pending: int
     from_available: int

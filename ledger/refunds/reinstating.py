@@ -33,7 +33,8 @@ WHERE t.done_at IS NULL AND r.state IN ('settled', 'voided') AND t.refund > $1 O
 _WAITING: Final = "SELECT count(*) FROM reinstatements WHERE done_at IS NULL"
 _LOCK: Final = "SELECT done_at FROM reinstatements WHERE refund = $1 FOR UPDATE"
 _SHARES: Final = """
-SELECT creator, sum(from_pending + from_available)::bigint AS diamonds, sum(commission_diamonds)::bigint AS commission
+SELECT creator, sum(from_pending + from_available)::bigint AS diamonds, sum(commission_diamonds)::bigint AS commission,
+    sum(residue_diamonds)::bigint AS residue
 FROM refund_shares WHERE refund = $1 GROUP BY creator ORDER BY creator
 """
 _CREDIT: Final = """
@@ -114,15 +115,18 @@ def _accounts(shares: list[asyncpg.Record]) -> list[AccountKey]:
     return [
         platform(AccountKind.ISSUANCE, BOOKS_PARTITION),
         platform(AccountKind.COMMISSION_RETURNED, BOOKS_PARTITION),
+        platform(AccountKind.RESIDUE_RETURNED, BOOKS_PARTITION),
         *(earnings(AccountKind.AVAILABLE, share["creator"]) for share in shares),
     ]
 
 
 def _record(refund: uuid.UUID, share: asyncpg.Record) -> BookRecord:
-    creator, diamonds, commission = share["creator"], share["diamonds"], share["commission"]
+    creator, diamonds = share["creator"], share["diamonds"]
+    commission, residue = share["commission"], share["residue"]
     movements = [
         (platform(AccountKind.ISSUANCE, BOOKS_PARTITION), -diamonds - commission),
-        (platform(AccountKind.COMMISSION_RETURNED, BOOKS_PARTITION), commission),
+        (platform(AccountKind.COMMISSION_RETURNED, BOOKS_PARTITION), commission - residue),
+        (platform(AccountKind.RESIDUE_RETURNED, BOOKS_PARTITION), residue),
         (earnings(AccountKind.AVAILABLE, creator), diamonds),
     ]
     moved = [(key, amount) for key, amount in movements if amount]

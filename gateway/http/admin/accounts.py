@@ -22,9 +22,9 @@ PLATFORM: Final = "platform"
 OF_THE_PLATFORM: Final = frozenset(
     {
         *(AccountKind.COINS_SOLD, AccountKind.COINS_GRANTED, AccountKind.SPENT, AccountKind.ISSUANCE),
-        *(AccountKind.COMMISSION, AccountKind.REDEEMED, AccountKind.PAYOUT_FUNDS),
-        *(AccountKind.COINS_REVERSED, AccountKind.COMMISSION_RETURNED, AccountKind.DISCOUNT),
-        *(AccountKind.COINS_HELD, AccountKind.COINS_CHARGED),
+        *(AccountKind.COMMISSION, AccountKind.RESIDUE, AccountKind.REDEEMED, AccountKind.PAYOUT_FUNDS),
+        *(AccountKind.COINS_REVERSED, AccountKind.COMMISSION_RETURNED, AccountKind.RESIDUE_RETURNED),
+        *(AccountKind.COINS_HELD, AccountKind.COINS_CHARGED, AccountKind.DISCOUNT),
     }
 )
 

@@ -856,7 +856,7 @@ export interface AccountEntry {
 
 /** An account at a time. */
 export interface Account {
-  kind: "agency" | "agency_matured" | "available" | "coins_charged" | "coins_granted" | "coins_held" | "coins_reversed" | "coins_sold" | "commission" | "commission_returned" | "discount" | "issuance" | "paid_out" | "payout_funds" | "payout_hold" | "pending" | "redeemed" | "spent" | "wallet";
+  kind: "agency" | "agency_matured" | "available" | "coins_charged" | "coins_granted" | "coins_held" | "coins_reversed" | "coins_sold" | "commission" | "commission_returned" | "discount" | "issuance" | "paid_out" | "payout_funds" | "payout_hold" | "pending" | "redeemed" | "residue" | "residue_returned" | "spent" | "wallet";
   owner: string;
   unit: string;
   partition: number;

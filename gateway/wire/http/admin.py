@@ -495,6 +495,7 @@ AccountKindName = Literal[
     "spent",
     "issuance",
     "commission",
+    "residue",
     "discount",
     "agency",
     "pending",
@@ -503,6 +504,7 @@ AccountKindName = Literal[
     "paid_out",
     "agency_matured",
     "commission_returned",
+    "residue_returned",
     "redeemed",
     "payout_funds",
 ]

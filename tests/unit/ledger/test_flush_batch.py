@@ -1,6 +1,9 @@
 """Double entry as tables: which entries records make, with the balance after each."""
 
+import copy
+import math
 import struct
+from fractions import Fraction
 
 import msgspec
 import pytest
@@ -57,7 +60,8 @@ class Bench:
             body = CreditBody(self._seq.to_bytes(16, "big"), ViewerId(viewer), coins, Cause(words[2]), "")
         else:
             self._wallets[viewer] -= coins
-            commission = coins * int(words[3]) // 100
+            rate = int(words[3])
+            creator = coins * 100 - math.ceil(Fraction(coins * rate, 100))
             body = GiftBody(
                 id=self._seq.to_bytes(16, "big"),
                 viewer=ViewerId(viewer),
@@ -67,11 +71,12 @@ class Bench:
                 unit_coins=coins,
                 count=1,
                 coins=coins,
-                creator_diamonds=coins * 100 - commission,
-                commission_diamonds=commission,
+                creator_diamonds=creator,
+                commission_diamonds=coins * 100 - creator,
                 combo_key="",
                 combo_window_ms=0,
                 details=b"",
+                plan=f"gold@1:{rate}" if rate % 100 else "",
             )
         return JournalRecord(Partition(3), 1, self._seq, _DAY_MS * 7 + self._seq, self._wallets[viewer], None, body)
 
@@ -99,6 +104,66 @@ def test_entries_of_a_batch() -> None:
         *("spent 1 5 +65 65", "issuance 1 5 -6500 -6500", "commission 1 5 +3150 3150"),
     ]
     assert (batch.gifts, batch.credits, batch.lasts) == (3, 2, {Partition(3): records[-1]})
+
+
+def test_residue_is_posted_apart() -> None:
+    """What the floors leave is on an account of its own, one entry a batch; whole percents leave nothing."""
+    bench = Bench()
+    records = bench.records(
+        """
+        ann +100 grant
+        ann 1 cora 3333
+        ann 1 cora 1
+        ann 2 dora 4250
+        ann 7 dora 5000
+        ann 3 cora 9999
+        """
+    )
+    bench.open(records)
+    assert bench.entries(compose(records, bench.book)).splitlines() == [
+        *("ann 1 1 +100 100", "ann 2 2 -1 99", "cora 1 2 +66 66", "ann 3 3 -1 98", "cora 2 3 +99 165"),
+        *("ann 4 4 -2 96", "dora 1 4 +115 115", "ann 5 5 -7 89", "dora 2 5 +350 465", "ann 6 6 -3 86"),
+        *("coins_granted 1 6 -100 -100", "spent 1 6 +14 14", "issuance 1 6 -1400 -1400"),
+        # 33 and 1, 0 and 1, 85, 350, 299 and 1: the last leaves the creator nothing of 3 hundredths of a diamond.
+        *("commission 1 6 +767 767", "residue 1 6 +3 3"),
+    ]
+
+
+def test_gifts_without_a_residue_need_no_such_account() -> None:
+    """Terms that say no rate leave nothing, and terms that do are only asked then."""
+    bench = Bench()
+    bench.open(bench.records("ann +100 grant\nann 1 cora 5000\nann 1 cora 3300"))
+    assert (AccountKind.RESIDUE, 3) not in bench.book.platform
+    bench.open(bench.records("ann 1 cora 3333"))
+    assert (AccountKind.RESIDUE, 3) in bench.book.platform
+
+
+@pytest.mark.parametrize("more", [1, -1])
+def test_creators_part_that_is_not_by_its_terms_stops(more: int) -> None:
+    """Not even the residue is the creator's, and not one diamond less than its part."""
+    bench = Bench()
+    credit, gift = bench.records("ann +100 grant\nann 1 cora 3333")
+    bench.open([credit, gift])
+    body = msgspec.structs.replace(gift.body, creator_diamonds=66 + more, commission_diamonds=34 - more)
+    with pytest.raises(InvariantBroken, match=f"I1: record 1-2 of partition 3: gold@1:3333 gives .* {66 + more}$"):
+        compose([credit, msgspec.structs.replace(gift, body=body)], bench.book)
+
+
+def test_agency_that_has_the_residue_stops() -> None:
+    """An agency's part is inside of the commission, and what is left of the gift is not of that."""
+    bench = Bench()
+    credit, gift = bench.records("ann +100 grant\nann 1 cora 3333")
+    for diamonds in (33, 34):
+        body = msgspec.structs.replace(gift.body, agency="stars", agency_diamonds=diamonds)
+        shared = msgspec.structs.replace(gift, body=body)
+        bench.open([credit, shared])
+        book = copy.deepcopy(bench.book)
+        if diamonds == 33:
+            lines = bench.entries(compose([credit, shared], book)).splitlines()
+            assert lines[-2:] == ["residue 1 2 +1 1", "stars 1 2 +33 33"]
+        else:
+            with pytest.raises(InvariantBroken, match="34 of 33 diamonds"):
+                compose([credit, shared], book)
 
 
 def test_part_of_nothing_makes_no_entry() -> None:

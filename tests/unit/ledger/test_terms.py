@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.books.terms import EventTerms, Parts, PlanTerms, Terms, default_terms
+from ledger.books.terms import EventTerms, Parts, PlanTerms, Terms, default_terms, rate_of, residue_of
 from ledger.commission import divide
+from ledger.errors import InvariantBroken
 from ledger.model import AMOUNT_MAX
 
 EVENINGS = (
@@ -56,9 +57,57 @@ def test_deployment_without_plans() -> None:
 
 def test_agency_is_given_of_the_commission() -> None:
     """10 % of the value goes to the agency; the creator has what it would have without; the rest is the platform's."""
-    assert GOLD.parts(50, "room:b", "cake", 0) == Parts(3_000, 2_000, 500)
+    assert GOLD.parts(50, "room:b", "cake", 0) == Parts(3_000, 2_000, 500, "gold@3")
     alone = msgspec.structs.replace(GOLD, agency="")
-    assert alone.parts(50, "room:b", "cake", 0) == Parts(3_000, 2_000, 0)
+    assert alone.parts(50, "room:b", "cake", 0) == Parts(3_000, 2_000, 0, "gold@3")
+
+
+RATES = """
+# own_bp  place   item  now  | terms
+  -       room:b  cake  0    | gold@3
+  3333    room:b  cake  0    | gold@3:3333
+  1       room:b  cake  0    | gold@3:1
+  9999    room:b  cake  0    | gold@3:9999
+  0       room:b  cake  0    | gold@3
+  10000   room:b  cake  0    | gold@3
+  3333    room:b  rose  0    | gold@3
+  4000    room:c  bun   5000 | gold@3:1750
+"""
+
+
+@pytest.mark.parametrize("line", [line for line in RATES.splitlines() if "|" in line and "#" not in line])
+def test_terms_of_a_record_by_table(line: str) -> None:
+    """A record says the rate that counted for it, where that is not of whole percents; the rate can be read again."""
+    (own, place, item, now), expected = line.split("|")[0].split(), line.split("|")[1].strip()
+    events = (*EVENINGS, EventTerms(5_000, 6_000, 1_750))
+    plan = msgspec.structs.replace(GOLD.of_plan, events=events)
+    terms = msgspec.structs.replace(GOLD, own_bp=None if own == "-" else int(own), of_plan=plan)
+    found = terms.parts(7, place, item, int(now)).terms
+    assert found == expected
+    assert rate_of(found) == (int(expected.split(":")[1]) if ":" in expected else None)
+
+
+def test_terms_of_a_deployment_with_a_rate_of_its_own() -> None:
+    """Where no plan counts, the rate stands alone."""
+    parts = default_terms(3_333).parts(7, "room:a", "rose", 0)
+    assert parts == Parts(466, 234, 0, ":3333")
+    assert residue_of(parts.terms, 7) == 1
+    assert residue_of(parts.terms, 100) == 0
+    assert residue_of("", 7) == residue_of("gold@3", 7) == 0
+
+
+@pytest.mark.parametrize("terms", [":", "gold@3:", ":0", ":10000", ":-1", ":1_0", ": 1", ":0333", ":33.3", ":\u0663"])
+def test_terms_that_say_no_rate_stop(terms: str) -> None:
+    """A rate that no gateway writes is not guessed at."""
+    with pytest.raises(InvariantBroken, match="I1"):
+        rate_of(terms)
+
+
+def test_agency_is_not_given_the_residue() -> None:
+    """Where the agency has all of the commission, what the division left is the platform's still."""
+    assert divide(1, 3_333, 10_000) == (66, 34, 33)
+    assert divide(1, 3_333, 3_333) == (66, 34, 33)
+    assert divide(1, 1, 10_000) == (99, 1, 0)
 
 
 def test_agency_is_never_given_more_than_the_commission() -> None:
@@ -72,5 +121,5 @@ def test_parts_add_up(coins: int, commission_bp: int, agency_bp: int) -> None:
     """Whatever the rates: nothing is made or lost, and the agency's part is inside the commission."""
     creator, commission, agency = divide(coins, commission_bp, agency_bp)
     assert creator + commission == coins * 100
-    assert 0 <= agency <= commission
+    assert 0 <= agency <= coins * 100 * commission_bp // 10_000
     assert agency * 10_000 <= coins * 100 * agency_bp
