@@ -5,6 +5,7 @@ from the first movement on, and each gift is compared with what the flusher note
 of one viewer's lots and of what refunds took back.
 """
 
+import datetime
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -52,7 +53,10 @@ _OPEN: Final = """
 SELECT viewer, debt_coins, lots::text AS lots FROM open_lots WHERE viewer = ANY ($1) AND discounted
 """
 _SHARED: Final = """
-SELECT f.viewer, f.id, coalesce(sum(s.creator_diamonds), 0)::bigint AS creators
+SELECT f.viewer, f.id, coalesce(sum(s.creator_diamonds), 0)::bigint AS creators,
+    coalesce(sum(s.residue_diamonds), 0)::bigint AS residue,
+    coalesce(array_agg(s.creator || to_char(s.day, ' YYYY-MM-DD')) FILTER (WHERE s.commission_diamonds > 0), '{}')
+        AS returning
 FROM refunds f LEFT JOIN refund_shares s ON s.refund = f.id
 WHERE f.viewer = ANY ($1) AND f.state = 'settled' AND f.settled_by IS NULL GROUP BY f.viewer, f.id ORDER BY f.id
 """
@@ -60,6 +64,7 @@ WHERE f.viewer = ANY ($1) AND f.state = 'settled' AND f.settled_by IS NULL GROUP
 Less = tuple[int, int, int]
 """Coins of a gift that are worth less, and by how many diamonds for creator and agency."""
 _NOTHING: Final = (0, 0, 0)
+_FIRST_DAY: Final = datetime.date(1970, 1, 1)
 
 
 async def check_worth(connection: Connection, findings: Findings) -> None:
@@ -148,9 +153,17 @@ class _Walk:
             self._violate(f"open lots of {self.viewer} are {held}, by the entries {encode_lots(walked)}")
 
     def _check_refunds(self, refunds: Iterable[asyncpg.Record]) -> None:
-        """What creators are asked to give back is what they were given, to the diamond."""
+        """What creators are asked to give back is what they were given, to the diamond; and where the commission goes
+        back, so does the residue."""
         for row in refunds:
-            given = sum(part.creator_diamonds for part in self._lots.returned.get(row["id"].bytes, ()))
+            parts = self._lots.returned.get(row["id"].bytes, ())
+            given = sum(part.creator_diamonds for part in parts)
+            left = sum(part.residue_diamonds for part in parts if _share_of(part) in row["returning"])
+            if row["residue"] != left:
+                self._violate(
+                    f"refund {row['id']} of {self.viewer}: its coins had left a residue of {left} diamonds, its shares"
+                    f" give back {row['residue']}"
+                )
             if row["creators"] != given:
                 self._violate(
                     f"refund {row['id']} of {self.viewer}: creators were given {given} diamonds for its coins, its"
@@ -159,6 +172,10 @@ class _Walk:
 
     def _violate(self, words: str) -> None:
         self._findings.violate(Invariant.I9, words)
+
+
+def _share_of(part: Part) -> str:
+    return f"{part.gift.creator} {_FIRST_DAY + datetime.timedelta(milliseconds=part.gift.at_ms)}"
 
 
 def _words(less: Less) -> str:

@@ -282,6 +282,7 @@ class MachineCore(RuleBasedStateMachine):
             barred=wish.barred,
             creator_day_coins_max=wish.creator_day_coins_max,
             undo_ms=0 if wish.combo_key else wish.undo_ms,
+            plan=f":{10_000 - wish.creator_bp}" if wish.creator_bp % 100 else "",
         )
 
     def _id(self, id_ms: int) -> bytes:

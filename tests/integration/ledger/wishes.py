@@ -38,7 +38,8 @@ class Fresh(Struct, frozen=True):
     """Asks for a gift with an id of its own, so old by the partition's clock.
 
     Attributes:
-        creator_bp: the creator's part of the diamonds.
+        creator_bp: the creator's part of the diamonds; the record says what is left of it, where that is no whole
+            percents.
         combo_key: '' for none.
         creator_day_coins_max: as in the order.
         undo_ms: for how long it may be undone, unless it is of a combo.
@@ -62,7 +63,7 @@ FRESH = st.builds(
     creator=st.sampled_from(["cora"] * 6 + ["cleo"] * 4 + ["ann"]),
     coins=COINS,
     count=st.sampled_from([1, 1, 3, 2**31 - 1]),
-    creator_bp=st.sampled_from([0, 5_000, 5_000, 10_000]),
+    creator_bp=st.sampled_from([0, 5_000, 5_000, 6_667, 9_999, 10_000]),
     combo_key=st.sampled_from(["", COMBO_KEY]),
     age_ms=AGES_MS,
     barred=st.sampled_from([False] * 11 + [True]),

@@ -109,13 +109,16 @@ class RefundWorld:
             case ["grant", amount]:
                 order_ = GrantOrder(new_id(now_ms()), ViewerId("ann"), int(amount), "a prize", "olga")
                 await self.office.grants.grant(order_)
-            case ["gift", creator, amount]:
-                outcome = await self.ledger.give(gift_order("ann", int(amount), creator=creator))
+            case ["gift", creator, amount, *rate]:
+                outcome = await self.ledger.give(
+                    gift_order("ann", int(amount), creator=creator, commission_bp=_rate(rate))
+                )
                 if isinstance(outcome, GiftRefused):
                     return outcome.refusal.value
                 assert isinstance(outcome, GiftAccepted)
-            case ["dear", name, creator, amount]:
-                given = await self.ledger.give(dear("ann", int(amount), creator=creator, gift_id=self.id(name)))
+            case ["dear", name, creator, amount, *rate]:
+                gift = dear("ann", int(amount), creator=creator, gift_id=self.id(name), commission_bp=_rate(rate))
+                given = await self.ledger.give(gift)
                 if not (isinstance(given, GiftAccepted) and given.undo_until_ms):
                     return f"{given}"
             case ["undo", name]:
@@ -143,6 +146,11 @@ class RefundWorld:
             case _:
                 raise ValueError(words)
         return str(await self.ledger.balance("ann"))
+
+
+def _rate(words: list[str]) -> int:
+    """The commission that a line names; a half where it names none."""
+    return int(words[0]) if words else 5_000
 
 
 def _today() -> datetime.date:

@@ -6,8 +6,10 @@ After every step live ledger, twin, books and the records of all time are one.
 
 import contextlib
 import copy
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -32,6 +34,7 @@ from ledger.model import (
     Cause,
     CreditBody,
     GiftBody,
+    GiftFields,
     GiftSettledBody,
     GiftUndoneBody,
     HeldGiftBody,
@@ -372,9 +375,7 @@ def _balances_of(records: list[JournalRecord]) -> Counter[tuple[str, str]]:
             case GiftBody() as gift:
                 held["wallet", gift.viewer] -= gift.coins
                 held["spent", ""] += gift.coins
-                held["pending", gift.creator] += gift.creator_diamonds
-                held["commission", ""] += gift.commission_diamonds
-                held["issuance", ""] -= gift.creator_diamonds + gift.commission_diamonds
+                _earn(held, gift)
             case HeldGiftBody() as gift:
                 held["wallet", gift.viewer] -= gift.coins
                 held["coins_held", ""] += gift.coins
@@ -384,9 +385,7 @@ def _balances_of(records: list[JournalRecord]) -> Counter[tuple[str, str]]:
             case GiftSettledBody() as gift:
                 held["coins_held", ""] -= gift.coins
                 held["spent", ""] += gift.coins
-                held["pending", gift.creator] += gift.creator_diamonds
-                held["commission", ""] += gift.commission_diamonds
-                held["issuance", ""] -= gift.creator_diamonds + gift.commission_diamonds
+                _earn(held, gift)
             case CreditBody() as credit:
                 held["wallet", credit.viewer] += credit.coins
                 held["coins_granted" if credit.cause is Cause.GRANT else "coins_sold", ""] -= credit.coins
@@ -401,6 +400,16 @@ def _balances_of(records: list[JournalRecord]) -> Counter[tuple[str, str]]:
                 held["coins_held", ""] -= end.coins
                 held["coins_charged", ""] += end.taken_coins
     return held
+
+
+def _earn(held: Counter[tuple[str, str]], gift: GiftFields) -> None:
+    """What a gift is worth: creator's part and commission each without its fraction, and what they leave."""
+    _, _, rate = gift.plan.partition(":")
+    own = math.floor(Fraction(100 * gift.coins * int(rate), 10_000)) if rate else gift.commission_diamonds
+    held["pending", gift.creator] += gift.creator_diamonds
+    held["commission", ""] += own
+    held["residue", ""] += gift.commission_diamonds - own
+    held["issuance", ""] -= 100 * gift.coins
 
 
 def _without_zeros(held: Counter[tuple[str, str]]) -> dict[tuple[str, str], int]:

@@ -123,9 +123,9 @@ def test_residue_is_posted_apart() -> None:
     assert bench.entries(compose(records, bench.book)).splitlines() == [
         *("ann 1 1 +100 100", "ann 2 2 -1 99", "cora 1 2 +66 66", "ann 3 3 -1 98", "cora 2 3 +99 165"),
         *("ann 4 4 -2 96", "dora 1 4 +115 115", "ann 5 5 -7 89", "dora 2 5 +350 465", "ann 6 6 -3 86"),
-        *("coins_granted 1 6 -100 -100", "spent 1 6 +14 14", "issuance 1 6 -1400 -1400"),
         # 33 and 1, 0 and 1, 85, 350, 299 and 1: the last leaves the creator nothing of 3 hundredths of a diamond.
-        *("commission 1 6 +767 767", "residue 1 6 +3 3"),
+        *("coins_granted 1 6 -100 -100", "residue 1 6 +3 3"),
+        *("spent 1 6 +14 14", "issuance 1 6 -1400 -1400", "commission 1 6 +767 767"),
     ]
 
 
@@ -160,7 +160,8 @@ def test_agency_that_has_the_residue_stops() -> None:
         book = copy.deepcopy(bench.book)
         if diamonds == 33:
             lines = bench.entries(compose([credit, shared], book)).splitlines()
-            assert lines[-2:] == ["residue 1 2 +1 1", "stars 1 2 +33 33"]
+            platforms = [line for line in lines if line.split()[0] in ("residue", "commission", "stars")]
+            assert platforms == ["residue 1 2 +1 1", "stars 1 2 +33 33"]
         else:
             with pytest.raises(InvariantBroken, match="34 of 33 diamonds"):
                 compose([credit, shared], book)
