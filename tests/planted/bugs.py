@@ -5,6 +5,7 @@ A bug whose text is no longer there fails its test: then the bug has to be plant
 
 from tests.planted.planting import Bug, Edit
 from tests.planted.refunds import OF_REFUNDS
+from tests.planted.residues import OF_RESIDUES
 from tests.planted.undone_gifts import OF_UNDONE_GIFTS
 
 GIFT, CREDIT, TRIM = "ledger/live/lua/gift.lua", "ledger/live/lua/credit.lua", "ledger/live/lua/trim.lua"
@@ -590,5 +591,5 @@ OF_THE_VOLUMES = [
 ]
 BUGS = [
     *(*OF_THE_VOLUMES, *OF_THE_WORTH, *OF_THE_SCRIPTS, *OF_HOLDS, *OF_UNDONE_GIFTS),
-    *(*OF_THE_WORKER, *OF_THE_REPAIR, *OF_REFUNDS, *OF_THE_ROOM),
+    *(*OF_THE_WORKER, *OF_THE_REPAIR, *OF_REFUNDS, *OF_RESIDUES, *OF_THE_ROOM),
 ]

@@ -6,10 +6,12 @@ has the schema and nothing in it, the folder is empty and its path is short.
 
 import asyncio
 import datetime
+import math
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -27,6 +29,7 @@ from gateway.rooms.relay import Relay
 from ledger.audits.audit import audit as audit_money
 from ledger.books.flusher import open_flusher
 from ledger.books.postgres import Pool, open_pool
+from ledger.books.terms import PlanTerms, Terms
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken, LedgerError
 from ledger.ids import new_id
@@ -59,10 +62,15 @@ from tests.waiting import back_off
 
 VIEWERS: Final = ("ann", "bob", "cid")
 ROOMS: Final = ("one", "two")
+RATES: Final = {5: 3_333, 3: 555}
+"""By coins of a gift; by the last of them an agency is given all of the commission."""
 FAR: Final = datetime.date(2100, 1, 1)
 """By then everything is ripe."""
 POINTS_MAX: Final = 12
 """The relay dies at each of so many points of its work, one after the other."""
+_RESIDUE: Final = """
+SELECT coalesce(sum(amount), 0)::bigint FROM entries JOIN accounts ON id = account_id WHERE kind = 'residue'
+"""
 TURNS_MAX: Final = 150
 """Looks at a duty that should have done its work by now, before the audit says what is missing."""
 
@@ -217,6 +225,7 @@ async def _spend_mixed(folder: Path, database_url: str) -> list[str]:
         office = await open_office(config, ledger, rails=[rail])
         held: list[tuple[str, bytes]] = []
         open_gifts: list[tuple[str, bytes]] = []
+        left = 0
         for turn in range(3):
             for viewer in VIEWERS:
                 bought = purchase_order(viewer, coins=10, bonus_coins=4)
@@ -230,7 +239,7 @@ async def _spend_mixed(folder: Path, database_url: str) -> list[str]:
                     gift_id = await give_dear(ledger, viewer, 2, undo_ms)
                     open_gifts += [(viewer, gift_id)] if undo_ms == UNDO_MS_MAX else []
             for coins in (5, 3):
-                await asyncio.gather(*(ledger.give(_shared_gift(viewer, coins)) for viewer in VIEWERS))
+                left += await _give_shared(ledger, coins)
                 await _flush_rest(ledger, pool, config)
             for viewer, hold_id in held[-len(VIEWERS) :]:
                 await settle(ledger, viewer, hold_id, 2)
@@ -238,7 +247,7 @@ async def _spend_mixed(folder: Path, database_url: str) -> list[str]:
                 await undo(ledger, viewer, gift_id)
             await later(ledger, 1_000)
             await settle_all(ledger)
-            await asyncio.gather(*(ledger.give(_shared_gift(viewer, 5)) for viewer in VIEWERS))
+            left += await _give_shared(ledger, 5)
             await _flush_rest(ledger, pool, config)
             if turn == 1:
                 order_ = RefundOrder(new_id(now_ms()), bought.id, 6, RefundKind.CHARGEBACK, "a test", "olga")
@@ -247,10 +256,12 @@ async def _spend_mixed(folder: Path, database_url: str) -> list[str]:
                 await office.refunds.settle()
         await office.maturing.round(FAR)
         report = await audit_money(config)
+        found = await pool.fetchval(_RESIDUE)
         await office.close()
         await ledger.stop()
         await pool.close()
-        return [f"{one.id}: {words}" for one in report.invariants for words in one.violations]
+        violations = [f"{one.id}: {words}" for one in report.invariants for words in one.violations]
+        return violations if found == left else [*violations, f"{found} diamonds are residue, {left} by fractions"]
 
 
 async def _pay_again(folder: Path, database_url: str) -> list[str]:
@@ -284,14 +295,25 @@ async def _pay_again(folder: Path, database_url: str) -> list[str]:
         return found
 
 
-def _shared_gift(viewer: str, coins: int) -> GiftOrder:
-    """A gift of which the creator has 60 %, and an agency 10 %."""
+async def _give_shared(ledger: Ledger, coins: int) -> int:
+    """A gift of each viewer who can pay for it, of which an agency has 10 %, or all the commission; what they leave, by
+    their true parts."""
+    rate = RATES[coins]
+    outcomes = await asyncio.gather(*(ledger.give(_shared_gift(viewer, coins, rate)) for viewer in VIEWERS))
+    creator = Fraction(coins * (10_000 - rate), 100)
+    left = coins * 100 - math.floor(creator) - math.floor(coins * 100 - creator)
+    return left * sum(isinstance(outcome, GiftAccepted) for outcome in outcomes)
+
+
+def _shared_gift(viewer: str, coins: int, commission_bp: int) -> GiftOrder:
+    parts = Terms("gold", 1, "stars", 5_000, commission_bp, PlanTerms(agency_bp=1_000)).parts(coins, "", "", 0)
     return structs.replace(
         gift_order(viewer, coins, creator="cora"),
-        creator_diamonds=coins * 60,
-        commission_diamonds=coins * 40,
+        creator_diamonds=parts.creator_diamonds,
+        commission_diamonds=parts.commission_diamonds,
+        plan=parts.terms,
         agency="stars",
-        agency_diamonds=coins * 10,
+        agency_diamonds=parts.agency_diamonds,
     )
 
 

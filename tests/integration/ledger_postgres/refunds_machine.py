@@ -5,8 +5,10 @@ is of a viewer of its own, so what its coins had paid for follows by arithmetic.
 """
 
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from fractions import Fraction
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -41,8 +43,6 @@ from tests.integration.ledger_postgres.books_machine import BooksMachine
 from tests.servers import Valkey
 
 BOUGHT: Final = 10
-DIAMONDS: Final = 50
-"""A coin's, for the creator and for the platform."""
 ROUNDS: Final = 4
 REINSTATED_LATE: Final = 2
 """By then the refund is through, unless a connection broke."""
@@ -60,6 +60,7 @@ class Taken(Struct, frozen=True):
 
     Attributes:
         spent: coins of it that are given to a creator.
+        creator_bp: the creator's part of that gift.
         coins: so many are refunded.
         early: the word that they come back is heard before the refund is through.
         breaks: the statement behind which the office's connection breaks, in each of its rounds.
@@ -69,6 +70,7 @@ class Taken(Struct, frozen=True):
 
     kind: RefundKind
     spent: int
+    creator_bp: int
     coins: int
     early: bool
     breaks: tuple[int | None, ...]
@@ -80,6 +82,7 @@ TAKEN: Final = st.builds(
     Taken,
     kind=st.sampled_from([RefundKind.CHARGEBACK, RefundKind.CHARGEBACK, RefundKind.REFUND]),
     spent=st.sampled_from([0, 4, BOUGHT]),
+    creator_bp=st.sampled_from([5_000, 6_667, 9_999]),
     coins=st.sampled_from([BOUGHT, BOUGHT, 7]),
     early=st.booleans(),
     breaks=st.tuples(*[st.one_of(st.none(), st.integers(1, STATEMENTS))] * ROUNDS),
@@ -140,7 +143,7 @@ class RefundsMachine(BooksMachine):
     @rule(wish=TAKEN)
     def take_back_and_reinstate(self, wish: Taken) -> None:
         """A purchase is refunded, and all that was taken comes back, once."""
-        bought = self._buy(wish.spent)
+        bought = self._buy(wish.spent, wish.creator_bp)
         if bought is None:
             return
         viewer, purchase, spent = bought
@@ -166,10 +169,10 @@ class RefundsMachine(BooksMachine):
         self._settle()
         self._flush_all()
         back = BOUGHT - spent
-        taken, diamonds = wish.coins, DIAMONDS * max(0, wish.coins - back)
+        taken, (diamonds, commission) = wish.coins, _worth(spent, wish.creator_bp, max(0, wish.coins - back))
         if wish.kind is RefundKind.REFUND:
-            taken, diamonds = min(wish.coins, back), 0
-        self.came_back.append((viewer, taken, diamonds, diamonds))
+            taken, diamonds, commission = min(wish.coins, back), 0, 0
+        self.came_back.append((viewer, taken, diamonds, commission))
         self.what_was_taken_came_back_once()
         assert self.twin_balance(viewer) == back
 
@@ -189,7 +192,7 @@ class RefundsMachine(BooksMachine):
 
     # How it is done.
 
-    def _buy(self, spent: int) -> tuple[str, bytes, int] | None:
+    def _buy(self, spent: int, creator_bp: int) -> tuple[str, bytes, int] | None:
         """A new viewer with a purchase, some of whose coins are given away; None where sums are full.
 
         The books have all of it.
@@ -208,7 +211,7 @@ class RefundsMachine(BooksMachine):
         found = self.runner.run(self.office.purchases.get(purchase))
         assert found is not None and found.state is PurchaseState.CREDITED
         if spent:
-            gift = self._order(Fresh(viewer, "cora", spent, 1, 5_000, "", 0))
+            gift = self._order(Fresh(viewer, "cora", spent, 1, creator_bp, "", 0))
             given = self.runner.run(self.ledger.give(gift))
             assert given == self.runner.run(self.twin.give(gift))
             spent = spent if isinstance(given, GiftAccepted) else 0
@@ -246,6 +249,13 @@ class RefundsMachine(BooksMachine):
                 await call()
 
         self.runner.run(asked())
+
+
+def _worth(spent: int, creator_bp: int, last: int) -> tuple[int, int]:
+    """Diamonds of the last coins of a gift: its creator's, and all others, the residue among them."""
+    creator = math.floor(Fraction(spent * creator_bp, 100))
+    kept = math.floor(Fraction(creator * (spent - last), spent)) if spent else 0
+    return creator - kept, 100 * last - creator + kept
 
 
 @contextlib.contextmanager
