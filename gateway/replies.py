@@ -102,7 +102,9 @@ def refused_by_ledger(refusal: GiftRefused, *, ref: str, id: str, bar: Bar | Non
         message = f"{message} {refusal.reason}"
     if refusal.window_ms is not None:
         old_s, ahead_s = (ms / 1000 for ms in refusal.window_ms)
-        message = f"The time in this id is more than {old_s:g} s ago, or more than {ahead_s:g} s ahead."
+        message = (
+            f"The time in this id is more than {old_s:g} s ago or {ahead_s:g} s ahead, or too much was forgotten since."
+        )
     if refusal.holds_max is not None:
         message = f"{refusal.holds_max} holds of this user are open, as many as there may be."
     reply = refused(

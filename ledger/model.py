@@ -22,13 +22,16 @@ Partition = NewType("Partition", int)
 
 
 class Refusal(enum.Enum):
-    """Why the ledger did not carry out an order. Nothing was charged, except that after UNKNOWN it may have been."""
+    """Why the ledger did not carry out an order. Nothing was charged, except that after UNKNOWN it may have been, and
+    after ID_EXPIRED by an earlier order with this id; the books tell.
+    """
 
     INSUFFICIENT_COINS = "insufficient_coins"
     ID_CONFLICT = "id_conflict"
     """The id was used with other content."""
     ID_EXPIRED = "id_expired"
-    """The time in the id is older than the window, or too far ahead."""
+    """The time in the id is older than the window, or too far ahead; or ids of that time were forgotten, since the
+    server's clock ran ahead for a while."""
     AMOUNT_OVERFLOW = "amount_overflow"
     """A balance would pass AMOUNT_MAX."""
     OVERLOADED = "overloaded"

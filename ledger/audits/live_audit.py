@@ -254,11 +254,12 @@ async def _first_kept(redis: Redis, keys: PartitionKeys) -> int | None:
 async def find_forgotten(
     redis: Redis, keys: PartitionKeys, records: list[JournalRecord], config: LedgerConfig
 ) -> tuple[list[JournalRecord], int]:
-    """Gifts, credits, reversals and holds of the journal whose id is not remembered."""
+    """Gifts, credits, reversals and holds of the journal whose id is not remembered, nor refused for that."""
     by_key: defaultdict[bytes, list[tuple[bytes, JournalRecord]]] = defaultdict(list)
     (seconds, _), totals = await redis.time(), await read_totals(redis, keys, [])
     # The clock may pass the expiry while we look: a bucket that is about to go is left alone.
-    alive_ms = seconds * 1000 + config.id_bucket_ms - config.id_window_ms - 2 * config.id_bucket_ms
+    life_ms = config.id_window_ms + 2 * config.id_bucket_ms
+    alive_ms = seconds * 1000 + config.id_bucket_ms - life_ms
     for record in records:
         body = record.body
         bucket = id_time_ms(body.id) // config.id_bucket_ms
@@ -278,8 +279,22 @@ async def find_forgotten(
     # A hold that ends moves from one hash to the other: looked for in this order it is found in either.
     ended = await _missing(redis, keys.holds, by_key.pop(keys.holds, []))
     by_key[keys.ended_holds] += ended
-    forgotten = [record for key, wanted in by_key.items() for _, record in await _missing(redis, key, wanted)]
+    gone = await _gone_buckets(redis, keys, life_ms, config.id_bucket_ms)
+    forgotten = [
+        record for key, wanted in by_key.items() if key not in gone for _, record in await _missing(redis, key, wanted)
+    ]
     return forgotten, ids
+
+
+async def _gone_buckets(redis: Redis, keys: PartitionKeys, life_ms: int, bucket_ms: int) -> set[bytes]:
+    """Those that the server forgot before their time, when its clock ran ahead; ids of their time are refused."""
+    totals: Any = keys.totals
+    stored = (await redis.hget(totals, Total.ID_BUCKETS) or b"").split()
+    names: list[Any] = [keys.ids((int(expiry) - life_ms) // bucket_ms) for expiry in stored]
+    pipeline = redis.pipeline(transaction=True)
+    for name in names:
+        pipeline.exists(name)
+    return {name for name, exists in zip(names, await pipeline.execute(), strict=True) if not exists}
 
 
 async def _missing(

@@ -37,14 +37,14 @@ _PREFIX: Final = "gw"
 
 
 class Total(enum.StrEnum):
-    """Fields of a partition's totals; all integers.
+    """Fields of a partition's totals; integers.
 
     In coins: the wallets sum to coins_in - spent - reversed - held - charged, gifts that may be undone to held_gifts,
     and those with the open holds to held. In diamonds: the stripes sum to earned; earned + commission is 100 for each
     coin of spent. `seq` is that of the last record, `flushed` that of the last one known to be in PostgreSQL, and
     `came_seq` that of the last one by which coins came into a wallet or left it otherwise than by paying (a credit, a
     refund, the end of a hold, an undone gift). `clock` is the latest time any commit saw. A partition without an epoch,
-    or with epoch 0, takes no orders.
+    or with epoch 0, takes no orders. `id_buckets` alone is text: when each bucket of ids that was begun expires.
     """
 
     EPOCH = "epoch"
@@ -62,6 +62,9 @@ class Total(enum.StrEnum):
     EARNED = "earned"
     COMMISSION = "commission"
     FLUSHED = "flushed"
+    ID_BUCKETS = "id_buckets"
+    """In ms, with spaces between, each until `clock` has passed it. A bucket that stands here and is not there was
+    forgotten before its time, since the server's clock ran ahead: ids of its time are refused."""
 
 
 class PartitionKeys:

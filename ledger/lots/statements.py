@@ -239,18 +239,21 @@ class Statements:
         return [read_record(row) for row in rows]
 
     async def _may_be_unflushed(self, viewer: str, gift_id: bytes) -> bool:
-        """Whether the id is remembered as paid, or is so old that it may have been and was forgotten."""
+        """Whether the id is remembered as paid, or may have been and was forgotten: it is old, or no id of its time is
+        remembered, as after the server's clock ran ahead."""
         bucket_ms, window_ms = self._config.id_bucket_ms, self._config.id_window_ms
         bucket = id_time_ms(gift_id) // bucket_ms
         pipeline = self._ledger.redis.pipeline(transaction=False)
         pipeline.time()
-        pipeline.hexists(self._keys_of(viewer).ids(bucket), gift_id + viewer.encode())
+        ids = self._keys_of(viewer).ids(bucket)
+        pipeline.hexists(ids, gift_id + viewer.encode())
+        pipeline.exists(ids)
         try:
-            (seconds, micros), remembered = await pipeline.execute()
+            (seconds, micros), remembered, others = await pipeline.execute()
         except (RedisError, OSError) as exc:
             raise LedgerUnavailable(f"Redis does not answer: {exc}") from exc
         now_ms = seconds * 1000 + micros // 1000
-        return bool(remembered) or now_ms > bucket * bucket_ms + window_ms
+        return bool(remembered) or not others or now_ms > bucket * bucket_ms + window_ms
 
     async def _in_journal(self, viewer: str, gift_id: bytes) -> list[JournalRecord]:
         """Search the records that the books do not have yet; bounded by `journal_records_max`."""

@@ -63,7 +63,7 @@ class Replay:
         self._ask = ask
         self._keys = keys
         self._config = config
-        self._script = Script("replay")
+        self._script = Script("replay", parts=("ids",))
 
     async def bring_back(self, records: Sequence[JournalRecord], now_ms: int) -> None:
         """Bring back records of one partition, in order, as the next ones that it has.
@@ -115,6 +115,8 @@ def replay_words(
     entries = [word for entry in journal_entries(records) for word in entry]
     buckets = _gift_ids(records, config, now_ms)
     life_ms = bucket_life_ms(config)
+    # Also of ids that are left out, since they are over by a clock that may run ahead.
+    begun = _gift_ids(records, config, records[-1].at_ms)
     head = (
         records[0].seq,
         records[-1].seq,
@@ -127,6 +129,7 @@ def replay_words(
         _holds(records, since_ms),
         max((record.seq for record in records if isinstance(record.body, CAME)), default=0),
         _gifts(records, since_ms),
+        [bucket * config.id_bucket_ms + life_ms for bucket in begun],
     )
     names = [keys.wallets, keys.earnings, keys.totals, keys.combos, keys.credits, keys.reversals, keys.journal]
     names += [keys.holds, keys.hold_deadlines, keys.hold_counts, keys.ended_holds]

@@ -305,7 +305,10 @@ class LedgerTwin:
         now_ms = max(time_ms, state.clock_ms)
         wallet = state.wallets.get(order.viewer, 0)
         paid = state.ids.get((order.id, order.viewer))
-        if paid is not None and time_ms <= paid.expires_ms:
+        if paid is not None and time_ms >= paid.expires_ms:
+            state.forget_ids(time_ms)
+            paid = None
+        if paid is not None:
             if paid.digest != digest_of(order.content):
                 return GiftRefused(Refusal.ID_CONFLICT, wallet)
             until_ms = state.gifts.until_ms((order.id, order.viewer), now_ms) if order.undo_ms else 0
@@ -331,7 +334,8 @@ class LedgerTwin:
 
     def _why_not(self, state: TwinPartition, order: GiftOrder, wallet: int, now_ms: int) -> GiftRefused | None:
         config = self._config
-        if not now_ms - config.id_window_ms <= order.id_ms <= now_ms + config.id_ahead_ms:
+        in_window = now_ms - config.id_window_ms <= order.id_ms <= now_ms + config.id_ahead_ms
+        if not in_window or self._expires_ms(order.id) in state.gone_ids:
             return GiftRefused(Refusal.ID_EXPIRED, wallet, window_ms=(config.id_window_ms, config.id_ahead_ms))
         forbidden = state.guards.forbid(order, wallet, now_ms)
         if forbidden is not None:
@@ -523,7 +527,7 @@ class LedgerTwin:
 
     def _remember(self, state: TwinPartition, body: GiftFields, now_ms: int) -> None:
         expires_ms = self._expires_ms(body.id)
-        if expires_ms > now_ms:
+        if expires_ms > now_ms and expires_ms not in state.gone_ids:
             state.ids[body.id, body.viewer] = PaidId(body.digest, body.coins, expires_ms)
 
     def _do_again(self, state: TwinPartition, record: JournalRecord) -> None:

@@ -41,6 +41,7 @@ class TwinPartition(Struct):
         clock_ms: the latest time that any commit saw.
         flushed: the last record that is said to be in PostgreSQL.
         ids: by gift id and viewer.
+        gone_ids: of ids that were forgotten, when they were to be; ids of the same time are refused.
         combos: by viewer and combo key.
         records: those that were not trimmed, in order.
     """
@@ -59,9 +60,16 @@ class TwinPartition(Struct):
     wallets: dict[str, int] = field(default_factory=dict)
     stripes: dict[str, int] = field(default_factory=dict)
     ids: dict[tuple[bytes, str], PaidId] = field(default_factory=dict)
+    gone_ids: set[int] = field(default_factory=set)
     credits: dict[bytes, PaidCredit] = field(default_factory=dict)
     reversals: dict[bytes, DoneReversal] = field(default_factory=dict)
     holds: TwinHolds = field(default_factory=TwinHolds)
     gifts: TwinGifts = field(default_factory=TwinGifts)
     combos: dict[tuple[str, str], OpenCombo] = field(default_factory=dict)
     records: list[JournalRecord] = field(default_factory=list)
+
+    def forget_ids(self, time_ms: int) -> None:
+        """The server's clock is, or was for a moment, at `time_ms`."""
+        over = {key: paid for key, paid in self.ids.items() if paid.expires_ms <= time_ms}
+        self.ids = {key: paid for key, paid in self.ids.items() if key not in over}
+        self.gone_ids |= {paid.expires_ms for paid in over.values()}

@@ -26,6 +26,12 @@ OF_THE_SCRIPTS = [
         ],
     ),
     Bug(
+        "id_forgotten_by_a_clock_that_ran_ahead",
+        "machine",
+        "",
+        [Edit(GIFT, " or gone[bucket_of[i]] then", " then")],
+    ),
+    Bug(
         "window_follows_a_clock_that_goes_back",
         "machine",
         "",

@@ -1,7 +1,7 @@
 -- Pays for many gifts: for each partition reads and checks everything, then writes.
 -- A gift is charged at most once for its id; gifts of a partition are judged in order, each as if alone.
--- The first that holds decides: the id is known (replay or conflict), its time is outside the window, the account is
--- frozen, the viewer's age, the caller bars it, a cap of gift, day, week, month, the creator's cap of a day, too few coins,
+-- The first that holds decides: the id is known (replay or conflict), its time is outside the window or ids of that time
+-- were forgotten, the account is frozen, the viewer's age, the caller bars it, a cap of gift, day, week, month, the creator's cap of a day, too few coins,
 -- the gift rate, a sum over its bound, too much that the books lack. Only accepted gifts are counted.
 -- A gift that the viewer may undo is held instead of paid, unless too many are open or the viewer may have none for now;
 -- undo_gift.lua and settle_gifts.lua end it. All diamonds of open gifts count in every sum, so that each can be paid.
@@ -64,7 +64,7 @@ local function pay_group(key_base, group, bodies)
   local wallets, earnings = call('HMGET', wallets_key, unpack(viewers)), call('HMGET', earnings_key, unpack(creators))
   for v = 1, #viewers do wallets[v] = tonumber(wallets[v] or 0) end
   for c = 1, #creators do earnings[c] = tonumber(earnings[c] or 0) end
-  local remembered = read_ids(KEYS, ids_key, #expiries, bucket_of, id_fields)
+  local remembered, ttls, gone = read_ids(KEYS, ids_key, totals_key, expiries, bucket_of, id_fields)
   local combos = read_combos(combos_key, combo_fields)
   local guards, periods = read_guards(guards_key, viewers, operator_caps, always_guarded, now_ms)
   local given, given_fresh, today = {}, false, floor(now_ms / DAY_MS)
@@ -84,7 +84,7 @@ local function pay_group(key_base, group, bodies)
       status = CONFLICT
       if sub(known, 1, 8) == sub(id_values[i], 1, 8) then status, first = REPLAY, unpack_values('>d', known, 9) end
       if status == REPLAY and windows then second = open_until(windows, id_fields[i]) end
-    elseif id_ms_of[i] < oldest_ms or id_ms_of[i] > newest_ms then
+    elseif id_ms_of[i] < oldest_ms or id_ms_of[i] > newest_ms or gone[bucket_of[i]] then
       status, first, second = EXPIRED, window_ms, ahead_ms
     elseif guard or given_field or bars[i] then
       status, first, second = forbidden(guard, bars[i], coins, given[given_field], creator_caps[i])
@@ -155,7 +155,7 @@ local function pay_group(key_base, group, bodies)
   end
   write_guards(guards_key, viewers, guards, changed_wallets, periods)
   if next(changed_given) then write_given(given_key, given, changed_given, given_fresh, today) end
-  write_ids(KEYS, ids_key, expiries, bucket_of, id_fields, id_values, paid)
+  write_ids(KEYS, ids_key, totals_key, expiries, ttls, bucket_of, id_fields, id_values, paid, now_ms)
   call('HSET', totals_key, 'epoch', epoch, 'seq', seq, 'clock', now_ms,
     'spent', spent, 'earned', earned, 'commission', commission)
   call('XADD', journal_key, string.format('%.0f-%.0f', epoch, seq), 't', now_ms, 'd', packed,

@@ -3,7 +3,7 @@
 --
 -- KEYS    wallets, earnings, totals, combos, credits, reversals, journal, holds, hold_deadlines, hold_counts,
 --         ended_holds, open_gifts, undo_deadlines, undo_counts, undone_gifts of one partition, then its id buckets
--- ARGV[1] msgpack {first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds, came_seq, gifts}
+-- ARGV[1] msgpack {first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds, came_seq, gifts, begun}
 --         wallets = {viewers, coins before, coins after}   stripes = {creators, diamonds}
 --         sums    = for each total that rises: its name, by how much   expiries = in ms, of each id bucket
 --         sizes   = how many words follow for: combos, credits, reversals, journal, each id bucket
@@ -12,6 +12,7 @@
 --         came_seq = the last of them that is neither a gift nor a hold, 0 for none
 --         gifts   = in order, of each that may be undone: id field, viewer, value, deadline; of each that ends: id field,
 --                   viewer, and the value of an undone one that is still to be remembered
+--         begun   = expiries of id buckets whose ids may be used still by the time of the last of these records
 -- ARGV[2] and on: field and value of each combo, credit id and refund id; id, t, d, r of each journal entry; field and
 --         value of each gift id, bucket by bucket
 -- returns {status, seq of the partition, viewer, coins}: status 0 done; 1 the next record is another; 2 the partition takes
@@ -23,7 +24,7 @@ local call = redis.call
 local wallets_key, earnings_key, totals_key, combos_key, credits_key, reversals_key, journal_key, holds_key,
   deadlines_key, counts_key, ended_key, open_key, undo_deadlines_key, undo_counts_key, undone_key =
   unpack(KEYS, 1, FIXED_KEYS)
-local first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds, came_seq, gifts =
+local first_seq, last_seq, clock_ms, wallets, stripes, sums, expiries, sizes, holds, came_seq, gifts, begun =
   unpack(cmsgpack.unpack(ARGV[1]))
 local viewers, before, after = unpack(wallets)
 
@@ -36,6 +37,9 @@ for v = 1, #viewers do
   local coins = tonumber(held[v] or 0)
   if coins ~= before[v] then return {OTHER_WALLET, seq, viewers[v], coins} end
 end
+local ttls = {}
+for b = 1, #expiries do ttls[b] = call('PTTL', KEYS[FIXED_KEYS + b]) end
+local gone = gone_buckets(totals_key, expiries, ttls)
 
 -- From here on everything is written, and nothing may fail.
 local next_word = 2
@@ -53,7 +57,9 @@ for v = 1, #viewers do changed[2 * v - 1], changed[2 * v] = viewers[v], after[v]
 call('HSET', wallets_key, unpack(changed))
 for c = 1, #stripes[1] do call('HINCRBY', earnings_key, stripes[1][c], string.format('%.0f', stripes[2][c])) end
 for s = 1, #sums, 2 do call('HINCRBY', totals_key, sums[s], string.format('%.0f', sums[s + 1])) end
-call('HSET', totals_key, 'seq', last_seq, 'flushed', last_seq, 'clock', math.max(clock_ms, tonumber(totals[3] or 0)))
+clock_ms = math.max(clock_ms, tonumber(totals[3] or 0))
+call('HSET', totals_key, 'seq', last_seq, 'flushed', last_seq, 'clock', clock_ms)
+if #begun > 0 then note_begun(totals_key, begun, clock_ms) end
 if came_seq > 0 then call('HSET', totals_key, 'came_seq', came_seq) end
 put(combos_key, sizes[1])
 put(credits_key, sizes[2])
@@ -92,8 +98,11 @@ for e = 1, #entries, 4 do
   call('XADD', journal_key, entries[e], 't', entries[e + 1], 'd', entries[e + 2], 'r', entries[e + 3])
 end
 for b = 1, #expiries do
-  local key = KEYS[FIXED_KEYS + b]
-  put(key, sizes[4 + b])
-  call('PEXPIREAT', key, expiries[b])
+  local key, ids = KEYS[FIXED_KEYS + b], take(sizes[4 + b])
+  -- In a bucket that was forgotten before its time these would hide that others are missing.
+  if not gone[b] then
+    call('HSET', key, unpack(ids))
+    call('PEXPIREAT', key, expiries[b])
+  end
 end
 return {DONE, last_seq, '', 0}

@@ -89,6 +89,11 @@ class GiftMachine(MachineCore):
     def time_goes_on(self, by_ms: int) -> None:
         self._set_clock(self.clock_ms + by_ms)
 
+    @rule(by_ms=st.sampled_from([BUCKET_MS, WINDOW_MS, 2 * WINDOW_MS]))
+    def server_ran_ahead(self, by_ms: int) -> None:
+        """Its clock, for a moment in which nothing was committed: ids whose time was up by it are forgotten."""
+        self._run_ahead(self.clock_ms + by_ms)
+
     @rule(wish=WISHES)
     def give(self, wish: Fresh | Told) -> None:
         self._give_all([self._order(wish)])

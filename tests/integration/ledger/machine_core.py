@@ -299,6 +299,13 @@ class MachineCore(RuleBasedStateMachine):
             self.redis.hset(name, Total.CLOCK, str(clock_ms))
             state.clock_ms = clock_ms
 
+    def _run_ahead(self, time_ms: int) -> None:
+        for (_, keys), state in zip(self.ledger.keys.all(), self.twin.partitions, strict=True):
+            state.forget_ids(time_ms)
+            for name in self.redis.scan_iter(match=keys.ids(0)[:-1] + b"*"):
+                if self.redis.pexpiretime(name) <= time_ms:
+                    self.redis.pexpireat(name, 1)
+
     def _set_epoch(self, totals_key: bytes, epoch: int) -> None:
         name: Any = totals_key
         self.redis.hset(name, Total.EPOCH, str(epoch))

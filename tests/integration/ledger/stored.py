@@ -8,8 +8,9 @@ from msgspec import Struct
 from redis import Redis
 
 from ledger.config import LedgerConfig
+from ledger.ids import id_time_ms
 from ledger.live.journal import decode_entry, paid_body
-from ledger.live.keys import DEPLOYMENT, Keys, PartitionKeys
+from ledger.live.keys import DEPLOYMENT, Keys, PartitionKeys, Total
 from ledger.model import (
     CreditBody,
     GiftBody,
@@ -50,7 +51,7 @@ class Stored(Struct):
         undo_deadlines: the same fields, with their deadlines; undo_counts: how many a viewer has.
         undone_gifts: by id + viewer: coins, wallet after, time.
         windows_shut: by viewer: until when its gifts are paid at once.
-        expiries: of each bucket of ids, by the time at which it begins.
+        expiries: of each bucket of ids, by the time at which it begins; begun: when those expire that the totals name.
         guards: by viewer: the time that its rate has reached, then number and coins of day, week and month.
         given_today: by viewer NUL creator; and the number of the day.
     """
@@ -72,6 +73,7 @@ class Stored(Struct):
     undone_gifts: dict[bytes, tuple[int, ...]]
     windows_shut: dict[str, int]
     expiries: dict[int, int]
+    begun: set[int]
     records: list[JournalRecord]
     guards: dict[str, tuple[float, ...]]
     given_today: dict[str, int]
@@ -203,9 +205,20 @@ def _check_ids(stored: Stored, history: list[JournalRecord], config: LedgerConfi
     undone = {r.body.id + r.body.viewer.encode() for r in history if isinstance(r.body, GiftUndoneBody)}
     assert len(set(over)) == len(over), "I3: a gift ended twice"
     assert stored.undone_gifts.keys() == undone, "I3: what was undone is not remembered"
-    assert stored.ids == dict(gifts), "I3: ids are not those that were paid"
+    check_ids(stored, dict(gifts), config)
     assert stored.credits.keys() == set(credits), "I3: ids of credits are not those that were credited"
     assert stored.reversals.keys() == set(reversals), "I3: ids of refunds are not those that were taken"
+
+
+def check_ids(stored: Stored, paid: dict[bytes, int], config: LedgerConfig) -> None:
+    """What was paid is remembered; or its whole bucket is gone, and the partition's time or its totals say that."""
+    assert stored.ids.items() <= paid.items(), "I3: ids are not those that were paid"
+    life_ms = config.id_window_ms + 2 * config.id_bucket_ms
+    for field in paid.keys() - stored.ids.keys():
+        begin_ms = id_time_ms(field[:16]) // config.id_bucket_ms * config.id_bucket_ms
+        refused = begin_ms + life_ms in stored.begun or begin_ms + life_ms <= stored.totals["clock"]
+        assert refused and begin_ms not in stored.expiries, "I3: an id was forgotten, and might be paid again"
+    assert len(stored.begun) <= (config.id_ahead_ms + life_ms) // config.id_bucket_ms + 1
     for begin_ms, expires_ms in stored.expiries.items():
         taken_until_ms = begin_ms + config.id_bucket_ms - 1 + config.id_window_ms
         assert expires_ms > taken_until_ms, "I3: an id is forgotten while it is still taken"
@@ -230,10 +243,12 @@ def _read(
     totals, wallets, stripes, combos, credits, reversals, guards, given_today, *others = pipeline.execute()
     holds, hold_counts, ended_holds, open_gifts, undo_counts, undone_gifts, windows_shut, *others = others
     undo_deadlines, deadlines, entries, *ids = others
+    begun = set(map(int, totals.pop(Total.ID_BUCKETS.encode(), b"").split()))
     coins = ("coins_in", "spent", "reversed", "held", "charged")
     names = ("epoch", "seq", "came_seq", "clock", *coins, "held_gifts", "earned", "commission", "flushed")
     return Stored(
         totals=dict.fromkeys(names, 0) | _amounts(totals),
+        begun=begun,
         wallets=_amounts(wallets),
         stripes=_amounts(stripes),
         combos={field.decode(): _combo(value) for field, value in combos.items()},

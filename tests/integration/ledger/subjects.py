@@ -82,6 +82,10 @@ class Subject(Protocol):
         """Every partition has seen this time: the server's clock was set back since."""
         ...
 
+    async def ran_ahead(self, ms: int) -> None:
+        """The server's clock was at `ms` for a moment in which nothing was committed, and it is right again."""
+        ...
+
 
 class RealSubject:
     """The ledger of the scripts; what it holds is read from the raw keys."""
@@ -109,6 +113,14 @@ class RealSubject:
         for _, keys in self.real.keys.all():
             await redis.hset(keys.totals, Total.CLOCK, str(ms))
 
+    async def ran_ahead(self, ms: int) -> None:
+        # The server itself lets go of what expires by then: each for its own time, which it is told has come.
+        redis: Any = self.real.redis
+        for _, keys in self.real.keys.all():
+            async for name in redis.scan_iter(match=keys.ids(0)[:-1] + b"*"):
+                if await redis.pexpiretime(name) <= ms:
+                    assert await redis.pexpireat(name, 1)
+
 
 class TwinSubject:
     """The twin."""
@@ -132,6 +144,10 @@ class TwinSubject:
     async def set_clock(self, ms: int) -> None:
         for partition in self.twin.partitions:
             partition.clock_ms = ms
+
+    async def ran_ahead(self, ms: int) -> None:
+        for partition in self.twin.partitions:
+            partition.forget_ids(ms)
 
 
 SUBJECTS: dict[str, Callable[[LedgerConfig], Subject]] = {

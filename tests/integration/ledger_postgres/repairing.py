@@ -51,11 +51,12 @@ class NoRooms:
 
 
 async def totals_of(redis: Redis, config: LedgerConfig) -> list[dict[str, int]]:
-    """The totals of every partition."""
+    """The totals of every partition that are numbers."""
     found = []
     for _, keys in Keys(config.partitions).all():
         name: Any = keys.totals
         stored: Any = await redis.hgetall(name)
+        stored.pop(Total.ID_BUCKETS.encode(), None)
         found.append({field.decode(): int(value) for field, value in stored.items()})
     return found
 

@@ -10,6 +10,7 @@ import pytest
 from ledger.audits.audit import audit
 from ledger.books.flusher import open_flusher
 from ledger.books.postgres import Pool
+from ledger.books.stored_records import read_record
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken
 from ledger.guards.ages import AgeLimits, AgeRules, PersonChange
@@ -19,7 +20,7 @@ from ledger.ids import format_id
 from ledger.live.keys import DEPLOYMENT, REPAIR_EPOCH, Total
 from ledger.mending.reconcile import LedgersDiffer, reconcile, require_agreement
 from ledger.mending.repair import repair
-from ledger.mending.replay import RECORDS_REPLAYED_MAX
+from ledger.mending.replay import RECORDS_REPLAYED_MAX, Replay
 from ledger.model import CreditAccepted, GiftAccepted, GiftOrder, GiftRefused, Limit, Refusal
 from ledger.service import Ledger, RepairUnfinished, open_ledger
 from tests.integration.ledger.orders import gift_order, grant
@@ -156,6 +157,43 @@ async def test_ids_are_remembered_after_a_repair(
     assert await again.give(msgspec.structs.replace(order, content=b"other")) == GiftRefused(Refusal.ID_CONFLICT, 93)
     assert await again.credit(given) == CreditAccepted(balance_coins=100, replay=True)
     assert await again.balance("ann") == 93
+    # And if the server's clock runs ahead then, they are refused.
+    partition = again.keys.partition_of("ann")
+    await redis.pexpireat(again.keys.of(partition).ids(order.id_ms // config.id_bucket_ms), 1)
+    assert await again.give(order) == GiftRefused(
+        Refusal.ID_EXPIRED, 93, window_ms=(config.id_window_ms, config.id_ahead_ms)
+    )
+
+
+async def test_ids_left_out_by_a_clock_that_is_ahead(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig, rooms: NoRooms, after: list[Ledger]
+) -> None:
+    """A repair under a clock that runs ahead brings back no ids of gifts; once it is right they are refused."""
+    orders = [gift_order("ann", 7), gift_order("ann", 8)]
+    await ledger.credit(grant("ann", 100))
+    for order in orders:
+        await ledger.give(order)
+    await flush_all(pool, redis, config)
+    partition = ledger.keys.partition_of("ann")
+    async with pool.acquire() as connection:
+        rows = await connection.fetch("SELECT * FROM journal_records WHERE partition = $1 ORDER BY seq", partition)
+    records = [read_record(row) for row in rows]
+    await redis.flushall()
+    again = open_ledger(config)
+    await again.start()
+    after.append(again)
+    keys = again.keys.of(partition)
+    await redis.hset(keys.totals, Total.EPOCH, "0")
+    replay = Replay(redis.execute_command, again.keys, config)
+    day_ms = 86_400_000
+    # The first two records while it is ahead, the last once it is right again: its bucket is forgotten already.
+    await replay.bring_back(records[:2], orders[0].id_ms + day_ms)
+    await replay.bring_back(records[2:], orders[0].id_ms)
+    await redis.hset(keys.totals, Total.EPOCH, "1")
+    for order in orders:
+        outcome = await again.give(order)
+        assert isinstance(outcome, GiftRefused) and outcome.refusal is Refusal.ID_EXPIRED
+    assert await again.balance("ann") == 85
 
 
 async def test_gifts_go_on_after_a_repair(

@@ -13,7 +13,7 @@ from ledger.config import LedgerConfig
 from ledger.errors import LedgerUnavailable
 from ledger.ids import new_id
 from ledger.lots.statements import Statements
-from ledger.model import GiftAccepted, Partition
+from ledger.model import GiftAccepted, GiftRefused, Refusal
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_postgres.flushing import flush_all
@@ -133,11 +133,26 @@ async def test_old_id_is_searched_in_the_journal(ledger: Ledger, pool: Pool, red
     forgetful = msgspec.structs.replace(config, id_window_ms=1, id_bucket_ms=1)
     order = gift_order("ann", 1, gift_id=new_id(now_ms() - 10_000))
     await ledger.give(order)
-    partition = ledger.keys.partition_of("ann")
-    bucket = order.id_ms // config.id_bucket_ms
-    await redis.delete(ledger.keys.of(Partition(partition)).ids(bucket))
+    ids = ledger.keys.of(ledger.keys.partition_of("ann")).ids(order.id_ms // config.id_bucket_ms)
+    await redis.hset(ids, b"other", b"")
+    await redis.hdel(ids, order.id + b"ann")
     assert await Statements(pool, ledger, config).gift("ann", order.id) is None
     assert await Statements(pool, ledger, forgetful).gift("ann", order.id) is not None
+
+
+async def test_gift_whose_bucket_was_forgotten_is_found(
+    ledger: Ledger, pool: Pool, redis: Any, config: LedgerConfig
+) -> None:
+    """The server's clock ran ahead, and is right again; the books lack the gift still. It is not said to be unknown."""
+    await ledger.credit(grant("ann", 10))
+    order = gift_order("ann", 1)
+    await ledger.give(order)
+    ids = ledger.keys.of(ledger.keys.partition_of("ann")).ids(order.id_ms // config.id_bucket_ms)
+    assert await redis.pexpireat(ids, 1)
+    refused = await ledger.give(order)
+    assert isinstance(refused, GiftRefused) and refused.refusal is Refusal.ID_EXPIRED
+    found = await Statements(pool, ledger, config).gift("ann", order.id)
+    assert found is not None and found.coins == 1
 
 
 async def test_absent_books_are_unavailable(ledger: Ledger, config: LedgerConfig) -> None:
