@@ -43,8 +43,8 @@ from ledger.purchases.purchase_states import (
     after_outcome,
 )
 from ledger.rails.interface import PaymentRail, RailEvent
-from ledger.refunds.refund_rows import refund_id_of, store_refund, void_if_wholly_refunded
-from ledger.refunds.refund_states import RefundOrder, RefundRefused
+from ledger.refunds.refund_rows import count_refunded, refund_id_of, store_refund, void_if_wholly_refunded
+from ledger.refunds.refund_states import RefundMoney, RefundOrder, RefundRefused
 from ledger.refunds.refunds import Refunds
 from ledger.refunds.reinstating import order_reinstatement
 
@@ -451,11 +451,13 @@ async def _refund(connection: Connection, rail: str, event: RailEvent, purchase:
     price, before = purchase["price_minor"], purchase["refunded_minor"]
     if event.currency != purchase["currency"] or not 0 < event.amount_minor <= price - before:
         return EventEffect.WRONG_AMOUNT
+    # Of all money so far, so that its parts add up to all coins; and an operator may have ordered some of it before.
+    told = coins_of_money(before + event.amount_minor, price, purchase["bought"])
+    coins = (await count_refunded(connection, event.purchase)).not_taken_yet(told)
+    if coins > purchase["bought"] - purchase["refunded_coins"]:
+        # With what went back another way, or was given back here, more went than was paid.
+        return EventEffect.WRONG_AMOUNT
     await connection.execute(_COUNT_MONEY, uuid_of(event.purchase), event.amount_minor)
-    # The difference of two sums, so that parts of the money add up to all coins. An operator may have given back some.
-    coins = coins_of_money(before + event.amount_minor, price, purchase["bought"])
-    coins -= coins_of_money(before, price, purchase["bought"])
-    coins = min(coins, purchase["bought"] - purchase["refunded_coins"])
     if not coins:
         return EventEffect.NO_CHANGE
     order = RefundOrder(
@@ -465,6 +467,7 @@ async def _refund(connection: Connection, rail: str, event: RailEvent, purchase:
         kind=REFUND_KINDS[event.outcome],
         reason=f"{rail} says {event.outcome}: {event.id}",
         by=rail,
+        money=RefundMoney.TOLD,
     )
     stored = await store_refund(connection, order)
     return EventEffect.NO_CHANGE if isinstance(stored, RefundRefused) else EventEffect.APPLIED

@@ -10,21 +10,37 @@ import asyncpg
 
 from ledger.books.postgres import Connection
 from ledger.books.rows import ms_of, uuid_of
+from ledger.commission import coins_of_money
 from ledger.errors import IdConflict, NotFound
 from ledger.ids import format_id
 from ledger.model import RefundKind, ViewerId
 from ledger.purchases.purchase_states import PurchaseState
-from ledger.refunds.refund_states import Refund, RefundOrder, RefundRefused, RefundState, Reinstated
+from ledger.refunds.refund_states import (
+    Counted,
+    Refund,
+    RefundMoney,
+    RefundOrder,
+    RefundRefused,
+    RefundState,
+    Reinstated,
+)
 
 _PURCHASE: Final = """
-SELECT viewer, state, coins + bonus_coins AS bought, refunded_coins FROM purchases WHERE id = $1 FOR UPDATE
+SELECT viewer, state, price_minor, refunded_minor, coins + bonus_coins AS bought, refunded_coins
+FROM purchases WHERE id = $1 FOR UPDATE
 """
 _INSERT: Final = """
-INSERT INTO refunds (id, purchase, viewer, kind, asked_coins, coins, reason, asked_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO refunds (id, purchase, viewer, kind, asked_coins, coins, reason, asked_by, money)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT DO NOTHING RETURNING *
 """
 _COUNT: Final = "UPDATE purchases SET refunded_coins = refunded_coins + $2 WHERE id = $1"
+_COUNTED: Final = """
+SELECT coalesce(sum(r.coins) FILTER (WHERE r.money = 'told' OR r.money = 'provider' AND t.refund IS NULL), 0)::bigint,
+    coalesce(sum(r.coins) FILTER (WHERE r.money = 'provider' AND t.refund IS NULL), 0)::bigint,
+    coalesce(sum(r.coins) FILTER (WHERE r.money = 'told' AND t.refund IS NOT NULL), 0)::bigint
+FROM refunds r LEFT JOIN reinstatements t ON t.refund = r.id WHERE r.purchase = $1
+"""
 _VOID_REFUNDS: Final = """
 UPDATE refunds SET state = 'voided', changed_at = now() WHERE purchase = $1 AND state = 'owed'
 """
@@ -46,7 +62,11 @@ async def store_refund(connection: Connection, order: RefundOrder) -> asyncpg.Re
         coins = left if order.coins is None else order.coins
         if not 0 < coins <= left:
             return RefundRefused(left)
-        values = (purchase["viewer"], order.kind.value, order.coins, coins, order.reason, order.by)
+        if order.money is RefundMoney.PROVIDER and order.coins is not None:
+            told = coins_of_money(purchase["refunded_minor"], purchase["price_minor"], purchase["bought"])
+            if (await count_refunded(connection, order.purchase)).may_be_the_same(told):
+                return RefundRefused(left, told)
+        values = (purchase["viewer"], order.kind.value, order.coins, coins, order.reason, order.by, order.money.value)
         stored = await connection.fetchrow(_INSERT, refund_id, purchase_id, *values)
         if stored is not None:
             await connection.execute(_COUNT, purchase_id, coins)
@@ -55,10 +75,16 @@ async def store_refund(connection: Connection, order: RefundOrder) -> asyncpg.Re
         stored = await connection.fetchrow("SELECT * FROM refunds WHERE id = $1", refund_id)
     if stored is None:
         raise NotFound(f"no purchase {format_id(order.purchase)}")
-    asked = (purchase_id, order.kind.value, order.coins, order.reason)
-    if (stored["purchase"], stored["kind"], stored["asked_coins"], stored["reason"]) != asked:
+    asked = (purchase_id, order.kind.value, order.coins, order.reason, order.money.value)
+    if tuple(stored[name] for name in ("purchase", "kind", "asked_coins", "reason", "money")) != asked:
         raise IdConflict(f"refund {format_id(order.id)} was ordered with other content")
     return stored
+
+
+async def count_refunded(connection: Connection, purchase_id: bytes) -> Counted:
+    """What was refunded of a purchase that is locked."""
+    row = await connection.fetchrow(_COUNTED, uuid_of(purchase_id))
+    return Counted(*row) if row is not None else Counted(0, 0, 0)
 
 
 async def void_if_wholly_refunded(connection: Connection, purchase_id: bytes) -> bool:
@@ -113,6 +139,7 @@ def read_refund(row: asyncpg.Record) -> Refund:
         set_apart=row["set_apart_why"],
         settled_by=row["settled_by"],
         reinstated=_reinstated(row),
+        money=RefundMoney(row["money"]),
     )
 
 

@@ -28,6 +28,17 @@ class RefundState(enum.StrEnum):
     """Its purchase was wholly refunded before it was paid, and is never credited: there is nothing to take."""
 
 
+class RefundMoney(enum.StrEnum):
+    """How the money of a refund goes back, so that its coins are taken once."""
+
+    TOLD = "told"
+    """The purchase's provider told of it."""
+    PROVIDER = "provider"
+    """An operator ordered it. The provider gives the money back, and what it tells of that is of the same coins."""
+    OTHER = "other"
+    """An operator ordered it, and the money goes another way: its coins are beside those that the provider tells of."""
+
+
 class ViewerPolicy(enum.StrEnum):
     """What a wallet gives for refunded coins that were spent."""
 
@@ -60,6 +71,7 @@ class RefundOrder(Struct, frozen=True):
         coins: 1 to what is left to refund; None for all of that.
         reason: 1 to 500 characters, stored for ever.
         by: the operator; not compared when the id comes again.
+        money: how the money goes back.
     """
 
     id: bytes
@@ -68,6 +80,7 @@ class RefundOrder(Struct, frozen=True):
     kind: RefundKind
     reason: str
     by: str
+    money: RefundMoney = RefundMoney.PROVIDER
 
 
 class Reinstated(Struct, frozen=True):
@@ -120,12 +133,42 @@ class Refund(Struct, frozen=True):
     set_apart: str | None = None
     settled_by: str | None = None
     reinstated: Reinstated | None = None
+    money: RefundMoney = RefundMoney.PROVIDER
 
 
 class RefundRefused(Struct, frozen=True):
-    """Nothing was stored: more coins than are left to refund were asked for, or none are left."""
+    """Nothing was stored: more coins than are left to refund were asked for, or none are left; or the order may be of
+    money of which the provider has told already.
+
+    Attributes:
+        told_coins: what the money stands for that its provider told of, where operators ordered fewer; else 0.
+    """
 
     left_coins: int
+    told_coins: int = 0
+
+
+class Counted(Struct, frozen=True):
+    """What was refunded of a purchase, as far as its provider's word is concerned, in coins.
+
+    Attributes:
+        taken: for money of which the provider told, and of operators' orders of which it may tell. Not what came back
+            of the latter: then the money did not go.
+        ordered: the latter alone.
+        came_back: for money of which the provider told, and told again that it did not go.
+    """
+
+    taken: int
+    ordered: int
+    came_back: int
+
+    def not_taken_yet(self, told_coins: int) -> int:
+        """Of the coins that all money stands for of which the provider told by now, those to be taken now."""
+        return max(0, told_coins - self.taken)
+
+    def may_be_the_same(self, told_coins: int) -> bool:
+        """Whether an operator's order of some coins may be of money of which the provider told before."""
+        return told_coins - self.came_back > self.ordered
 
 
 class Shared(Struct, frozen=True):

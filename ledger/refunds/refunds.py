@@ -22,12 +22,21 @@ from ledger.model import RefundKind
 from ledger.refunds.claw_back import ClawBack
 from ledger.refunds.refund_apart import count_set_apart, set_apart, settle_by_hand, take_up
 from ledger.refunds.refund_rows import SELECT_REFUNDS, read_refund, store_refund
-from ledger.refunds.refund_states import Refund, RefundOrder, RefundRefused, RefundState
+from ledger.refunds.refund_states import Refund, RefundMoney, RefundOrder, RefundRefused, RefundState
 from ledger.refunds.reinstating import Reinstating
 from ledger.refunds.reversing import Reversing
 from ledger.service import Ledger
 
-__all__ = ["Refund", "RefundKind", "RefundOrder", "RefundRefused", "RefundState", "RefundStats", "Refunds"]
+__all__ = [
+    "Refund",
+    "RefundKind",
+    "RefundMoney",
+    "RefundOrder",
+    "RefundRefused",
+    "RefundState",
+    "RefundStats",
+    "Refunds",
+]
 
 _OPEN: Final = """
 SELECT r.* FROM refunds r JOIN credits c ON c.id = r.purchase

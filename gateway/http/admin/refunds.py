@@ -30,7 +30,7 @@ from ledger.lots.lot_statements import LotRow, PaidPart
 from ledger.purchases.purchases import EventEffect
 from ledger.purchases.purchases import UnusableEvent as StoredEvent
 from ledger.refunds.refunds import Refund as Stored
-from ledger.refunds.refunds import RefundKind, RefundOrder, RefundRefused
+from ledger.refunds.refunds import RefundKind, RefundMoney, RefundOrder, RefundRefused
 
 
 class EventsPage(Struct, frozen=True):
@@ -50,13 +50,15 @@ class RefundsPage(Struct, frozen=True):
 async def refund_purchase(services: Services, caller: Identity, body: RefundBody) -> Refund:
     """Give coins of a purchase back: they leave the wallet. The same id again answers as it stands.
 
-    The money itself goes back at the payment provider. What a wallet owes, and what creators give back, is configured.
+    The money itself goes back at the payment provider, and what that tells of it is of the same coins; or another way,
+    with `money` as `other`. What a wallet owes, and what creators give back, is configured.
     """
-    order = RefundOrder(
-        parse_id(body.id), parse_id(body.purchase), body.coins, RefundKind(body.kind), body.reason, caller.user
-    )
+    what = (parse_id(body.id), parse_id(body.purchase), body.coins, RefundKind(body.kind), body.reason)
+    order = RefundOrder(*what, caller.user, RefundMoney(body.money))
     outcome = await services.office.refunds.refund(order)
     if isinstance(outcome, RefundRefused):
+        if outcome.told_coins:
+            raise Problem(Code.WRONG_STATE, _MAY_BE_THE_SAME.format(outcome.told_coins))
         if outcome.left_coins == 0:
             raise Problem(Code.WRONG_STATE, "All coins of this purchase are refunded.")
         raise Problem(Code.UNPROCESSABLE, f"{outcome.left_coins} coins are left to refund.", field="$.coins")
@@ -154,6 +156,7 @@ def refund_answer(stored: Stored) -> Refund:
         borne_diamonds=stored.borne_diamonds,
         set_apart=stored.set_apart,
         settled_by=stored.settled_by,
+        money=stored.money.value,
         reinstated=None if stored.reinstated is None else Reinstated(*msgspec.structs.astuple(stored.reinstated)),
     )
 
@@ -200,6 +203,10 @@ def _paid(part: PaidPart) -> PaidGift:
     )
 
 
+_MAY_BE_THE_SAME: Final = (
+    "The payment provider told of money for {} coins, and they were taken. It tells of further money by itself; "
+    "for money that goes another way say `money` = `other`."
+)
 _PATH: Final = "/v1/admin/refunds"
 _EVENTS: Final = "/v1/admin/unusable-events"
 

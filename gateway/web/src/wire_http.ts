@@ -563,6 +563,7 @@ export interface RefundBody {
   kind: "chargeback" | "refund";
   reason: string;
   coins?: number | null;
+  money?: "other" | "provider";
 }
 
 /** Settle a refund by hand that is set apart. */
@@ -599,6 +600,7 @@ export interface Refund {
   set_apart?: string | null;
   settled_by?: string | null;
   reinstated?: Reinstated | null;
+  money?: "other" | "provider" | "told";
 }
 
 /** Refunds by their ids, the greatest first. */

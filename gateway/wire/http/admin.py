@@ -55,6 +55,7 @@ class RefundBody(Struct, frozen=True):
     Attributes:
         coins: of those bought and their bonus; all that are left to refund when absent.
         reason: why; kept with the refund.
+        money: whether the payment provider gives the money back, and may tell of it, or it goes another way.
     """
 
     id: Id
@@ -62,6 +63,7 @@ class RefundBody(Struct, frozen=True):
     kind: RefundKind
     reason: Reason
     coins: Coins | None = None
+    money: Literal["provider", "other"] = "provider"
 
 
 class RefundByHandBody(Struct, frozen=True):
@@ -105,6 +107,7 @@ class Refund(Struct, frozen=True):
         set_apart: why it contradicts the books and waits for an operator; absent while it does not.
         settled_by: the operator who settled it by hand.
         reinstated: what comes back for it; absent while nothing does.
+        money: `told` where the payment provider told of it, else as it was ordered.
     """
 
     id: str
@@ -125,6 +128,7 @@ class Refund(Struct, frozen=True):
     set_apart: str | None = None
     settled_by: str | None = None
     reinstated: Reinstated | None = None
+    money: Literal["told", "provider", "other"] = "provider"
 
 
 class Refunds(Struct, frozen=True):

@@ -62,6 +62,46 @@ async def test_purchase_from_begin_to_refund(shop: Api, stripe: Stripe) -> None:
     assert [(one["coins"], one["by"]) for one in listed["refunds"]] == [(60, "stripe")]
 
 
+async def refund_here(shop: Api, purchase: str, **more: object) -> httpx.Response:
+    """An operator orders a refund of some coins, of which Stripe may tell as well."""
+    asked = {"id": fresh_id(), "purchase": purchase, "kind": "refund", "reason": "a mistake", **more}
+    return await shop.call("POST", "/v1/admin/refunds", OPERATOR, "operator", json=asked)
+
+
+async def test_refund_that_is_ordered_and_told(shop: Api, stripe: Stripe) -> None:
+    """An operator orders a part here and gives its money back at Stripe, which tells of it: its coins are taken once.
+    So are those of what follows, whichever is first."""
+    begun = await shop.post("/v1/purchases", body(), "vera")
+    session = stripe.session_of(begun["id"])
+    told(await hear(shop, signed(stripe.pay(session))))
+    ordered = told(await refund_here(shop, begun["id"], coins=60))
+    assert (ordered["state"], ordered["money"]) == ("taken", "provider")
+    for event in stripe.refund(session, 48):
+        told(await hear(shop, signed(event)))
+    assert (await shop.get("/v1/wallet", "vera"))["balance_coins"] == 60
+    # Another quarter of the price is told first; the order of its 30 coins could be of the same money.
+    for event in stripe.refund(session, 24):
+        told(await hear(shop, signed(event)))
+    again = await refund_here(shop, begun["id"], coins=30)
+    assert refusal(again) == Refusal(409, "wrong_state")
+    assert "money for 90 coins" in again.json()["detail"]
+    assert (await shop.get("/v1/wallet", "vera"))["balance_coins"] == 30
+    beside = told(await refund_here(shop, begun["id"], coins=10, money="other"))
+    assert (beside["state"], beside["money"], beside["balance_coins"]) == ("taken", "other", 20)
+    # The last quarter stands for 30 coins, and 20 are left: more went back than was paid, and somebody is asked.
+    for event in stripe.refund(session, 24):
+        told(await hear(shop, signed(event)))
+    assert (await shop.get("/v1/wallet", "vera"))["balance_coins"] == 20
+    (unusable,) = (await shop.get("/v1/admin/unusable-events", OPERATOR, "operator"))["events"]
+    assert (unusable["effect"], unusable["amount_minor"]) == ("wrong_amount", 24)
+    listed = await shop.get("/v1/admin/refunds", OPERATOR, "operator", purchase=begun["id"])
+    assert sorted((one["coins"], one["money"]) for one in listed["refunds"]) == [
+        (10, "other"),
+        (30, "told"),
+        (60, "provider"),
+    ]
+
+
 async def test_webhook_that_is_refused(shop: Api, stripe: Stripe) -> None:
     """Forged, of another secret, without a signature, unreadable, or not to be looked up now: each has its answer."""
     begun = await shop.post("/v1/purchases", body(), "vera")

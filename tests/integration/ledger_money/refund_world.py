@@ -14,7 +14,7 @@ from ledger.office import Office, open_office
 from ledger.purchases.grants import GrantOrder
 from ledger.purchases.purchases import EventEffect, RailOutcome
 from ledger.rails.sandbox import SandboxRail
-from ledger.refunds.refunds import Refund, RefundOrder
+from ledger.refunds.refunds import Refund, RefundMoney, RefundOrder
 from ledger.service import Ledger
 from tests.integration.ledger.orders import gift_order, now_ms
 from tests.integration.ledger_money.money import Money, purchase_order
@@ -79,9 +79,16 @@ class RefundWorld:
         assert report.ok, [result.violations for result in report.invariants if not result.ok]
         await self.money.assert_books_sum_to_zero()
 
-    async def refund(self, name: str, purchase: str, coins: int | None, kind: RefundKind) -> Refund | int:
+    async def refund(
+        self,
+        name: str,
+        purchase: str,
+        coins: int | None,
+        kind: RefundKind,
+        money: RefundMoney = RefundMoney.PROVIDER,
+    ) -> Refund | int:
         """Order a refund; what it is, or the coins that were left when it is refused."""
-        order = RefundOrder(self.id(name), self.id(purchase), coins, kind, "a test", "olga")
+        order = RefundOrder(self.id(name), self.id(purchase), coins, kind, "a test", "olga", money)
         outcome = await self.office.refunds.refund(order)
         return outcome if isinstance(outcome, Refund) else outcome.left_coins
 
@@ -132,6 +139,13 @@ class RefundWorld:
                 if isinstance(found, int):
                     return f"refused, left {found}"
                 return f"{found.state} {found.coins}, {await self.ledger.balance('ann')}"
+            case ["refund-otherwise", name, purchase, amount]:
+                found = await self.refund(name, purchase, int(amount), RefundKind.REFUND, RefundMoney.OTHER)
+                if isinstance(found, int):
+                    return f"refused, left {found}"
+                return f"{found.state} {found.coins}, {await self.ledger.balance('ann')}"
+            case ["reinstate", name]:
+                await self.office.refunds.reinstate(self.id(name), by="olga", reason="it did not go")
             case ["refunded" | "charged_back" as said, event, purchase, amount]:
                 effect = await self.hear(purchase, _OUTCOMES[said], event, int(amount))
                 return f"{effect}, {await self.ledger.balance('ann')}"

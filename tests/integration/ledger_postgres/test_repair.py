@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from ledger.audits.audit import audit
+from ledger.books.copy_rows import read_record
 from ledger.books.flusher import open_flusher
 from ledger.books.postgres import Pool
-from ledger.books.stored_records import read_record
 from ledger.config import LedgerConfig
 from ledger.errors import InvariantBroken
 from ledger.guards.ages import AgeLimits, AgeRules, PersonChange
