@@ -22,7 +22,7 @@ from gateway.wire.codes import Code
 from gateway.wire.messages import AMOUNT_MAX, MESSAGE_LENGTH_MAX, Accepted, ComboCount, Refused, SendGift
 from ledger.guards.directory import Place
 from ledger.ids import format_id, id_time_ms, parse_id
-from ledger.model import GiftAccepted, GiftOrder, GiftOutcome, ViewerId
+from ledger.model import BoundReached, GiftAccepted, GiftOrder, GiftOutcome, ViewerId
 from ledger.service import Ledger
 
 GiftReply = Accepted | Refused
@@ -59,6 +59,11 @@ class GiftDesk:
     def full(self) -> bool:
         """Whether as many gifts wait as may."""
         return self._ledger.batcher.full
+
+    @property
+    def bound(self) -> BoundReached | None:
+        """Of how many gifts may wait; None while the ledger stops."""
+        return self._ledger.batcher.bound
 
     def turns_away(self) -> bool:
         """Whether a gift is refused since as many wait as may. It is asked first, and must cost little."""

@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.wire.codes import FACTS, Code
 from gateway.wire.messages import Refused
-from ledger.model import AMOUNT_MAX, CapPassed, GiftRefused, Limit, Refusal
+from ledger.model import AMOUNT_MAX, Bound, BoundReached, CapPassed, GiftRefused, Limit, Refusal
 
 CODES: Final[dict[Refusal, Code]] = {
     Refusal.INSUFFICIENT_COINS: Code.INSUFFICIENT_COINS,
@@ -34,7 +34,10 @@ _MESSAGES: Final[dict[Refusal, str]] = {
     Refusal.FROZEN: "This account is frozen.",
     Refusal.OWN_GIFT: "Nobody can give to themselves.",
     Refusal.RATE_LIMITED: "Gifts come faster than they may.",
-    Refusal.TOO_MANY_HOLDS: "As many holds are open as there can be.",
+}
+_FULL: Final[dict[Bound, str]] = {
+    Bound.VIEWER_HOLDS: "{} holds of this user are open, as many as there may be.",
+    Bound.PARTITION_HOLDS: "{} holds are open of the users that this one is stored with, as many as there may be.",
 }
 _CAPS: Final[dict[Limit, str]] = {
     Limit.GIFT: "This gift costs more than a gift may.",
@@ -43,6 +46,8 @@ _CAPS: Final[dict[Limit, str]] = {
     Limit.MONTH: "This would pass the limit of coins for a month.",
     Limit.CREATOR_DAY: "The creator takes no more from one viewer in a day.",
 }
+IN_FLIGHT: Final = "in_flight"
+"""The gateway's own bound, beside those of the ledger: gifts of one session that are not answered yet."""
 RETRY_AFTER_MS: Final = 1_000
 """After `overloaded` and `unavailable`: long enough for a queue of 20,000 gifts to be worked off."""
 
@@ -67,12 +72,14 @@ def refused(
     field: str | UnsetType = UNSET,
     balance_coins: int | UnsetType = UNSET,
     retry_after_ms: int | UnsetType = UNSET,
+    bound: BoundReached | None = None,
 ) -> Refused:
     """A refusal with what its code promises filled in.
 
     Args:
         message: in the place of the code's own sentence.
         retry_after_ms: in the place of RETRY_AFTER_MS, for a code that can be tried again.
+        bound: which bound of the server was met.
     """
     facts = FACTS[code]
     if facts.retryable and retry_after_ms is UNSET:
@@ -86,7 +93,14 @@ def refused(
         retry_after_ms=retry_after_ms if facts.retryable else UNSET,
         field=field,
         balance_coins=balance_coins,
+        bound=UNSET if bound is None else bound.bound.value,
+        bound_max=UNSET if bound is None else _set(bound.most),
     )
+
+
+def too_many_in_flight(most: int, *, ref: str, id: str) -> Refused:
+    """As many gifts of this session as may be are not answered yet."""
+    return msgspec.structs.replace(refused(Code.OVERLOADED, ref=ref, id=id), bound=IN_FLIGHT, bound_max=most)
 
 
 def refused_by_ledger(refusal: GiftRefused, *, ref: str, id: str, bar: Bar | None = None) -> Refused:
@@ -105,8 +119,8 @@ def refused_by_ledger(refusal: GiftRefused, *, ref: str, id: str, bar: Bar | Non
         message = (
             f"The time in this id is more than {old_s:g} s ago or {ahead_s:g} s ahead, or too much was forgotten since."
         )
-    if refusal.holds_max is not None:
-        message = f"{refusal.holds_max} holds of this user are open, as many as there may be."
+    if refusal.bound is not None and refusal.bound.bound in _FULL:
+        message = _FULL[refusal.bound.bound].format(refusal.bound.most)
     reply = refused(
         code,
         message if cap is None else _CAPS[cap.limit],
@@ -114,6 +128,7 @@ def refused_by_ledger(refusal: GiftRefused, *, ref: str, id: str, bar: Bar | Non
         id=id,
         balance_coins=_set(refusal.balance_coins) if code is Code.INSUFFICIENT_COINS else UNSET,
         retry_after_ms=_set(refusal.retry_after_ms),
+        bound=refusal.bound,
     )
     if refusal.age is not None or refusal.caps_needed:
         needed = [limit.value for limit in refusal.caps_needed] or UNSET

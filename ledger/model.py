@@ -71,6 +71,32 @@ class Limit(enum.StrEnum):
     """What one viewer gives one creator in a day, where the creator has such a cap."""
 
 
+class Bound(enum.StrEnum):
+    """What the ledger can hold or do only so much of, whoever asks."""
+
+    AMOUNT = "amount"
+    """Of an account or a sum, in its unit: AMOUNT_MAX."""
+    WAITING = "waiting"
+    """Gifts that may wait for a commit now."""
+    WAIT_MS = "wait_ms"
+    """How long one may wait for it."""
+    BOOKS_LAG = "books_lag"
+    """Records of a partition that the books may lack."""
+    MEMORY = "memory"
+    """Bytes that the server may use."""
+    VIEWER_HOLDS = "viewer_holds"
+    """Open holds of one viewer."""
+    PARTITION_HOLDS = "partition_holds"
+    """Open holds of a partition."""
+
+
+class BoundReached(Struct, frozen=True):
+    """Which bound an order met; `most` is its number, None where a server did not tell it."""
+
+    bound: Bound
+    most: int | None
+
+
 class Cause(enum.StrEnum):
     """Why coins came into a wallet."""
 
@@ -197,7 +223,7 @@ class GiftRefused(Struct, frozen=True):
         age: with UNDER_AGE and GUARDIAN_NEEDED, the age from which that ends.
         caps_needed: with OWN_CAPS_NEEDED, those that the viewer has to set, also if it has some of them.
         window_ms: with ID_EXPIRED, how old the time in an id may be, and how far ahead.
-        holds_max: with TOO_MANY_HOLDS, how many the viewer may have open; None where its partition is full.
+        bound: with AMOUNT_OVERFLOW, TOO_MANY_HOLDS and OVERLOADED; None of a ledger that stops.
     """
 
     refusal: Refusal
@@ -207,7 +233,7 @@ class GiftRefused(Struct, frozen=True):
     reason: str = ""
     age: int | None = None
     caps_needed: tuple[Limit, ...] = ()
-    holds_max: int | None = None
+    bound: BoundReached | None = None
     window_ms: tuple[int, int] | None = None
 
 

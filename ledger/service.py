@@ -242,7 +242,7 @@ class Ledger:
         except OutOfMemoryError as exc:
             # Asked once, and the script's first write was refused: nothing was done.
             _log.warning("hold_refused", error=str(exc))
-            return GiftRefused(Refusal.OVERLOADED)
+            return GiftRefused(Refusal.OVERLOADED, bound=await self._scripts.memory_bound())
         except (RedisError, OSError) as exc:
             _log.warning("hold_unknown", error=f"{type(exc).__name__}: {exc}")
             return GiftRefused(Refusal.UNKNOWN)

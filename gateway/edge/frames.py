@@ -8,6 +8,7 @@ import msgspec
 from gateway.replies import refused
 from gateway.wire.codec import Encoding, encode
 from gateway.wire.codes import Code
+from ledger.model import Bound, BoundReached
 
 _TEXT: Final = 0x81
 _BINARY: Final = 0x82
@@ -37,18 +38,22 @@ def frame(payload: bytes, encoding: Encoding, *, compressed: bool = False) -> by
     return struct.pack(">BBQ", first, 127, size) + payload
 
 
-def overloaded_frame(ref: str, id: str, encoding: Encoding) -> bytes:
+def overloaded_frame(ref: str, id: str, bound: BoundReached | None, encoding: Encoding) -> bytes:
     """The refusal of a gift as `overloaded`, as one frame. Under overload it is what is written most.
 
     Args:
         ref, id: of the gift; both were read and looked at.
+        bound: of the gifts that may wait; None while the ledger stops.
     """
-    if encoding is not Encoding.JSON:
-        return frame(encode(refused(Code.OVERLOADED, ref=ref, id=id), encoding), encoding)
-    payload = b'%b%b%b"%b"%b' % (_UP_TO_REF, _json(ref), _UP_TO_ID, id.encode(), _AFTER_ID)
+    most = None if bound is None or bound.bound is not Bound.WAITING else bound.most
+    if encoding is not Encoding.JSON or most is None:
+        return frame(encode(refused(Code.OVERLOADED, ref=ref, id=id, bound=bound), encoding), encoding)
+    payload = b'%b%b%b"%b"%b%d}' % (_UP_TO_REF, _json(ref), _UP_TO_ID, id.encode(), _UP_TO_MOST, most)
     return struct.pack(">BBH", _TEXT, 126, len(payload)) + payload
 
 
 _json: Final = msgspec.json.Encoder().encode
-_UP_TO_REF, _, _rest = encode(refused(Code.OVERLOADED, ref="<ref>", id="<id>"), Encoding.JSON).partition(b'"<ref>"')
-_UP_TO_ID, _, _AFTER_ID = _rest.partition(b'"<id>"')
+_example: Final = refused(Code.OVERLOADED, ref="<ref>", id="<id>", bound=BoundReached(Bound.WAITING, 0))
+_UP_TO_REF, _, _rest = encode(_example, Encoding.JSON).partition(b'"<ref>"')
+_UP_TO_ID, _, _rest = _rest.partition(b'"<id>"')
+_UP_TO_MOST: Final = _rest.removesuffix(b"0}")

@@ -22,7 +22,7 @@ from gateway.edge.frames import frame, overloaded_frame
 from gateway.edge.shown_wallet import UNHEARD, Mark, ShownWallet
 from gateway.gifts import GiftDesk, GiftReply, Told, place_name, unknown_place
 from gateway.places import Places
-from gateway.replies import refused
+from gateway.replies import refused, too_many_in_flight
 from gateway.undos import UndoDesk
 from gateway.wallets import Wallets
 from gateway.wire.codec import BadMessage, decode, encode
@@ -334,8 +334,9 @@ class Session:
         """Whether more gifts wait than may. The first thing that is looked at: a refusal for load must cost little."""
         if not self._services.desk.turns_away():
             return False
+        bound = self._services.desk.bound
         self._services.metrics.gift_turned_away()
-        self.connection.reply(overloaded_frame(message.ref, message.id, self.connection.encoding))
+        self.connection.reply(overloaded_frame(message.ref, message.id, bound, self.connection.encoding))
         return True
 
     def _give(self, identity: Identity, message: SendGift) -> None:
@@ -345,7 +346,7 @@ class Session:
             return
         if self.gifts_in_flight >= self._config.gifts_in_flight_max:
             self._services.metrics.shed(Shed.IN_FLIGHT_MAX)
-            self._told(refused(Code.OVERLOADED, ref=message.ref, id=message.id))
+            self._told(self._too_many(message))
             return
         name = place_name(message)
         if isinstance(name, Refused):
@@ -366,6 +367,9 @@ class Session:
             self._services.spawn(self._find_and_give(identity, message, name, outcome))
         else:
             self._services.desk.give(identity, message, place, outcome)
+
+    def _too_many(self, message: SendGift | Undo) -> Refused:
+        return too_many_in_flight(self._config.gifts_in_flight_max, ref=message.ref, id=message.id)
 
     async def _find_and_give(self, identity: Identity, message: SendGift, name: str, outcome: Told) -> None:
         try:
@@ -393,7 +397,7 @@ class Session:
     def _undo(self, identity: Identity, message: Undo) -> None:
         if self.gifts_in_flight >= self._config.gifts_in_flight_max:
             self._services.metrics.shed(Shed.IN_FLIGHT_MAX)
-            self.send(refused(Code.OVERLOADED, ref=message.ref, id=message.id))
+            self.send(self._too_many(message))
             return
         # Also while this gateway goes: the time for it may be over before the client is at another one.
         self.gifts_in_flight += 1

@@ -62,6 +62,7 @@ class Problem(Exception):
         balance_coins: the wallet, with `insufficient_coins`.
         limit, limit_coins, spent_coins, resets_at_ms: with `limit_exceeded`.
         age_min, limits_needed: with the codes of age.
+        bound, bound_max: which bound of the server was met, and what it is.
         missing: what cannot be used now, with the reason, when the process is not ready.
     """
 
@@ -79,6 +80,8 @@ class Problem(Exception):
         spent_coins: int | None = None,
         age_min: int | None = None,
         limits_needed: list[str] | None = None,
+        bound: str | None = None,
+        bound_max: int | None = None,
         missing: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail or FACTS[code].title)
@@ -93,6 +96,8 @@ class Problem(Exception):
         self.spent_coins = spent_coins
         self.age_min = age_min
         self.limits_needed = limits_needed
+        self.bound = bound
+        self.bound_max = bound_max
         self.missing = missing
 
     def document(self) -> ProblemDocument:
@@ -115,6 +120,8 @@ class Problem(Exception):
             spent_coins=_set(self.spent_coins),
             age_min=_set(self.age_min),
             limits_needed=_set(self.limits_needed),
+            bound=_set(self.bound),
+            bound_max=_set(self.bound_max),
             missing=_set(self.missing),
         )
 

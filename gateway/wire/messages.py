@@ -255,6 +255,9 @@ class Refused(Struct, frozen=True, tag="refused", tag_field="type"):
         balance_coins: with `insufficient_coins`.
         age_min: with `under_age` and `guardian_needed`, the age in years from which that ends.
         limits_needed: with `own_limits_needed`, which limits the viewer has to set.
+        bound: where the server itself can take no more, of what: with `overloaded` `waiting` (gifts), `wait_ms`,
+            `books_lag` (records), `memory` (bytes) or `in_flight` (gifts of one session), with `not_allowed` `amount`,
+            with `limit_reached` `viewer_holds` or `partition_holds`; `bound_max`: how much that may be.
     """
 
     code: str
@@ -271,6 +274,8 @@ class Refused(Struct, frozen=True, tag="refused", tag_field="type"):
     spent_coins: Amount | UnsetType = UNSET
     age_min: int | UnsetType = UNSET
     limits_needed: list[str] | UnsetType = UNSET
+    bound: str | UnsetType = UNSET
+    bound_max: Amount | UnsetType = UNSET
 
 
 class Pong(Struct, frozen=True, tag="pong", tag_field="type"):

@@ -23,7 +23,7 @@ from ledger.config import LedgerConfig
 from ledger.live.redis_client import LOST
 from ledger.live.scripts import PreparedGift, Scripts
 from ledger.live.taking_in import LOOKS, TakingIn
-from ledger.model import GiftOutcome, GiftRefused, Partition, Refusal
+from ledger.model import Bound, BoundReached, GiftOutcome, GiftRefused, Partition, Refusal
 
 COMMITS_MAX: Final = 2
 """Commits in flight."""
@@ -37,7 +37,6 @@ JUDGED_MIN: Final = 16
 
 _log = structlog.get_logger()
 _UNKNOWN: Final = GiftRefused(Refusal.UNKNOWN)
-_OVERLOADED: Final = GiftRefused(Refusal.OVERLOADED)
 
 Told = Callable[[GiftOutcome], None]
 """Is told the outcome, once, from the event loop. It must not raise and must not block."""
@@ -97,6 +96,7 @@ class Batcher:
         self._groups_good = max(config.partitions // PARTITIONS_PART, 1)
         self._clock_s = clock_s
         self._wait_s_max = config.batch_wait_ms_max / 1000
+        self._late = GiftRefused(Refusal.OVERLOADED, bound=BoundReached(Bound.WAIT_MS, config.batch_wait_ms_max))
         self.taking_in = TakingIn(config.batch_waiting_max, self._wait_s_max, config.batch_gifts_max)
         self._retry_s_max = config.retry_ms_max / 1000
         self._queues: list[deque[_Entry]] = [deque() for _ in range(config.partitions)]
@@ -131,6 +131,11 @@ class Batcher:
         return self._waiting
 
     @property
+    def bound(self) -> BoundReached | None:
+        """What a gift that is refused since the batcher is `full` is told; None of one that stops."""
+        return None if self._stopping else BoundReached(Bound.WAITING, self.taking_in.bound)
+
+    @property
     def full(self) -> bool:
         """Whether a gift that comes now is refused; asked by those who would first have to prepare it."""
         return self._waiting >= self.taking_in.bound or self._stopping
@@ -143,7 +148,7 @@ class Batcher:
         """Queue a gift; `told` hears its outcome. When the batcher is `full` it hears OVERLOADED at once."""
         if self.full:
             self.turn_away()
-            told(_OVERLOADED)
+            told(GiftRefused(Refusal.OVERLOADED, bound=self.bound))
             return
         queue = self._queues[gift.partition]
         if gift.partition not in self._busy:
@@ -249,7 +254,7 @@ class Batcher:
                     self._ready.remove(Partition(partition))
             self.stats.late += len(late)
             for entry in late:
-                self._tell(entry, _OVERLOADED)
+                self._tell(entry, self._late)
 
     async def _judge(self, groups: list[list[PreparedGift]]) -> Sequence[Sequence[GiftOutcome]]:
         loop = asyncio.get_running_loop()
@@ -272,7 +277,8 @@ class Batcher:
                 if isinstance(exc, OutOfMemoryError) and not told_before:
                     # The script's first write was refused, so nothing was done.
                     self.stats.full += sum(map(len, groups))
-                    return [[_OVERLOADED] * len(group) for group in groups]
+                    full = GiftRefused(Refusal.OVERLOADED, bound=await self._scripts.memory_bound())
+                    return [[full] * len(group) for group in groups]
                 return self._give_up(groups)
             except Exception:  # noqa: BLE001
                 # The task's top: an answer that should not exist must not silence every later gift.

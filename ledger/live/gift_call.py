@@ -18,6 +18,8 @@ from ledger.live.guard_state import limits_of
 from ledger.live.keys import Keys, PartitionKeys
 from ledger.model import (
     AMOUNT_MAX,
+    Bound,
+    BoundReached,
     CapPassed,
     ComboTotals,
     GiftAccepted,
@@ -332,6 +334,10 @@ def _other(status: int, wallet: int, first: int, second: Any, now_ms: int) -> Gi
             return GiftRefused(refusal, wallet, retry_after_ms=first)
         case Refusal.ID_EXPIRED as refusal:
             return GiftRefused(refusal, wallet, window_ms=(first, second))
+        case Refusal.AMOUNT_OVERFLOW as refusal:
+            return GiftRefused(refusal, wallet, bound=BoundReached(Bound.AMOUNT, first))
+        case Refusal.OVERLOADED as refusal:
+            return GiftRefused(refusal, wallet, bound=BoundReached(Bound.BOOKS_LAG, first))
         case Refusal.FROZEN as refusal:
             return GiftRefused(refusal, wallet, reason=second.decode())
         case Refusal.UNDER_AGE | Refusal.GUARDIAN_NEEDED as refusal:

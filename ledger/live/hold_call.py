@@ -13,6 +13,8 @@ from ledger.live.gift_call import read_refusal
 from ledger.live.journal import HOLD_ENDS, encode_body, encode_hold_end
 from ledger.live.keys import PartitionKeys
 from ledger.model import (
+    Bound,
+    BoundReached,
     EndOutcome,
     EndRefusal,
     EndRefused,
@@ -27,13 +29,14 @@ from ledger.model import (
     ViewerId,
 )
 
-_ACCEPTED, _REPLAY, _VIEWER_FULL = 0, 1, 30
+_ACCEPTED, _REPLAY = 0, 1
 _REFUSALS: Final = {
     3: Refusal.ID_CONFLICT,
     6: Refusal.UNKNOWN,
-    _VIEWER_FULL: Refusal.TOO_MANY_HOLDS,
+    30: Refusal.TOO_MANY_HOLDS,
     31: Refusal.TOO_MANY_HOLDS,
 }
+_BOUNDS: Final = {30: Bound.VIEWER_HOLDS, 31: Bound.PARTITION_HOLDS}
 _NO_BALANCE: Final = frozenset({Refusal.ID_CONFLICT, Refusal.UNKNOWN})
 _ENDS: Final = tuple(HOLD_ENDS)
 _END_REFUSALS: Final = {2: EndRefusal.NO_SUCH_HOLD, 3: EndRefusal.TOO_MANY_COINS, 4: EndRefusal.NOT_DUE}
@@ -110,8 +113,8 @@ def read_hold_answer(answer: Sequence[Any]) -> HoldOutcome:
     if status not in _REFUSALS:
         return read_refusal(status, wallet, first, second, at_ms)
     refusal = _REFUSALS[status]
-    holds_max = first if status == _VIEWER_FULL else None
-    return GiftRefused(refusal, None if refusal in _NO_BALANCE else wallet, holds_max=holds_max)
+    bound = BoundReached(_BOUNDS[status], first) if status in _BOUNDS else None
+    return GiftRefused(refusal, None if refusal in _NO_BALANCE else wallet, bound=bound)
 
 
 def end_words(hold_id: bytes, viewer: ViewerId, end: HoldEnd, taken_coins: int | None) -> tuple[Any, ...]:

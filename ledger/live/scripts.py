@@ -6,7 +6,7 @@ from importlib import resources
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from ledger.config import Durability, LedgerConfig
 from ledger.ids import id_time_ms
@@ -20,6 +20,8 @@ from ledger.live.redis_client import Direct
 from ledger.live.undo_call import SHUT_MS, gift_field, read_undo_answer, undo_keys
 from ledger.model import (
     AMOUNT_MAX,
+    Bound,
+    BoundReached,
     CreditAccepted,
     CreditOutcome,
     CreditRefused,
@@ -104,6 +106,14 @@ class Scripts:
     async def aclose(self) -> None:
         """Let go of the connections that gifts went over; nobody gives any more."""
         await self._direct.aclose()
+
+    async def memory_bound(self) -> BoundReached:
+        """How much memory the server may use, for who was refused since it is full. No error: then it is not known."""
+        try:
+            told: Any = await self._ask("INFO", "memory")
+            return BoundReached(Bound.MEMORY, int(told["maxmemory"]))
+        except (RedisError, OSError, KeyError):
+            return BoundReached(Bound.MEMORY, None)
 
     def bucket_of(self, id_ms: int) -> int:
         """The time bucket of an id."""

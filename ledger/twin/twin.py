@@ -24,6 +24,8 @@ from ledger.model import (
     AMOUNT_MAX,
     CAME,
     Body,
+    Bound,
+    BoundReached,
     ComboTotals,
     CreditAccepted,
     CreditBody,
@@ -305,7 +307,7 @@ class LedgerTwin:
         now_ms = max(time_ms, state.clock_ms)
         wallet = state.wallets.get(order.viewer, 0)
         paid = state.ids.get((order.id, order.viewer))
-        if paid is not None and time_ms >= paid.expires_ms:
+        if paid is not None and time_ms > paid.expires_ms:
             state.forget_ids(time_ms)
             paid = None
         if paid is not None:
@@ -352,9 +354,11 @@ class LedgerTwin:
             state.commission + order.commission_diamonds,
         )
         if max(stripe + order.creator_diamonds, *sums) > AMOUNT_MAX - state.gifts.diamonds:
-            return GiftRefused(Refusal.AMOUNT_OVERFLOW, wallet)
+            return GiftRefused(Refusal.AMOUNT_OVERFLOW, wallet, bound=BoundReached(Bound.AMOUNT, AMOUNT_MAX))
         if state.seq - state.flushed >= config.journal_records_max:
-            return GiftRefused(Refusal.OVERLOADED, wallet)
+            return GiftRefused(
+                Refusal.OVERLOADED, wallet, bound=BoundReached(Bound.BOOKS_LAG, config.journal_records_max)
+            )
         return None
 
     def _pay(self, state: TwinPartition, order: GiftOrder, wallet: int, now_ms: int) -> GiftAccepted:
@@ -456,11 +460,16 @@ class LedgerTwin:
         if wallet < order.coins:
             return GiftRefused(Refusal.INSUFFICIENT_COINS, wallet)
         if state.holds.of_viewer(order.viewer) >= config.viewer_holds_max:
-            return GiftRefused(Refusal.TOO_MANY_HOLDS, wallet, holds_max=config.viewer_holds_max)
+            return GiftRefused(
+                Refusal.TOO_MANY_HOLDS, wallet, bound=BoundReached(Bound.VIEWER_HOLDS, config.viewer_holds_max)
+            )
         if len(state.holds.open) >= config.partition_holds_max:
-            return GiftRefused(Refusal.TOO_MANY_HOLDS, wallet)
+            bound = BoundReached(Bound.PARTITION_HOLDS, config.partition_holds_max)
+            return GiftRefused(Refusal.TOO_MANY_HOLDS, wallet, bound=bound)
         if state.seq - state.flushed >= config.journal_records_max:
-            return GiftRefused(Refusal.OVERLOADED, wallet)
+            return GiftRefused(
+                Refusal.OVERLOADED, wallet, bound=BoundReached(Bound.BOOKS_LAG, config.journal_records_max)
+            )
         return None
 
     def _end_hold(self, hold_id: bytes, viewer: ViewerId, end: HoldEnd, taken_coins: int | None) -> EndOutcome:

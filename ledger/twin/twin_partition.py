@@ -70,6 +70,6 @@ class TwinPartition(Struct):
 
     def forget_ids(self, time_ms: int) -> None:
         """The server's clock is, or was for a moment, at `time_ms`."""
-        over = {key: paid for key, paid in self.ids.items() if paid.expires_ms <= time_ms}
+        over = {key: paid for key, paid in self.ids.items() if paid.expires_ms < time_ms}
         self.ids = {key: paid for key, paid in self.ids.items() if key not in over}
         self.gone_ids |= {paid.expires_ms for paid in over.values()}

@@ -8,7 +8,7 @@ from gateway.services import Services
 from gateway.wire.codes import Code
 from gateway.wire.http.admin import Grant, GrantBody
 from ledger.ids import parse_id
-from ledger.model import CreditRefused, Refusal, ViewerId
+from ledger.model import AMOUNT_MAX, Bound, CreditRefused, Refusal, ViewerId
 from ledger.purchases.grants import GrantOrder
 
 _OVERFLOW = "The wallet cannot hold so many coins."
@@ -20,8 +20,9 @@ async def grant_coins(services: Services, caller: Identity, body: GrantBody) -> 
     order = GrantOrder(parse_id(body.id), ViewerId(body.user), body.coins, body.reason, caller.user, body.worth_bp)
     outcome = await services.office.grants.grant(order)
     if isinstance(outcome, CreditRefused):
-        detail = {Refusal.AMOUNT_OVERFLOW: _OVERFLOW, Refusal.UNKNOWN: _UNKNOWN}.get(outcome.refusal, "")
-        raise Problem(CODES[outcome.refusal], detail)
+        if outcome.refusal is Refusal.AMOUNT_OVERFLOW:
+            raise Problem(CODES[outcome.refusal], _OVERFLOW, bound=Bound.AMOUNT.value, bound_max=AMOUNT_MAX)
+        raise Problem(CODES[outcome.refusal], _UNKNOWN if outcome.refusal is Refusal.UNKNOWN else "")
     return Grant(body.id, body.user, body.coins, outcome.balance_coins, outcome.replay)
 
 

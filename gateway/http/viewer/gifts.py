@@ -85,7 +85,7 @@ async def _reply(services: Services, caller: Identity, body: GiftBody) -> GiftRe
         anonymous=body.anonymous,
     )
     if services.desk.turns_away():
-        return refused(Code.OVERLOADED, ref=command.ref, id=command.id)
+        return refused(Code.OVERLOADED, ref=command.ref, id=command.id, bound=services.desk.bound)
     name = place_name(command)
     if isinstance(name, Refused):
         return name
@@ -117,6 +117,8 @@ def problem_of_refused(reply: Refused) -> Problem:
         spent_coins=None if reply.spent_coins is UNSET else reply.spent_coins,
         age_min=None if reply.age_min is UNSET else reply.age_min,
         limits_needed=None if reply.limits_needed is UNSET else reply.limits_needed,
+        bound=None if reply.bound is UNSET else reply.bound,
+        bound_max=None if reply.bound_max is UNSET else reply.bound_max,
     )
 
 

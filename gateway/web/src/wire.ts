@@ -245,6 +245,8 @@ export interface Refused {
   spent_coins?: number;
   age_min?: number;
   limits_needed?: string[];
+  bound?: string;
+  bound_max?: number;
 }
 
 /** Answer to `ping`. */

@@ -19,6 +19,8 @@ export interface ProblemDocument {
   spent_coins?: number;
   age_min?: number;
   limits_needed?: string[];
+  bound?: string;
+  bound_max?: number;
   missing?: Record<string, string>;
 }
 

@@ -26,6 +26,7 @@ class ProblemDocument(Struct, frozen=True):
         resets_at_ms: when that limit counts from zero again.
         age_min: with `under_age` and `guardian_needed`, the age in years from which that ends.
         limits_needed: with `own_limits_needed`, which limits the viewer has to set.
+        bound: where the server itself can take no more, of what; `bound_max`: how much that may be.
         missing: what cannot be used now, with the reason, when the process is not ready.
     """
 
@@ -44,6 +45,8 @@ class ProblemDocument(Struct, frozen=True):
     spent_coins: Amount | UnsetType = UNSET
     age_min: int | UnsetType = UNSET
     limits_needed: list[str] | UnsetType = UNSET
+    bound: str | UnsetType = UNSET
+    bound_max: Amount | UnsetType = UNSET
     missing: dict[str, str] | UnsetType = UNSET
 
 

@@ -27,7 +27,7 @@
 --         others = for each judged gift that was not accepted: its place, status, wallet, and two values of its status
 --         held   = for each gift that may be undone now: its place, until when
 --         status 1 replay (coins first paid, until when it may be undone or 0), 2 insufficient, 3 conflict, 4 expired
---                (how old it may be, how far ahead), 5 overflow, 7 overloaded, 8 frozen (0, reason), 9 own gift,
+--                (how old it may be, how far ahead), 5 overflow (the bound), 7 overloaded (records that the books may lack), 8 frozen (0, reason), 9 own gift,
 --                10 barred, over the cap (cap, coins counted before) of a 11 gift, 12 day, 13 week, 14 month, 15 creator's day, 16 over the rate (ms to wait, 0),
 --                17 to 20 by age
 --         or an error FENCED: a partition of the call has no epoch or epoch 0; groups before it may have been paid
@@ -96,9 +96,9 @@ local function pay_group(key_base, group, bodies)
       status, first = RATE_LIMITED, wait_ms(guard, rate_ms, burst_ms, now_ms)
     elseif earnings[creator] + diamonds_of[i] > bound or spent + coins > bound
         or earned + diamonds_of[i] > bound or commission + commission_of[i] > bound then
-      status = OVERFLOW
+      status, first = OVERFLOW, amount_max
     elseif #paid >= room_left then
-      status = OVERLOADED
+      status, first = OVERLOADED, unflushed_max
     elseif i % 16 == 0 and clock() - started > time_s_max then
       judged = i - 1
       break

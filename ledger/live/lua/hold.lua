@@ -10,7 +10,7 @@
 --         16 whether everybody's coins are counted (1 or 0), 17 whether ages must be known (1 or 0)
 -- returns {status, wallet after, when it expires (of a refusal the time), two values of the status}
 --         status 0 accepted, 1 replay, 3 conflict, 6 late, 30 too many open holds of the viewer (as many as it may have,
---                0), 31 of the partition, and the others of gift.lua; or an error FENCED when the partition has no epoch or epoch 0
+--                0), 31 of the partition (the same), and the others of gift.lua; or an error FENCED when the partition has no epoch or epoch 0
 
 local ACCEPTED, REPLAY, INSUFFICIENT, CONFLICT, LATE, OVERLOADED, VIEWER_FULL, FULL = 0, 1, 2, 3, 6, 7, 30, 31
 local ENDED_BYTES = 25 -- of an ended hold: how, coins taken, wallet after, time; behind them it is as it was while open
@@ -48,8 +48,8 @@ end
 if wallet < coins then return {INSUFFICIENT, wallet, 0, 0, 0} end
 local mine = tonumber(call('HGET', counts_key, viewer) or 0) + 1
 if mine > tonumber(ARGV[8]) then return {VIEWER_FULL, wallet, 0, tonumber(ARGV[8]), 0} end
-if call('HLEN', holds_key) >= tonumber(ARGV[9]) then return {FULL, wallet, 0, 0, 0} end
-if seq - 1 - tonumber(totals[5] or 0) >= tonumber(ARGV[10]) then return {OVERLOADED, wallet, 0, 0, 0} end
+if call('HLEN', holds_key) >= tonumber(ARGV[9]) then return {FULL, wallet, 0, tonumber(ARGV[9]), 0} end
+if seq - 1 - tonumber(totals[5] or 0) >= tonumber(ARGV[10]) then return {OVERLOADED, wallet, 0, tonumber(ARGV[10]), 0} end
 wallet = wallet - coins
 local expires_ms = now_ms + lasts_ms
 

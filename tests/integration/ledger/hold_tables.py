@@ -72,7 +72,7 @@ def _begun(outcome: HoldOutcome) -> str:
         return f"{'replay' if outcome.replay else 'held'} {outcome.balance_coins}"
     if outcome.cap is not None:
         return f"{outcome.cap.limit} {outcome.cap.spent_coins}/{outcome.cap.coins}"
-    number = "" if outcome.holds_max is None else str(outcome.holds_max)
+    number = "" if outcome.bound is None else str(outcome.bound.most)
     return f"{outcome.refusal.value} {outcome.reason}{number}".strip()
 
 

@@ -303,7 +303,7 @@ class MachineCore(RuleBasedStateMachine):
         for (_, keys), state in zip(self.ledger.keys.all(), self.twin.partitions, strict=True):
             state.forget_ids(time_ms)
             for name in self.redis.scan_iter(match=keys.ids(0)[:-1] + b"*"):
-                if self.redis.pexpiretime(name) <= time_ms:
+                if self.redis.pexpiretime(name) < time_ms:
                     self.redis.pexpireat(name, 1)
 
     def _set_epoch(self, totals_key: bytes, epoch: int) -> None:

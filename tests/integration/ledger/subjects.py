@@ -118,7 +118,7 @@ class RealSubject:
         redis: Any = self.real.redis
         for _, keys in self.real.keys.all():
             async for name in redis.scan_iter(match=keys.ids(0)[:-1] + b"*"):
-                if await redis.pexpiretime(name) <= ms:
+                if await redis.pexpiretime(name) < ms:
                     assert await redis.pexpireat(name, 1)
 
 

@@ -14,6 +14,8 @@ from ledger.live.guard_state import NO_SETTINGS, GuardSettings
 from ledger.model import (
     AMOUNT_MAX,
     UNDO_MS_MAX,
+    Bound,
+    BoundReached,
     CreditAccepted,
     CreditBody,
     CreditRefused,
@@ -195,7 +197,7 @@ async def test_waiting_over_the_bound_is_refused(valkey_url: str) -> None:
     await ledger.credit(grant("ann", 10))
     outcomes = await asyncio.gather(*(ledger.give(gift_order("ann", 1)) for _ in range(4)))
     assert [isinstance(o, GiftAccepted) for o in outcomes] == [True, True, True, False]
-    assert outcomes[3] == GiftRefused(Refusal.OVERLOADED)
+    assert outcomes[3] == GiftRefused(Refusal.OVERLOADED, bound=BoundReached(Bound.WAITING, 3))
     assert await ledger.balance("ann") == 7
     await ledger.stop()
 
@@ -208,7 +210,7 @@ async def test_unflushed_records_at_the_bound_refuse_gifts(kind: str, valkey_url
     await ledger.credit(grant("ann", 10))
     outcomes = [await ledger.give(gift_order("ann", 1)) for _ in range(3)]
     assert [isinstance(o, GiftAccepted) for o in outcomes] == [True, True, False]
-    assert isinstance(outcomes[2], GiftRefused) and outcomes[2].refusal is Refusal.OVERLOADED
+    assert outcomes[2] == GiftRefused(Refusal.OVERLOADED, 8, bound=BoundReached(Bound.BOOKS_LAG, 3))
     assert await ledger.trim(Partition(0), 1, 3, 3) == 3
     assert isinstance(await ledger.give(gift_order("ann", 1)), GiftAccepted)
     await ledger.stop()
@@ -261,7 +263,7 @@ async def test_amounts_at_the_bound(subject: Subject) -> None:
     outcome = await subject.ledger.give(gift_order("ann", 1))
     assert isinstance(outcome, GiftAccepted) and outcome.balance_coins == AMOUNT_MAX - 1
     big = await subject.ledger.give(gift_order("ann", AMOUNT_MAX // 50))
-    assert isinstance(big, GiftRefused) and big.refusal is Refusal.AMOUNT_OVERFLOW
+    assert big == GiftRefused(Refusal.AMOUNT_OVERFLOW, AMOUNT_MAX - 1, bound=BoundReached(Bound.AMOUNT, AMOUNT_MAX))
     assert await subject.ledger.balance("ann") == AMOUNT_MAX - 1
 
 
@@ -279,7 +281,8 @@ async def test_sums_of_a_partition_at_the_bound(subject: Subject, part: str) -> 
     ]
     first, second = [await subject.ledger.give(order) for order in orders]
     assert isinstance(first, GiftAccepted)
-    assert second == GiftRefused(Refusal.AMOUNT_OVERFLOW, AMOUNT_MAX - coins)
+    bound = BoundReached(Bound.AMOUNT, AMOUNT_MAX)
+    assert second == GiftRefused(Refusal.AMOUNT_OVERFLOW, AMOUNT_MAX - coins, bound=bound)
 
 
 async def test_scripts_forgotten_by_the_server(ledger: Ledger) -> None:

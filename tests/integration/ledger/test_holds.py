@@ -128,7 +128,7 @@ TABLES: dict[str, tuple[dict[str, Any], str]] = {
         hold ann 1 c 1000       | too_many_holds 2
         hold ann 1 b 1000       | replay 98
         hold bob 1 d 1000       | held 99
-        hold bob 1 e 1000       | too_many_holds
+        hold bob 1 e 1000       | too_many_holds 3
         settle ann a            | settled 1/1 98
         hold bob 1 e 1000       | held 98
         void ann b              | voided 0/1 99

@@ -8,7 +8,7 @@ import pytest
 
 from ledger.config import LedgerConfig
 from ledger.live.taking_in import TAKEN_IN_MIN
-from ledger.model import GiftAccepted, GiftOrder, GiftOutcome, GiftRefused, Refusal
+from ledger.model import Bound, BoundReached, GiftAccepted, GiftOrder, GiftOutcome, GiftRefused, Refusal
 from ledger.service import Ledger, open_ledger
 from tests.integration.ledger.orders import gift_order, grant
 from tests.servers import Valkey, running_valkey
@@ -16,7 +16,6 @@ from tests.waiting import until
 
 COINS = 10_000
 ANSWER_S_MAX = 20.0
-OVERLOADED = GiftRefused(Refusal.OVERLOADED)
 
 
 @pytest.fixture
@@ -54,8 +53,16 @@ class Counter:
         return given
 
     def refused(self) -> list[GiftOrder]:
-        """Those that were refused as overloaded."""
-        return [order for order in self.orders if self.outcomes.get(order.id) == OVERLOADED]
+        """Those that were refused as overloaded, each with the bound that it met."""
+        outcomes = [(order, self.outcomes.get(order.id)) for order in self.orders]
+        return [
+            order
+            for order, outcome in outcomes
+            if isinstance(outcome, GiftRefused)
+            and outcome.refusal is Refusal.OVERLOADED
+            and outcome.bound is not None
+            and outcome.bound.most is not None
+        ]
 
     def accepted(self) -> int:
         """How many were paid by this telling."""
@@ -76,6 +83,8 @@ async def test_gifts_behind_a_held_up_commit_are_refused_and_paid_when_told_agai
             behind = [counter.give() for _ in range(100)]
             await until(lambda: len(counter.outcomes) == len(behind), ANSWER_S_MAX)
             assert counter.refused() == behind
+            late = GiftRefused(Refusal.OVERLOADED, bound=BoundReached(Bound.WAIT_MS, 50))
+            assert [counter.outcomes[order.id] for order in behind] == [late] * len(behind)
             assert first.id not in counter.outcomes
             assert (ledger.batcher.waiting, ledger.batcher.stats.late) == (0, len(behind))
         await counter.all_told()
@@ -100,7 +109,8 @@ async def test_gifts_above_what_is_judged_are_refused_as_they_come(own_valkey: V
             # Before it has looked it does not know that nothing is judged; then it is full.
             await until(lambda: batcher.full, ANSWER_S_MAX)
             one_more = counter.give()
-            assert counter.outcomes[one_more.id] == OVERLOADED
+            bound = BoundReached(Bound.WAITING, TAKEN_IN_MIN)
+            assert counter.outcomes[one_more.id] == GiftRefused(Refusal.OVERLOADED, bound=bound)
             assert batcher.stats.overloaded == 1
         await counter.all_told()
         assert counter.accepted() + len(counter.refused()) == len(counter.orders)

@@ -7,6 +7,8 @@ from ledger.config import LedgerConfig
 from ledger.ids import new_id
 from ledger.live.journal import JournalReader
 from ledger.model import (
+    Bound,
+    BoundReached,
     CreditAccepted,
     CreditRefused,
     GiftAccepted,
@@ -33,18 +35,21 @@ async def test_full_valkey_does_nothing_by_halves(tmp_path: Path) -> None:
         assert isinstance(await ledger.give(before), GiftAccepted)
         await ledger.redis.config_set("maxmemory", "1mb")
         held = HoldOrder(new_id(now_ms()), ViewerId("ann"), 5, 60_000, "order")
-        assert await ledger.give(late) == GiftRefused(Refusal.OVERLOADED)
-        assert await ledger.hold(held) == GiftRefused(Refusal.OVERLOADED)
+        full = GiftRefused(Refusal.OVERLOADED, bound=BoundReached(Bound.MEMORY, 1 << 20))
+        assert await ledger.give(late) == full
+        assert await ledger.hold(held) == full
         assert await ledger.credit(owed) == CreditRefused(Refusal.UNKNOWN)
         replay = await ledger.give(before)
         assert isinstance(replay, GiftAccepted) and replay.replay
         accepted = refused = 0
         for step in range(100):
             used_bytes = (await ledger.redis.info("memory"))["used_memory"]
-            await ledger.redis.config_set("maxmemory", str(used_bytes + step * STEP_BYTES))
+            memory_max = used_bytes + step * STEP_BYTES
+            await ledger.redis.config_set("maxmemory", str(memory_max))
             outcomes = await asyncio.gather(*(ledger.give(gift_order("ann", 1, combo=True)) for _ in range(3)))
             accepted += sum(isinstance(outcome, GiftAccepted) for outcome in outcomes)
-            refused += outcomes.count(GiftRefused(Refusal.OVERLOADED))
+            full = GiftRefused(Refusal.OVERLOADED, bound=BoundReached(Bound.MEMORY, memory_max))
+            refused += outcomes.count(full)
         assert accepted + refused == 300
         await ledger.redis.config_set("maxmemory", "0")
         assert await ledger.credit(owed) == CreditAccepted(1_002 - accepted, replay=False)

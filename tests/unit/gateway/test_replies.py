@@ -3,10 +3,11 @@
 import pytest
 from msgspec import UNSET
 
-from gateway.replies import CODES, Bar, refused, refused_by_ledger
+from gateway.http.viewer.gifts import problem_of_refused
+from gateway.replies import CODES, IN_FLIGHT, RETRY_AFTER_MS, Bar, refused, refused_by_ledger, too_many_in_flight
 from gateway.undos import CODES as CODES_OF_UNDOS
 from gateway.wire.codes import FACTS, Code
-from ledger.model import CapPassed, GiftRefused, Limit, Refusal, UndoRefusal
+from ledger.model import AMOUNT_MAX, Bound, BoundReached, CapPassed, GiftRefused, Limit, Refusal, UndoRefusal
 
 
 @pytest.mark.parametrize("refusal", list(Refusal))
@@ -107,19 +108,105 @@ def test_refusal_for_want_of_coins_says_how_many_there_are() -> None:
     assert refused_by_ledger(GiftRefused(Refusal.ID_EXPIRED, 7), ref="r", id="i").balance_coins is UNSET
 
 
-REASONS = [
-    (GiftRefused(Refusal.AMOUNT_OVERFLOW, 7), Code.NOT_ALLOWED, "9007199254740991"),
-    (GiftRefused(Refusal.TOO_MANY_HOLDS, 7, holds_max=20), Code.LIMIT_REACHED, "20 holds of this user"),
-    (GiftRefused(Refusal.TOO_MANY_HOLDS, 7), Code.LIMIT_REACHED, "As many holds are open as there can be."),
-]
+BOUNDS = """
+# refusal         bound           most             | code          words of the message
+  amount_overflow amount          9007199254740991 | not_allowed   would pass 9007199254740991
+  too_many_holds  viewer_holds    20               | limit_reached 20 holds of this user
+  too_many_holds  partition_holds 10000            | limit_reached 10000 holds are open
+  overloaded      waiting         512              | overloaded    all that it can
+  overloaded      wait_ms         500              | overloaded    all that it can
+  overloaded      books_lag       1000000          | overloaded    all that it can
+  overloaded      memory          1048576          | overloaded    all that it can
+"""
 
 
-@pytest.mark.parametrize(("refusal", "code", "words"), REASONS)
-def test_refusal_at_a_bound_says_its_number(refusal: GiftRefused, code: Code, words: str) -> None:
-    """Where no field of the reply is for it, the number that explains a refusal stands in the message."""
+@pytest.mark.parametrize("line", BOUNDS.strip().splitlines()[1:])
+def test_refusal_at_a_bound_says_which_and_its_number(line: str) -> None:
+    """In fields of their own, over both ways; and when to come back, where that helps."""
+    given, told = (part.split(maxsplit=2) for part in line.split("|"))
+    bound = BoundReached(Bound(given[1]), int(given[2]))
+    reply = refused_by_ledger(GiftRefused(Refusal(given[0]), 7, bound=bound), ref="r", id="i")
+    assert (reply.code, reply.bound, reply.bound_max, reply.balance_coins) == (told[0], given[1], int(given[2]), UNSET)
+    assert " ".join(told[1:]) in reply.message
+    assert reply.retry_after_ms == (RETRY_AFTER_MS if reply.code == Code.OVERLOADED else UNSET)
+    document = problem_of_refused(reply).document()
+    assert (document.code, document.bound, document.bound_max) == (reply.code, reply.bound, reply.bound_max)
+
+
+def test_every_bound_has_its_line() -> None:
+    """A new one fails here."""
+    assert {line.split()[1] for line in BOUNDS.strip().splitlines()[1:]} == set(Bound)
+
+
+def test_bound_whose_number_is_not_known() -> None:
+    """A server that did not tell how much memory it may use: what is full is told all the same."""
+    refusal = GiftRefused(Refusal.OVERLOADED, bound=BoundReached(Bound.MEMORY, None))
     reply = refused_by_ledger(refusal, ref="r", id="i")
-    assert (reply.code, reply.balance_coins) == (code, UNSET)
-    assert words in reply.message
+    assert (reply.bound, reply.bound_max) == ("memory", UNSET)
+
+
+def test_too_many_gifts_in_flight_says_how_many_may_be() -> None:
+    """The gateway's own bound, told as those of the ledger."""
+    reply = too_many_in_flight(16, ref="r", id="i")
+    assert (reply.code, reply.bound, reply.bound_max, reply.retryable) == (Code.OVERLOADED, IN_FLIGHT, 16, True)
+
+
+EXPLAINED: dict[Refusal, tuple[GiftRefused, dict[str, object]]] = {
+    Refusal.INSUFFICIENT_COINS: (GiftRefused(Refusal.INSUFFICIENT_COINS, 7), {"balance_coins": 7}),
+    Refusal.ID_EXPIRED: (
+        GiftRefused(Refusal.ID_EXPIRED, 7, window_ms=(3_000, 4_000)),
+        {"message": "The time in this id is more than 3 s ago or 4 s ahead, or too much was forgotten since."},
+    ),
+    Refusal.AMOUNT_OVERFLOW: (
+        GiftRefused(Refusal.AMOUNT_OVERFLOW, 7, bound=BoundReached(Bound.AMOUNT, AMOUNT_MAX)),
+        {"bound_max": AMOUNT_MAX},
+    ),
+    Refusal.OVERLOADED: (
+        GiftRefused(Refusal.OVERLOADED, bound=BoundReached(Bound.WAITING, 512)),
+        {"bound_max": 512, "retry_after_ms": RETRY_AFTER_MS},
+    ),
+    Refusal.TOO_MANY_HOLDS: (
+        GiftRefused(Refusal.TOO_MANY_HOLDS, 7, bound=BoundReached(Bound.PARTITION_HOLDS, 3)),
+        {"bound_max": 3},
+    ),
+    Refusal.LIMIT_EXCEEDED: (
+        GiftRefused(Refusal.LIMIT_EXCEEDED, 7, cap=CapPassed(Limit.DAY, 50, 8, 9_000)),
+        {"limit_coins": 50, "spent_coins": 8, "resets_at_ms": 9_000},
+    ),
+    Refusal.RATE_LIMITED: (GiftRefused(Refusal.RATE_LIMITED, 7, retry_after_ms=123), {"retry_after_ms": 123}),
+    Refusal.UNDER_AGE: (GiftRefused(Refusal.UNDER_AGE, 7, age=18), {"age_min": 18}),
+    Refusal.GUARDIAN_NEEDED: (GiftRefused(Refusal.GUARDIAN_NEEDED, 7, age=18), {"age_min": 18}),
+    Refusal.OWN_CAPS_NEEDED: (
+        GiftRefused(Refusal.OWN_CAPS_NEEDED, 7, caps_needed=(Limit.DAY,)),
+        {"limits_needed": ["day"]},
+    ),
+    Refusal.FROZEN: (
+        GiftRefused(Refusal.FROZEN, 7, reason="Ask us."),
+        {"message": "This account is frozen. Ask us."},
+    ),
+}
+"""Of each refusal with a limit behind it, or a reason: how the ledger tells it, and what of it reaches the sender."""
+NOTHING_BEHIND = {
+    Refusal.ID_CONFLICT: "the id is taken",
+    Refusal.UNKNOWN: "the same id tells",
+    Refusal.OWN_GIFT: "viewer and creator are one",
+    Refusal.BARRED: "the rule is the gateway's, which tells it",
+    Refusal.AGE_UNKNOWN: "there is no age to compare with",
+}
+
+
+@pytest.mark.parametrize("refusal", list(Refusal))
+def test_refusal_tells_what_explains_it(refusal: Refusal) -> None:
+    """The limit behind it reaches the sender on the socket and over HTTP; a new refusal must say what, or why not."""
+    assert (refusal in EXPLAINED) != (refusal in NOTHING_BEHIND)
+    if refusal not in EXPLAINED:
+        return
+    stored, fields = EXPLAINED[refusal]
+    reply = refused_by_ledger(stored, ref="r", id="i")
+    document = problem_of_refused(reply).document()
+    for name, value in fields.items():
+        assert getattr(reply, name) == value, name
+        assert getattr(document, "detail" if name == "message" else name) == value, name
 
 
 def test_id_outside_of_the_window_is_told_the_window() -> None:

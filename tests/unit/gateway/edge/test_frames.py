@@ -11,6 +11,7 @@ from gateway.replies import refused
 from gateway.wire.codec import Encoding, encode
 from gateway.wire.codes import Code
 from gateway.wire.messages import ID_PATTERN
+from ledger.model import AMOUNT_MAX, Bound, BoundReached
 
 
 def _read(data: bytes) -> Frame:
@@ -41,9 +42,15 @@ def test_ping_frame_is_an_empty_ping() -> None:
 
 
 @pytest.mark.parametrize("encoding", Encoding)
-@given(ref=st.text(min_size=1, max_size=64), id=st.from_regex(ID_PATTERN))
-def test_refusal_for_load_is_written_as_every_other(encoding: Encoding, ref: str, id: str) -> None:
+@given(
+    ref=st.text(min_size=1, max_size=64),
+    id=st.from_regex(ID_PATTERN),
+    bound=st.one_of(st.none(), st.builds(BoundReached, st.sampled_from(Bound), st.integers(0, AMOUNT_MAX))),
+)
+def test_refusal_for_load_is_written_as_every_other(
+    encoding: Encoding, ref: str, id: str, bound: BoundReached | None
+) -> None:
     """It is put together of prepared parts; its bytes are the same, whatever the client chose as its `ref`."""
-    assert overloaded_frame(ref, id, encoding) == frame(
-        encode(refused(Code.OVERLOADED, ref=ref, id=id), encoding), encoding
+    assert overloaded_frame(ref, id, bound, encoding) == frame(
+        encode(refused(Code.OVERLOADED, ref=ref, id=id, bound=bound), encoding), encoding
     )
