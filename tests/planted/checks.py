@@ -48,6 +48,8 @@ from tests.integration.gateway.test_relay_crashes import Died, doomed_relay
 from tests.integration.ledger.gift_machine import run_machine
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_money.money import purchase_order
+from tests.integration.ledger_money.refund_world import RefundWorld
+from tests.integration.ledger_money.test_refunds_told_twice import TABLES as TOLD_TWICE
 from tests.integration.ledger_postgres.books_machine import run_books_machine
 from tests.integration.ledger_postgres.cutting import cut_first_volume
 from tests.integration.ledger_postgres.flushing import flushing
@@ -140,6 +142,11 @@ def volumes(folder: Path, database_url: str) -> list[str]:
     return asyncio.run(_pay_again(folder, database_url))
 
 
+def told_twice(folder: Path, database_url: str) -> list[str]:
+    """Refunds that are ordered here and told by their provider, line by line."""
+    return asyncio.run(_tell_twice(folder, database_url))
+
+
 CHECKS: Final[dict[str, Callable[[Path, str], list[str]]]] = {
     "machine": machine,
     "repairs": repairs,
@@ -149,6 +156,7 @@ CHECKS: Final[dict[str, Callable[[Path, str], list[str]]]] = {
     "checker": checker,
     "worth": worth,
     "volumes": volumes,
+    "told_twice": told_twice,
     "promotion": promotion,
 }
 
@@ -262,6 +270,23 @@ async def _spend_mixed(folder: Path, database_url: str) -> list[str]:
         await pool.close()
         violations = [f"{one.id}: {words}" for one in report.invariants for words in one.violations]
         return violations if found == left else [*violations, f"{found} diamonds are residue, {left} by fractions"]
+
+
+async def _tell_twice(folder: Path, database_url: str) -> list[str]:
+    with running_valkey(folder) as valkey:
+        config = LedgerConfig(redis_url=valkey.url, database_url=database_url, partitions=2)
+        pool, ledger = await open_pool(config), open_ledger(config)
+        await ledger.start()
+        world = await RefundWorld.under({}, config, ledger, SandboxRail.from_key("the key of a planted bug"), pool)
+        found: list[str] = []
+        try:
+            await world.play(TOLD_TWICE["ordered in parts, told in other parts"])
+        except AssertionError as exc:
+            found.append(f"coins were taken twice: {exc}")
+        await world.office.close()
+        await ledger.stop()
+        await pool.close()
+        return found
 
 
 async def _pay_again(folder: Path, database_url: str) -> list[str]:

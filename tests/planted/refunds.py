@@ -3,6 +3,7 @@
 from tests.planted.planting import Bug, Edit
 
 REINSTATING = "ledger/refunds/reinstating.py"
+ROWS = "ledger/refunds/refund_rows.py"
 
 OF_REFUNDS = [
     Bug(
@@ -31,5 +32,17 @@ OF_REFUNDS = [
         "refunds",
         "",
         [Edit(REINSTATING, " AND r.state IN ('settled', 'voided')", "")],
+    ),
+    Bug(
+        "orders_not_counted_in_what_a_provider_tells",
+        "told_twice",
+        "coins were taken twice",
+        [Edit(ROWS, "WHERE r.money = 'told' OR r.money = 'provider' AND t.refund IS NULL", "WHERE r.money = 'told'")],
+    ),
+    Bug(
+        "order_of_what_was_told_before_taken",
+        "told_twice",
+        "coins were taken twice",
+        [Edit(ROWS, ".may_be_the_same(told):", ".may_be_the_same(0):")],
     ),
 ]
