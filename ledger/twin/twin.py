@@ -354,15 +354,13 @@ class LedgerTwin:
             state.commission + order.commission_diamonds,
         )
         if max(stripe + order.creator_diamonds, *sums) > AMOUNT_MAX - state.gifts.diamonds:
-            return GiftRefused(Refusal.AMOUNT_OVERFLOW, wallet, bound=BoundReached(Bound.AMOUNT, AMOUNT_MAX))
+            return _at_bound(Refusal.AMOUNT_OVERFLOW, wallet, Bound.AMOUNT, AMOUNT_MAX)
         if state.seq - state.flushed >= config.journal_records_max:
-            return GiftRefused(
-                Refusal.OVERLOADED, wallet, bound=BoundReached(Bound.BOOKS_LAG, config.journal_records_max)
-            )
+            return _at_bound(Refusal.OVERLOADED, wallet, Bound.BOOKS_LAG, config.journal_records_max)
         return None
 
     def _pay(self, state: TwinPartition, order: GiftOrder, wallet: int, now_ms: int) -> GiftAccepted:
-        _earn(state, gift_body(order))
+        state.earn(gift_body(order))
         combo = self._count_combo(state, order, now_ms) if order.combo_key else None
         self._record(state, order.viewer, now_ms, combo, gift_body(order))
         return GiftAccepted(order.coins, wallet, state.epoch, state.seq, now_ms, combo, replay=False)
@@ -460,16 +458,11 @@ class LedgerTwin:
         if wallet < order.coins:
             return GiftRefused(Refusal.INSUFFICIENT_COINS, wallet)
         if state.holds.of_viewer(order.viewer) >= config.viewer_holds_max:
-            return GiftRefused(
-                Refusal.TOO_MANY_HOLDS, wallet, bound=BoundReached(Bound.VIEWER_HOLDS, config.viewer_holds_max)
-            )
+            return _at_bound(Refusal.TOO_MANY_HOLDS, wallet, Bound.VIEWER_HOLDS, config.viewer_holds_max)
         if len(state.holds.open) >= config.partition_holds_max:
-            bound = BoundReached(Bound.PARTITION_HOLDS, config.partition_holds_max)
-            return GiftRefused(Refusal.TOO_MANY_HOLDS, wallet, bound=bound)
+            return _at_bound(Refusal.TOO_MANY_HOLDS, wallet, Bound.PARTITION_HOLDS, config.partition_holds_max)
         if state.seq - state.flushed >= config.journal_records_max:
-            return GiftRefused(
-                Refusal.OVERLOADED, wallet, bound=BoundReached(Bound.BOOKS_LAG, config.journal_records_max)
-            )
+            return _at_bound(Refusal.OVERLOADED, wallet, Bound.BOOKS_LAG, config.journal_records_max)
         return None
 
     def _end_hold(self, hold_id: bytes, viewer: ViewerId, end: HoldEnd, taken_coins: int | None) -> EndOutcome:
@@ -531,7 +524,7 @@ class LedgerTwin:
 
     def _settle(self, state: TwinPartition, key: tuple[bytes, str], now_ms: int) -> None:
         body = state.gifts.open.pop(key).body
-        _earn(state, body)
+        state.earn(body)
         self._record(state, body.viewer, now_ms, None, settled_body(body))
 
     def _remember(self, state: TwinPartition, body: GiftFields, now_ms: int) -> None:
@@ -545,7 +538,7 @@ class LedgerTwin:
         remembered = record.at_ms >= now_ms - 2 * self._config.credit_ids_kept_ms
         match body:
             case GiftBody():
-                _earn(state, body)
+                state.earn(body)
                 self._remember(state, body, now_ms)
                 if record.combo is not None:
                     combo, deadline_ms = record.combo, record.at_ms + body.combo_window_ms
@@ -561,7 +554,7 @@ class LedgerTwin:
                 )
             case GiftSettledBody():
                 del state.gifts.open[body.id, body.viewer]
-                _earn(state, body)
+                state.earn(body)
             case GiftUndoneBody():
                 del state.gifts.open[body.id, body.viewer]
                 if remembered:
@@ -598,8 +591,5 @@ class LedgerTwin:
         )
 
 
-def _earn(state: TwinPartition, body: GiftFields) -> None:
-    state.stripes[body.creator] = state.stripes.get(body.creator, 0) + body.creator_diamonds
-    state.spent += body.coins
-    state.earned += body.creator_diamonds
-    state.commission += body.commission_diamonds
+def _at_bound(refusal: Refusal, wallet: int, bound: Bound, most: int) -> GiftRefused:
+    return GiftRefused(refusal, wallet, bound=BoundReached(bound, most))

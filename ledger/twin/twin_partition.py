@@ -2,7 +2,7 @@
 
 from msgspec import Struct, field
 
-from ledger.model import CreditOrder, JournalRecord, ReversalOrder
+from ledger.model import CreditOrder, GiftFields, JournalRecord, ReversalOrder
 from ledger.service import OpenCombo
 from ledger.twin.twin_gifts import TwinGifts
 from ledger.twin.twin_guards import TwinGuards
@@ -73,3 +73,10 @@ class TwinPartition(Struct):
         over = {key: paid for key, paid in self.ids.items() if paid.expires_ms < time_ms}
         self.ids = {key: paid for key, paid in self.ids.items() if key not in over}
         self.gone_ids |= {paid.expires_ms for paid in over.values()}
+
+    def earn(self, body: GiftFields) -> None:
+        """A gift is paid: what its creator and the platform have of it."""
+        self.stripes[body.creator] = self.stripes.get(body.creator, 0) + body.creator_diamonds
+        self.spent += body.coins
+        self.earned += body.creator_diamonds
+        self.commission += body.commission_diamonds

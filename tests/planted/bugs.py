@@ -5,8 +5,8 @@ A bug whose text is no longer there fails its test: then the bug has to be plant
 
 from tests.planted.planting import Bug, Edit
 from tests.planted.refunds import OF_REFUNDS
-from tests.planted.residues import OF_RESIDUES
 from tests.planted.undone_gifts import OF_UNDONE_GIFTS
+from tests.planted.worth import OF_RESIDUES, OF_THE_WORTH
 
 GIFT, CREDIT, TRIM = "ledger/live/lua/gift.lua", "ledger/live/lua/credit.lua", "ledger/live/lua/trim.lua"
 GUARDS = "ledger/live/lua/parts/guards.lua"
@@ -470,115 +470,6 @@ OF_THE_ROOM = [
     ),
 ]
 
-OF_THE_WORTH = [
-    Bug(
-        "coins_of_a_hold_come_back_to_no_lot",
-        "worth",
-        "I9: ",
-        [Edit("ledger/books/flush_batch.py", "        lots.end_hold(body.id, body.taken_coins)\n", "        pass\n")],
-    ),
-    Bug(
-        "last_coins_of_a_hold_are_taken_first",
-        "worth",
-        "I9: ",
-        [
-            Edit(
-                "ledger/lots/open_lots.py",
-                "held.coins - min(held.coins, max(0, taken_coins - held.first))",
-                "held.coins - min(held.coins, max(0, held.first + held.coins - taken_coins))",
-            )
-        ],
-    ),
-    Bug(
-        "bonus_coins_given_as_paid_ones_after_a_restart",
-        "worth",
-        "I9: ",
-        [
-            Edit(
-                "ledger/lots/worth_rows.py",
-                "FROM open_lots WHERE discounted AND viewer",
-                "FROM open_lots WHERE false AND viewer",
-            )
-        ],
-    ),
-    Bug(
-        "bonus_coins_spent_before_paid_ones",
-        "worth",
-        "coins that are worth",
-        [
-            Edit(
-                "ledger/lots/open_lots.py",
-                "            self.lots.append(OpenLot(name, cheap, worth.worth_bp))",
-                "            self.lots.insert(len(self.lots) - (coins > cheap), OpenLot(name, cheap, worth.worth_bp))",
-            )
-        ],
-    ),
-    Bug(
-        "refund_leaves_coins_in_the_open_lots",
-        "worth",
-        "I9: ",
-        [
-            Edit(
-                "ledger/books/flush_batch.py",
-                "        lots.reverse(body.purchase, body.taken_coins)\n",
-                "        pass\n",
-            )
-        ],
-    ),
-    Bug(
-        "day_matures_what_bonus_coins_are_worth_less",
-        "worth",
-        "I10: cora has",
-        [
-            Edit(
-                "ledger/books/flush_batch.py",
-                "        day.earned -= less.creator\n",
-                "",
-            )
-        ],
-    ),
-    Bug(
-        "agency_matures_more_than_it_was_given",
-        "worth",
-        "I10: agency/stars has",
-        [
-            Edit(
-                "ledger/books/flush_batch.py",
-                "day.earned += body.agency_diamonds - less",
-                "day.earned += body.agency_diamonds",
-            )
-        ],
-    ),
-    Bug(
-        "agency_matures_from_the_creators_pending",
-        "worth",
-        "I10: ",
-        [
-            Edit(
-                "ledger/payouts/payees.py",
-                "    return AccountKey(AccountKind.AGENCY_MATURED, agency, DIAMONDS, BOOKS_PARTITION)",
-                '    return AccountKey(AccountKind.PENDING, "cora", DIAMONDS, BOOKS_PARTITION)',
-            )
-        ],
-    ),
-    Bug(
-        "refund_takes_back_more_than_was_given",
-        "worth",
-        "I9: refund",
-        [
-            Edit(
-                "ledger/refunds/claw_back.py",
-                "        worth.creator_diamonds += part.creator_diamonds\n",
-                "        worth.creator_diamonds += part.creator_diamonds + part.less[0]\n",
-            ),
-            Edit(
-                "ledger/refunds/claw_back.py",
-                "        worth.commission_diamonds += part.commission_diamonds\n",
-                "        worth.commission_diamonds += part.commission_diamonds - part.less[0]\n",
-            ),
-        ],
-    ),
-]
 VOLUMES = "ledger/books/volumes.py"
 
 OF_THE_VOLUMES = [

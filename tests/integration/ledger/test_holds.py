@@ -230,7 +230,7 @@ TABLES: dict[str, tuple[dict[str, Any], str]] = {
         coins ann 100
         hold ann 10 a 1000      | held 90
         hold ann 10 b 1000      | held 80
-        hold ann 10 c 1000      | overloaded
+        hold ann 10 c 1000      | overloaded 3
         settle ann a            | settled 10/10 80
         void ann b              | voided 0/10 90
         """,
