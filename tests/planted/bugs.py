@@ -202,8 +202,8 @@ OF_THE_SCRIPTS = [
     ),
     Bug(
         "refund_takes_what_the_wallet_must_keep",
-        "machine",
-        "",
+        "spent_coins",
+        "a refund took other coins",
         [Edit(REVERSE, "math.max(0, math.min(most, wallet - keep))", "most")],
     ),
     Bug(
@@ -250,7 +250,7 @@ OF_HOLDS = [
     Bug(
         "hold_stays_open_after_its_end",
         "machine",
-        "I1: holds are not",
+        "",
         [Edit(END_HOLD, "call('HDEL', holds_key, field)\n", "")],
     ),
     Bug(

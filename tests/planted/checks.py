@@ -49,6 +49,7 @@ from tests.integration.ledger.gift_machine import run_machine
 from tests.integration.ledger.orders import gift_order, grant, now_ms
 from tests.integration.ledger_money.money import purchase_order
 from tests.integration.ledger_money.refund_world import RefundWorld
+from tests.integration.ledger_money.test_refunds import TABLES as REFUNDED
 from tests.integration.ledger_money.test_refunds_told_twice import TABLES as TOLD_TWICE
 from tests.integration.ledger_postgres.books_machine import run_books_machine
 from tests.integration.ledger_postgres.cutting import cut_first_volume
@@ -73,6 +74,8 @@ POINTS_MAX: Final = 12
 _RESIDUE: Final = """
 SELECT coalesce(sum(amount), 0)::bigint FROM entries JOIN accounts ON id = account_id WHERE kind = 'residue'
 """
+_SPENT: Final = "a refund of spent coins by default takes what the wallet has, and nothing from creators"
+_PARTS: Final = "ordered in parts, told in other parts"
 TURNS_MAX: Final = 150
 """Looks at a duty that should have done its work by now, before the audit says what is missing."""
 
@@ -142,9 +145,14 @@ def volumes(folder: Path, database_url: str) -> list[str]:
     return asyncio.run(_pay_again(folder, database_url))
 
 
+def spent_coins(folder: Path, database_url: str) -> list[str]:
+    """A refund of coins that were spent, line by line."""
+    return asyncio.run(_play(REFUNDED[_SPENT][0], folder, database_url))
+
+
 def told_twice(folder: Path, database_url: str) -> list[str]:
     """Refunds that are ordered here and told by their provider, line by line."""
-    return asyncio.run(_tell_twice(folder, database_url))
+    return asyncio.run(_play(TOLD_TWICE[_PARTS], folder, database_url))
 
 
 CHECKS: Final[dict[str, Callable[[Path, str], list[str]]]] = {
@@ -156,6 +164,7 @@ CHECKS: Final[dict[str, Callable[[Path, str], list[str]]]] = {
     "checker": checker,
     "worth": worth,
     "volumes": volumes,
+    "spent_coins": spent_coins,
     "told_twice": told_twice,
     "promotion": promotion,
 }
@@ -272,7 +281,7 @@ async def _spend_mixed(folder: Path, database_url: str) -> list[str]:
         return violations if found == left else [*violations, f"{found} diamonds are residue, {left} by fractions"]
 
 
-async def _tell_twice(folder: Path, database_url: str) -> list[str]:
+async def _play(table: str, folder: Path, database_url: str) -> list[str]:
     with running_valkey(folder) as valkey:
         config = LedgerConfig(redis_url=valkey.url, database_url=database_url, partitions=2)
         pool, ledger = await open_pool(config), open_ledger(config)
@@ -280,9 +289,9 @@ async def _tell_twice(folder: Path, database_url: str) -> list[str]:
         world = await RefundWorld.under({}, config, ledger, SandboxRail.from_key("the key of a planted bug"), pool)
         found: list[str] = []
         try:
-            await world.play(TOLD_TWICE["ordered in parts, told in other parts"])
+            await world.play(table)
         except AssertionError as exc:
-            found.append(f"coins were taken twice: {exc}")
+            found.append(f"a refund took other coins: {exc}")
         await world.office.close()
         await ledger.stop()
         await pool.close()

@@ -36,13 +36,13 @@ OF_REFUNDS = [
     Bug(
         "orders_not_counted_in_what_a_provider_tells",
         "told_twice",
-        "coins were taken twice",
+        "a refund took other coins",
         [Edit(ROWS, "WHERE r.money = 'told' OR r.money = 'provider' AND t.refund IS NULL", "WHERE r.money = 'told'")],
     ),
     Bug(
         "order_of_what_was_told_before_taken",
         "told_twice",
-        "coins were taken twice",
+        "a refund took other coins",
         [Edit(ROWS, ".may_be_the_same(told):", ".may_be_the_same(0):")],
     ),
 ]
