@@ -98,6 +98,13 @@ class Raw:
             self.compressed = bool(first & 0x40)
             return first & 0x0F, await self._reader.readexactly(length)
 
+    async def piece(self, count: int) -> bytes:
+        """Some bytes, at most so many; an end is an error."""
+        async with asyncio.timeout(ANSWER_S_MAX):
+            content = await self._reader.read(count)
+        assert content, "the server has hung up"
+        return content
+
     async def close_code(self) -> int | None:
         """The code of the server's close frame, read over whatever comes before; None when there is no close frame."""
         try:
