@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { advance, afterJoined, fresh, type Shown } from "../src/core/seen.ts";
+import { advance, afterJoined, fresh, leftOut, type Shown } from "../src/core/seen.ts";
 import type { Joined } from "../src/wire.ts";
 import { dear, gift, told, undone } from "./events.ts";
 
@@ -72,4 +72,17 @@ test("a page that missed too much shows the newest of it, without what it showed
   assert.deepEqual(shown, at(3, 400, 401));
   assert.deepEqual(seqs(shown, 400, 401, 402), [402]);
   assert.deepEqual(afterJoined(at(2, 5, 401), resumed), at(3, 400));
+});
+
+test("what the server passed over is counted, where that can be", () => {
+  const since = { resumed_from: { epoch: 1, seq: 40 } };
+  for (const [shown, message, expected] of [
+    [at(1, 5), joined(1, 60, true), 0],
+    [at(1, 5), { ...joined(1, 60, false), ...since }, 35],
+    [at(1, 5), joined(1, 60, false), 55],
+    [at(1, 5), joined(2, 3, false), null],
+    [null, joined(1, 60, false), 0],
+    [null, { ...joined(1, 60, false), ...since }, null],
+    [null, { ...joined(1, 60, true), ...since }, 0],
+  ] as [Shown | null, Joined, number | null][]) assert.equal(leftOut(shown, message), expected);
 });

@@ -20,6 +20,16 @@ export function afterJoined(shown: Shown | null, joined: Joined): Shown {
   return { epoch: joined.epoch, seq: joined.seq, apart: [] };
 }
 
+/**
+ * How many places of the history the server passed over, since it was too much or too old: what lies there is never
+ * shown. None where it went on from where it was asked to, or was not asked; null where nobody can count them.
+ */
+export function leftOut(shown: Shown | null, joined: Joined): number | null {
+  if (joined.recovered || (shown === null && joined.resumed_from === undefined)) return 0;
+  const from = joined.resumed_from ?? joined;
+  return shown !== null && shown.epoch === from.epoch ? Math.max(0, from.seq - shown.seq) : null;
+}
+
 /** What has a place in the history: a gift, or that one was taken back. */
 export type Placed = GiftEvent | UndoneEvent;
 

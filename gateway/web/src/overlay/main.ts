@@ -1,7 +1,7 @@
 // The overlay for OBS: every gift of a room, one at a time, each exactly once, however often the page or the network dies.
 
 import { EMPTY, add, forgetPlaces, nextMs, takeBack, tick, waitingSeqs, type Alert, type Queue } from "../core/alerts.ts";
-import { advance, afterJoined, fresh, type Shown } from "../core/seen.ts";
+import { advance, afterJoined, fresh, leftOut, type Shown } from "../core/seen.ts";
 import { refusal } from "../core/refusals.ts";
 import { Api } from "../net/api.ts";
 import { Connection, type Status } from "../net/connection.ts";
@@ -65,6 +65,9 @@ async function begin(token: string): Promise<void> {
 
   function joined(message: Joined): void {
     const before = shown;
+    const missed = leftOut(shown, message);
+    // For the streamer, in OBS's log, and not for the audience.
+    if (missed !== 0) console.warn(`giftwire: ${missed ?? "an unknown number of"} older events of ${room} are not shown: too long ago, or too many`);
     shown = afterJoined(shown, message);
     // The server could not go on from there (or it never was asked to): what it gives, or the present, counts from here.
     if (shown !== before) queue = forgetPlaces(queue);
