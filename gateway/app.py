@@ -168,6 +168,7 @@ def _put_together(
         revoked_among=revocations.revoked_among,
     )
     edge = Edge(config.edge, sessions)
+    ledger.batcher.timed = metrics.committed
 
     def counted() -> list[Family]:
         metrics.queued(edge.waiting_bytes)

@@ -79,10 +79,21 @@ class Shed(enum.StrEnum):
 
 
 class Stage(enum.StrEnum):
-    """A part of the way of a gift that a gateway sees."""
+    """A part of the way of a gift that a gateway sees. Each is measured once a commit, batch or tick, by what waited
+    longest in it: that costs the same however many gifts and sockets there are."""
 
+    BATCH = "batch"
+    """From the first gift's being handed in to the beginning of its commit."""
+    COMMIT = "commit"
+    """From there to the ledger's answer."""
+    REPLY = "reply"
+    """From the first answer of a moment until all of that moment are written."""
     RELAY = "relay"
+    """From the ledger's commit to this gateway, by the clocks of both."""
     TICK = "tick"
+    """From there to the tick that shows it."""
+    WRITE = "write"
+    """From the beginning of a tick until the last viewer is written to."""
 
 
 class Metric(NamedTuple):
@@ -182,8 +193,10 @@ MERGED: Final = Metric(
 STAGE_SECONDS: Final = Metric(
     Histogram,
     "giftwire_stage_seconds",
-    "How long gifts took to come from the ledger's commit to this gateway (relay; by the clocks of both), and from"
-    " there to the tick that shows them (tick; the longest of each tick).",
+    "How long the stages of a gift's way took, each by what waited longest in it: for a commit and in it (batch,"
+    " commit; once a commit), until replies are written (reply; once a round of the event loop), from the commit to"
+    " this gateway by the clocks of both (relay; once a batch that is heard), from there to the tick that shows it"
+    " (tick), and until the last viewer is written to (write; once a tick).",
     {"stage": frozenset(Stage)},
     _SECONDS,
 )
@@ -367,6 +380,15 @@ class Metrics:
     def hold_end_answered(self, asked: str, outcome: str) -> None:
         """A hold was to be settled or voided: how it ended, `replayed` or a refusal's code."""
         self._counter(HOLD_ENDS, asked=asked, outcome=outcome).inc()
+
+    def committed(self, waited_s: float, took_s: float) -> None:
+        """A commit of gifts was answered, or its outcome given up.
+
+        Args:
+            waited_s: how long the first of its gifts had waited for it.
+        """
+        self.stage_took(Stage.BATCH, waited_s)
+        self.stage_took(Stage.COMMIT, took_s)
 
     # Rooms.
 

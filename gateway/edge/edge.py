@@ -7,12 +7,13 @@ arguments, which we do not need.
 import asyncio
 import http
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
 
-from gateway.counting.metrics import Shed
+from gateway.counting.metrics import Shed, Stage
 from gateway.edge.config import EdgeConfig
 from gateway.edge.connection import PATH, Connection
 from gateway.edge.fanout import HEALS_MAX, heal
@@ -53,6 +54,7 @@ class Edge:
         self._tasks: list[asyncio.Task[None]] = []
         self._draining = False
         self._replying: list[Connection] = []
+        self._replying_since_s = 0.0
         self._to_heal: list[Connection] = []
         self._empty = asyncio.Event()
         services.rooms.before_ticks(self._send_replies)
@@ -146,14 +148,18 @@ class Edge:
     def reply_soon(self, connection: Connection) -> None:
         """It has replies, which are written when all that is answered now has been."""
         if not self._replying:
+            self._replying_since_s = time.perf_counter()
             asyncio.get_running_loop().call_soon(self._send_replies)
         self._replying.append(connection)
 
     def _send_replies(self) -> None:
         # Also called before each slice of a tick: replies about money do not wait for one.
+        if not self._replying:
+            return
         connections, self._replying = self._replying, []
         for connection in connections:
             connection.send_replies()
+        self._services.metrics.stage_took(Stage.REPLY, time.perf_counter() - self._replying_since_s)
 
     def heal_soon(self, connection: Connection) -> None:
         """Ticks of it were skipped and it reads again; in a quiet room no tick would come to say so."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from gateway.counting.metrics import Metrics, Shed
+from gateway.counting.metrics import Metrics, Shed, Stage
 from gateway.edge.config import EdgeConfig
 from gateway.edge.connection import Connection
 from gateway.edge.frames import frame
@@ -45,11 +45,16 @@ def heal(connection: Connection, refresh: Callable[[Session], None]) -> None:
 
 
 class _Unwritten(Struct):
-    """A message on its way: the connections from `start` on have not been written to."""
+    """A message on its way: the connections from `start` on have not been written to.
+
+    Attributes:
+        began_s: of the last part of a message, since when that goes out; else 0.
+    """
 
     connections: list[Connection]
     built: Built
     start: int = 0
+    began_s: float = 0.0
 
 
 class Audience:
@@ -161,12 +166,14 @@ class Audience:
         viewer gets one before an earlier one.
         """
         told = 0
-        goes_on = self.is_busy
+        goes_on, began_s = self.is_busy, time.perf_counter()
         prepared = Prepared(message, self._config.deflate_bytes_min)
         for variant, members in self._viewers.items():
             if members:
                 told += len(members)
                 self._unwritten.append(_Unwritten(list(members), prepared.built(variant)))
+        if told:
+            self._unwritten[-1].began_s = began_s
         if not goes_on and self._unwritten:
             self._write_slice()
         return told
@@ -188,6 +195,8 @@ class Audience:
             left = end - len(first.connections)
             if left >= 0:
                 self._unwritten.popleft()
+                if first.began_s:
+                    self._metrics.stage_took(Stage.WRITE, time.perf_counter() - first.began_s)
             else:
                 first.start = end
         if self._unwritten:

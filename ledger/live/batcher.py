@@ -86,10 +86,13 @@ class Batcher:
     Attributes:
         in_flight: commits that were sent and not answered yet.
         taking_in: how many gifts may wait now.
+        timed: is told once a commit how long (in s) the first of its gifts had waited for it, and how long it took. It
+            must not raise and must not block.
     """
 
     def __init__(self, scripts: Scripts, config: LedgerConfig, clock_s: Callable[[], float] = time.monotonic) -> None:
         self.stats = BatcherStats()
+        self.timed: Callable[[float, float], None] = lambda waited_s, took_s: None
         self._scripts = scripts
         self._gifts_max = config.batch_gifts_max
         self._gifts_now = config.batch_gifts_max
@@ -188,8 +191,10 @@ class Batcher:
     async def _commit(self, batch: list[list[_Entry]]) -> None:
         self.stats.overlapped += self.in_flight > 0
         self.in_flight += 1
+        began_s = self._clock_s()
         outcomes = await self._judge([[gift for gift, _, _ in group] for group in batch])
         self.in_flight -= 1
+        self.timed(began_s - min(group[0][2] for group in batch), self._clock_s() - began_s)
         told = 0
         for group, judged in zip(batch, outcomes, strict=True):
             self._release(group, len(judged))
