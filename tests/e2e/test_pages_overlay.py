@@ -77,6 +77,10 @@ def test_overlay_that_missed_too_much(windows: Windows) -> None:
     guest.choose("Sunglasses", "Delights")
     guest.send("afterwards")
     has_alerts(overlay, "before", "sent Rose", "afterwards")
+    # The streamer is told in OBS's log, which is the page's console.
+    told = "warning: giftwire: 5 older events of demo are not shown: too long ago, or too many"
+    assert overlay.faults == [told]
+    overlay.faults.clear()
 
 
 def test_overlay_whose_page_forgot_everything(windows: Windows) -> None:

@@ -18,7 +18,7 @@ from tests.planted.checks import CHECKS
 from tests.planted.planting import Bug
 from tests.repo.sources import PACKAGES, ROOT
 
-SECONDS_MAX = 60
+SECONDS_MAX = 240
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "web", "static", "e2e", "golden")
 
 

@@ -30,7 +30,8 @@ def test_measuring_on_a_server_of_its_own() -> None:
     # A wallet in a message is a name of 13 letters, a record and coins: some 24 bytes of MessagePack.
     assert 20 < known["published_bytes"]["wallet"].value < 30
     (rest,) = found.rests
-    assert min(rest.beat_us, rest.cpu["valkey"]) > 0
+    # What one of them uses in a second may be less than the kernel counts.
+    assert min(rest.beat_us, sum(rest.cpu.values())) > 0
     (idle,) = found.idle
     assert (idle.sockets, len(idle.kb_by_step)) == (60, 2)
     assert min(idle.beat_us, *(probe.beat_us for probe in found.probes)) > 0
